@@ -1,0 +1,147 @@
+"""Concatenate the SQL sources into the two files that install them.
+
+    python sql/build.py            write sql/dist/
+    python sql/build.py --check    fail if sql/dist/ is not what the sources give
+
+`sql/dist/colbert_pg--VERSION.sql` is the script of CREATE EXTENSION and `sql/dist/install.sql` the
+one for psql, Alembic and Python. Both hold the same steps and functions. See sql/README.md.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+SQL = Path(__file__).resolve().parent
+EXTENSION_GUARD = r'\echo Use "CREATE EXTENSION colbert_pg" to load this file. \quit' + "\n"
+LEDGER_STEP = "0000_ledger"
+
+
+class BuildError(Exception):
+    """A source breaks a rule of sql/README.md."""
+
+
+def version(sql: Path = SQL) -> str:
+    """The version, from its one home: `default_version` in the control file."""
+    control = (sql / "colbert_pg.control").read_text(encoding="utf-8")
+    found = re.search(r"^default_version = '(\d+\.\d+\.\d+)'$", control, re.MULTILINE)
+    if not found:
+        raise BuildError("colbert_pg.control: default_version must read 'N.N.N'")
+    return found[1]
+
+
+def build(sql: Path = SQL) -> dict[str, str]:
+    """Map each file name in dist/ to its text."""
+    body = [*schema_steps(sql), *functions(sql)]
+    parts = {
+        f"colbert_pg--{version(sql)}.sql": [
+            EXTENSION_GUARD,
+            *packaging(sql, "requirements", "extension_begin"),
+            *body,
+            *packaging(sql, "extension_end"),
+        ],
+        "install.sql": [
+            *packaging(sql, "install_header", "install_begin", "requirements", "install_schema"),
+            *body,
+            *packaging(sql, "install_end"),
+        ],
+    }
+    return {
+        name: "\n".join(texts).replace("@version@", version(sql)) for name, texts in parts.items()
+    }
+
+
+def packaging(sql: Path, *names: str) -> list[str]:
+    return [source(sql, sql / "packaging" / f"{name}.sql") for name in names]
+
+
+def functions(sql: Path) -> list[str]:
+    """The files that functions/ORDER.txt lists, in that order: all there are, each once."""
+    folder = sql / "functions"
+    lines = (folder / "ORDER.txt").read_text(encoding="utf-8").splitlines()
+    listed = [name for line in lines if (name := line.partition("#")[0].strip())]
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*.sql")}
+    for problem, names in (
+        ("listed twice", sorted({name for name in listed if listed.count(name) > 1})),
+        ("listed but not there", sorted(set(listed) - there)),
+        ("there but not listed", sorted(there - set(listed))),
+    ):
+        if names:
+            raise BuildError(f"functions/ORDER.txt: {problem}: {', '.join(names)}")
+    return [source(sql, folder / name) for name in listed]
+
+
+def schema_steps(sql: Path) -> list[str]:
+    """schema/NNNN_name.sql in the order of their numbers, each run once per database."""
+    return [schema_step(sql, path) for path in sorted((sql / "schema").glob("*.sql"))]
+
+
+def schema_step(sql: Path, path: Path) -> str:
+    text = source(sql, path)
+    name = path.stem
+    first_line = re.match(r"-- sql/.*\n-- (\d+\.\d+\.\d+): \S.*\n", text)
+    if not re.fullmatch(r"\d{4}_[a-z0-9_]+", name):
+        raise BuildError(f"schema/{path.name}: the name must read NNNN_name.sql")
+    if not first_line:
+        raise BuildError(
+            f"schema/{path.name}: the first line must read '-- {version(sql)}: what this step does'"
+        )
+    if "$step$" in text:
+        raise BuildError(f"schema/{path.name}: $step$ is the quote around every step")
+    taken = (
+        "pg_catalog.to_regclass('colbert._migration') IS NOT NULL"
+        if name == LEDGER_STEP
+        else f"EXISTS (SELECT FROM colbert._migration m WHERE m.name = '{name}')"
+    )
+    return f"""\
+DO $run_once$
+BEGIN
+  IF {taken} THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+{text}$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('{name}', '{first_line[1]}');
+END
+$run_once$;
+"""
+
+
+def source(sql: Path, path: Path) -> str:
+    """The text of a file, under its own name."""
+    text = path.read_text(encoding="utf-8")
+    if not text.endswith("\n") or "\r" in text:
+        raise BuildError(f"{path.relative_to(sql)}: lines must end with a newline alone")
+    if re.search(r"^\\", text, re.MULTILINE):
+        raise BuildError(f"{path.relative_to(sql)}: psql commands work in psql alone")
+    return f"-- sql/{path.relative_to(sql).as_posix()}\n{text}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Concatenate the SQL sources into sql/dist/.")
+    parser.add_argument("--check", action="store_true", help="fail if sql/dist/ is stale")
+    arguments = parser.parse_args()
+    dist = SQL / "dist"
+    try:
+        built = build()
+    except BuildError as error:
+        print(f"sql/build.py: {error}", file=sys.stderr)
+        return 1
+    dist.mkdir(exist_ok=True)
+    stale = [
+        name
+        for name, text in built.items()
+        if not (dist / name).exists() or (dist / name).read_text(encoding="utf-8") != text
+    ]
+    if arguments.check:
+        if stale:
+            print(f"stale in sql/dist/: {', '.join(stale)}; run make build", file=sys.stderr)
+        return 1 if stale else 0
+    for name in stale:
+        (dist / name).write_text(built[name], encoding="utf-8")
+        print(f"wrote sql/dist/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

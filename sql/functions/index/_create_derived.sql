@@ -1,0 +1,32 @@
+-- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting.
+--
+-- Anybody may read it, and sees the rows of just those documents that they may read in the source with
+-- their array: the policy asks the source, as the reader, and so row-level security, column privileges and
+-- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. (OFFSET 0
+-- keeps the planner from reading the whole source to answer for a few rows.)
+CREATE OR REPLACE FUNCTION colbert._create_derived(
+  index colbert._index, suffix text, columns text, doc_id text)
+RETURNS regclass
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_derived$
+DECLARE
+  _source pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = index.source);
+  _table text := format('%s.%I', _source.relnamespace::regnamespace,
+                        colbert._derived_name(index.source, index.embeddings, suffix));
+BEGIN
+  EXECUTE format('CREATE %s TABLE %s (%s)',
+                 CASE _source.relpersistence WHEN 'u' THEN 'UNLOGGED' END, _table, columns);
+  EXECUTE format('COMMENT ON TABLE %s IS %L', _table, colbert._derived_comment(index));
+  EXECUTE format('REVOKE ALL ON TABLE %1$s FROM PUBLIC; GRANT SELECT ON TABLE %1$s TO PUBLIC', _table);
+  EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', _table);
+  EXECUTE format('CREATE POLICY readers_of_source ON %s FOR SELECT USING (EXISTS '
+                 '(SELECT FROM %s AS s WHERE s.%I = %s AND s.%I IS NOT NULL OFFSET 0))',
+                 _table, index.source, index.key, doc_id, index.embeddings);
+  PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
+  RETURN _table::regclass;
+END
+$_create_derived$;
+
+COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text) IS
+  'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';

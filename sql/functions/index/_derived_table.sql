@@ -1,0 +1,19 @@
+-- One table of an index, by its place among them.
+CREATE OR REPLACE FUNCTION colbert._derived_table(index colbert._index, place integer)
+RETURNS regclass
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_derived_table$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._derived_tables(index) AS t WHERE t = index.tables[place]) THEN
+    RAISE EXCEPTION 'a table of the index on "%" is not there any more', index.source
+      USING ERRCODE = 'undefined_table',
+            HINT = format('SELECT colbert.drop_index(%L, %L), and create the index anew.',
+                          index.source, index.embeddings);
+  END IF;
+  RETURN index.tables[place];
+END
+$_derived_table$;
+
+COMMENT ON FUNCTION colbert._derived_table(colbert._index, integer) IS
+  'A table of an index; an error when it was dropped behind the index''s back.';

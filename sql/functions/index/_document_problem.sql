@@ -1,0 +1,64 @@
+-- What is wrong with an array of token vectors, if anything is: all OUT columns are NULL for a good one.
+-- Positions count from 1. Unit length is taken with a tolerance of 0.01, wide enough for half precision.
+CREATE OR REPLACE FUNCTION colbert._document_problem(
+  embeddings anyarray, dimensions integer, normalized boolean,
+  OUT code text, OUT problem text, OUT hint text)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_document_problem$
+DECLARE
+  _position bigint;
+  _dimensions integer;
+  _norm float8;
+BEGIN
+  IF embeddings IS NULL OR cardinality(embeddings) = 0 THEN
+    RETURN;
+  END IF;
+
+  IF array_ndims(embeddings) <> 1 THEN
+    code := '2202E';  -- array_subscript_error
+    problem := format('the array has %s dimensions', array_ndims(embeddings));
+    hint := 'Store a one-dimensional array with one vector for each token.';
+    RETURN;
+  END IF;
+
+  SELECT t.position, t.dimensions, t.norm
+    INTO _position, _dimensions, _norm
+    FROM (SELECT u.position, colbert._dimensions(u.token) AS dimensions,
+                 colbert._norm(u.token) AS norm
+            FROM unnest(embeddings) WITH ORDINALITY AS u (token, position)) AS t
+   WHERE t.norm IS NULL
+      OR t.dimensions <> _document_problem.dimensions
+      OR t.norm IN (0, 'NaN', 'Infinity')
+      OR (normalized AND t.norm NOT BETWEEN 0.99 AND 1.01)
+   ORDER BY t.position
+   LIMIT 1;
+
+  IF NOT FOUND THEN
+    RETURN;
+  ELSIF _norm IS NULL THEN
+    code := '22004';  -- null_value_not_allowed
+    problem := format('token %s is NULL', _position);
+    hint := 'Leave the token out, or encode the text again.';
+  ELSIF _dimensions <> dimensions THEN
+    code := '22000';  -- data_exception, as pgvector has it
+    problem := format('token %s has %s dimensions, expected %s', _position, _dimensions, dimensions);
+    hint := 'Encode it with the model that the index was made for.';
+  ELSIF _norm = 0 THEN
+    code := '22023';  -- invalid_parameter_value
+    problem := format('token %s is a zero vector', _position);
+    hint := 'Leave the token out: it has no direction to compare.';
+  ELSIF _norm IN ('NaN', 'Infinity') THEN
+    code := '22003';  -- numeric_value_out_of_range
+    problem := format('token %s is not finite', _position);
+    hint := 'Encode the text again.';
+  ELSE
+    code := '22023';  -- invalid_parameter_value
+    problem := format('token %s has length %s, expected 1', _position, round(_norm::numeric, 4));
+    hint := 'Normalise the vectors, or create the index with options => ''{"normalized": false}''.';
+  END IF;
+END
+$_document_problem$;
+
+COMMENT ON FUNCTION colbert._document_problem(anyarray, integer, boolean) IS
+  'SQLSTATE, description and hint of the first thing that is wrong with an array of token vectors; NULLs when nothing is.';

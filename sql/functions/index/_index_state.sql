@@ -1,0 +1,26 @@
+-- 'ready', or what is the matter with an index, as far as the catalogs tell; check_index looks at the data.
+CREATE OR REPLACE FUNCTION colbert._index_state(index colbert._index)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_index_state$
+DECLARE
+  _state text := colbert._operation(index.method, 'state');
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
+    RETURN 'broken: the table was dropped, the next create_index clears this away';
+  ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
+    RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
+  ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
+    RETURN 'broken: a table of the index was dropped, run repair_index';
+  ELSIF colbert._sync_problem(index) IS NOT NULL THEN
+    RETURN format('broken: %s, run repair_index', colbert._sync_problem(index));
+  ELSIF _state IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _state) INTO _state USING index;
+  END IF;
+  RETURN coalesce(_state, 'ready');
+END
+$_index_state$;
+
+COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
+  'ready, or what the catalogs tell to be the matter with an index and what to do about it.';

@@ -1,0 +1,88 @@
+-- The options that indexes of every method understand; a method adds its own (methods/*/options).
+--
+--   normalized   true: vectors have unit length, and others are refused (default true)
+--   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
+--   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
+--   candidates   how many documents a search scores exactly, where the caller names no number
+CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN coalesce((index.options ->> 'normalized')::boolean, true);
+
+COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
+  'Whether the index takes unit vectors only.';
+
+-- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
+-- index's options, the default.
+CREATE OR REPLACE FUNCTION colbert._knob(
+  name text, argument integer, options jsonb, fallback integer)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_knob$
+DECLARE
+  _session text := nullif(current_setting('colbert.' || name, true), '');
+  _value text := coalesce(argument::text, _session, options ->> name, fallback::text);
+BEGIN
+  IF _value !~ '^[1-9][0-9]{0,8}$' THEN
+    RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = CASE
+                     WHEN argument IS NOT NULL THEN format('Pass another value for %s.', name)
+                     WHEN _session IS NOT NULL THEN format('RESET colbert.%s, or set it anew.', name)
+                     ELSE format('Set option "%s" of the index anew.', name)
+                   END;
+  END IF;
+  RETURN _value::integer;
+END
+$_knob$;
+
+COMMENT ON FUNCTION colbert._knob(text, integer, jsonb, integer) IS
+  'The value of a search knob: the argument, else SET colbert.<name>, else the index''s option, else the default.';
+
+-- Refuses options that nobody would read, and values of the wrong type. The rules are a jsonb object:
+-- name -> "integer", "boolean", "any", or an array of the strings allowed.
+CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, rules jsonb)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_options$
+DECLARE
+  _rule jsonb;
+  _option record;
+BEGIN
+  IF options IS NULL OR jsonb_typeof(options) <> 'object' THEN
+    RAISE EXCEPTION 'options must be a JSON object'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'For example options => ''{"candidates": 200}''.';
+  END IF;
+
+  FOR _option IN SELECT o.key AS name, o.value FROM jsonb_each(options) AS o LOOP
+    _rule := rules -> _option.name;
+    IF _rule IS NULL THEN
+      RAISE EXCEPTION 'unknown option "%"', _option.name
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = format('Options of this method: %s.',
+                            (SELECT string_agg(r, ', ' ORDER BY r) FROM jsonb_object_keys(rules) AS r));
+    ELSIF (CASE _rule #>> '{}'
+             WHEN 'any' THEN true
+             WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
+             WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
+                                 AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
+             ELSE _rule @> _option.value
+           END) IS NOT TRUE THEN
+      RAISE EXCEPTION 'option "%" must not be %', _option.name, _option.value
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = format('It takes %s.',
+                            CASE _rule #>> '{}'
+                              WHEN 'boolean' THEN 'true or false'
+                              WHEN 'integer' THEN 'a whole number of at least 1'
+                              ELSE 'one of ' || (_rule #>> '{}')
+                            END);
+    END IF;
+  END LOOP;
+END
+$_refuse_options$;
+
+COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
+  'Raises for an option that is not in the rules, or has a value of another type.';

@@ -1,0 +1,79 @@
+-- Refuses what cannot be indexed: another's table, a view, a column of another type.
+CREATE OR REPLACE FUNCTION colbert._refuse_source(source regclass, embeddings name)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_source$
+DECLARE
+  _table pg_class;
+  _type text;
+BEGIN
+  IF source IS NULL OR embeddings IS NULL THEN
+    RAISE EXCEPTION '% must not be NULL', CASE WHEN source IS NULL THEN 'source' ELSE 'embeddings' END
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Name the table and its column of token vectors.';
+  END IF;
+  SELECT c.* INTO _table FROM pg_class AS c WHERE c.oid = source;
+  IF _table.relkind NOT IN ('r', 'p') OR _table.relpersistence = 't' THEN
+    RAISE EXCEPTION '"%" is not a table that can be indexed', source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Index a table or a partitioned table, not a temporary one.';
+  END IF;
+  PERFORM colbert._refuse_stranger(source);
+
+  SELECT format_type(a.atttypid, a.atttypmod)
+    INTO _type
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = embeddings AND a.attnum > 0 AND NOT a.attisdropped;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'column "%" of table "%" does not exist', embeddings, source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column of token vectors: embeddings => ''column''.';
+  ELSIF colbert._element_type(source, embeddings) IS NULL THEN
+    RAISE EXCEPTION 'column "%" of table "%" is of type %', embeddings, source, _type
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = 'It must be an array of vectors: vector(128)[] or halfvec(128)[].';
+  END IF;
+END
+$_refuse_source$;
+
+COMMENT ON FUNCTION colbert._refuse_source(regclass, name) IS
+  'Raises unless the table and its column can be indexed by the caller.';
+
+-- The options that an index of a method takes: those of every index and the method's own.
+CREATE OR REPLACE FUNCTION colbert._option_rules(method text)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_option_rules$
+DECLARE
+  _rules text := colbert._operation(method, 'rules');
+  _own jsonb := '{}';
+BEGIN
+  IF _rules IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
+  END IF;
+  RETURN _own || '{"normalized": "boolean", "dimensions": "integer", "model": "any",
+                   "candidates": "integer"}';
+END
+$_option_rules$;
+
+COMMENT ON FUNCTION colbert._option_rules(text) IS
+  'The options of a method, as _refuse_options reads them.';
+
+-- Raises for the first document, in the order of the keys, that may not be indexed.
+CREATE OR REPLACE FUNCTION colbert._refuse_documents(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_documents$
+BEGIN
+  EXECUTE format('SELECT colbert._refuse_document($1, s.%1$I::text, s.%2$I) '
+                 '  FROM %3$s AS s ORDER BY s.%1$I',
+                 index.key, index.embeddings, index.source)
+    USING index;
+END
+$_refuse_documents$;
+
+COMMENT ON FUNCTION colbert._refuse_documents(colbert._index) IS
+  'Raises for the first document of the source that may not be indexed.';

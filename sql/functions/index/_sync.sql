@@ -1,0 +1,89 @@
+-- Brings an index in step with one row of its source: called by the triggers, after the row has changed and
+-- while its lock orders the writers of the document.
+CREATE OR REPLACE FUNCTION colbert._sync(
+  index_id integer, old_key text, old_embeddings anyarray, new_key text, new_embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_sync$
+DECLARE
+  _index colbert._index;
+BEGIN
+  IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings THEN
+    RETURN;
+  END IF;
+
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
+      USING ERRCODE = 'undefined_object',
+            HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
+  END IF;
+
+  IF old_key IS NOT NULL THEN
+    PERFORM colbert._remove(_index, old_key);
+  END IF;
+  IF new_key IS NOT NULL THEN
+    PERFORM colbert._put(_index, new_key, new_embeddings);
+  END IF;
+END
+$_sync$;
+
+COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
+  'Takes the old row out of an index and puts the new one in: what the row triggers call.';
+
+CREATE OR REPLACE FUNCTION colbert._put(index colbert._index, doc_id text, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_put$
+DECLARE
+  _put text := colbert._operation(index.method, 'put');
+BEGIN
+  PERFORM colbert._refuse_document(index, doc_id, embeddings);
+  IF _put IS NOT NULL AND cardinality(embeddings) > 0 THEN
+    EXECUTE format('SELECT %s($1, $2, $3)', _put) USING index, doc_id, embeddings;
+  END IF;
+END
+$_put$;
+
+COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
+  'Puts a document that is not there into an index; refuses a bad one. NULL and empty arrays add nothing.';
+
+CREATE OR REPLACE FUNCTION colbert._remove(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_remove$
+DECLARE
+  _remove text := colbert._operation(index.method, 'remove');
+BEGIN
+  IF _remove IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1, $2)', _remove) USING index, doc_id;
+  END IF;
+END
+$_remove$;
+
+COMMENT ON FUNCTION colbert._remove(colbert._index, text) IS
+  'Takes a document out of an index; one that is not there is no error.';
+
+-- After TRUNCATE of the source.
+CREATE OR REPLACE FUNCTION colbert._sync_truncate(index_id integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_sync_truncate$
+DECLARE
+  _index colbert._index;
+  _clear text;
+BEGIN
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
+  _clear := colbert._operation(_index.method, 'clear');
+  IF _clear IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _clear) USING _index;
+  END IF;
+END
+$_sync_truncate$;
+
+COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
+  'Empties an index: what the TRUNCATE trigger calls.';

@@ -1,0 +1,53 @@
+-- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it
+-- blocks writers of the table, not readers, until the transaction ends.
+--
+-- Errors: every document that is there is checked before anything is built, and the first bad one is
+-- named with its key and token. Cost: a scan of the arrays, and the build of the method.
+CREATE OR REPLACE FUNCTION colbert.create_index(
+  source regclass,
+  embeddings name DEFAULT 'embeddings',
+  method text DEFAULT 'hnsw',
+  options jsonb DEFAULT '{}',
+  key name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $create_index$
+DECLARE
+  _index colbert._index;
+  _create text := colbert._operation(method, 'create');
+  _build text := colbert._operation(method, 'build');
+BEGIN
+  PERFORM colbert._refuse_source(source, embeddings),
+          colbert._refuse_options(options, colbert._option_rules(method));
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+  PERFORM colbert._forget_dropped_sources();
+  IF EXISTS (SELECT FROM colbert._index AS i
+              WHERE i.source = create_index.source AND i.embeddings = create_index.embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
+      USING ERRCODE = 'duplicate_object',
+            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
+  END IF;
+
+  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, sync)
+  VALUES (source, embeddings, colbert._key_column(source, key), method, options,
+          colbert._vector_dimensions(source, embeddings, options),
+          colbert._derived_name(source, embeddings, 'sync'))
+  RETURNING * INTO _index;
+
+  PERFORM colbert._refuse_documents(_index);
+  IF _create IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING _index;
+    UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = _index.id;
+  END IF;
+  PERFORM colbert._create_sync(_index);
+  IF _build IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _build) USING _index;
+  END IF;
+  EXECUTE format('ANALYZE %s (%I)', source, _index.key);
+END
+$create_index$;
+
+COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
+  'Creates an index (exact, hnsw or ivfflat) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';

@@ -1,0 +1,76 @@
+-- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts
+-- that somebody else dropped already are passed over.
+CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $drop_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+BEGIN
+  PERFORM colbert._refuse_stranger(source);
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _index.sync, source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', format('colbert_truncate_%s', _index.id), source);
+  PERFORM colbert._drop_derived(_index);
+END
+$drop_index$;
+
+COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
+  'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
+
+-- Drops what an index has beside its source, and forgets it.
+CREATE OR REPLACE FUNCTION colbert._drop_derived(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_drop_derived$
+DECLARE
+  _object text;
+BEGIN
+  FOR _object IN
+    SELECT 'FUNCTION ' || p.oid::regprocedure
+      FROM pg_proc AS p
+     WHERE p.proname = index.sync
+       AND p.pronargs = 0
+       AND obj_description(p.oid, 'pg_proc') LIKE 'colbert\_pg: %'
+       AND strpos(p.prosrc, format('colbert._sync(%s, ', index.id)) > 0
+    UNION ALL
+    SELECT 'TABLE ' || t
+      FROM colbert._derived_tables(index) AS t
+  LOOP
+    EXECUTE 'DROP ' || _object;
+  END LOOP;
+  DELETE FROM colbert._index AS i WHERE i.id = index.id;
+END
+$_drop_derived$;
+
+COMMENT ON FUNCTION colbert._drop_derived(colbert._index) IS
+  'Drops the tables and the trigger function of an index, and its place in the registry.';
+
+-- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index
+-- clears that away, as far as it belongs to the caller.
+CREATE OR REPLACE FUNCTION colbert._forget_dropped_sources()
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_forget_dropped_sources$
+DECLARE
+  _index colbert._index;
+BEGIN
+  FOR _index IN
+    SELECT i.*
+      FROM colbert._index AS i
+     WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
+       AND NOT EXISTS (SELECT FROM colbert._derived_tables(i) AS t
+                         JOIN pg_class AS c ON c.oid = t
+                        WHERE NOT pg_has_role(c.relowner, 'USAGE'))
+       FOR UPDATE SKIP LOCKED
+  LOOP
+    PERFORM colbert._drop_derived(_index);
+  END LOOP;
+END
+$_forget_dropped_sources$;
+
+COMMENT ON FUNCTION colbert._forget_dropped_sources() IS
+  'Clears away what was derived from tables that have since been dropped, where it belongs to the caller.';

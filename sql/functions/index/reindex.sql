@@ -1,0 +1,24 @@
+-- Mends an index and builds anew what ages in it. Searches go on with the old build until the new one is
+-- ready, and wait only for the moment of the change; writers of the table wait until it is done.
+CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $reindex$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _rebuild text := colbert._operation(_index.method, 'rebuild');
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source);
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
+  PERFORM colbert.repair_index(_index.source, _index.embeddings);
+  IF _rebuild IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _rebuild) USING colbert._find_index(_index.source, _index.embeddings);
+  END IF;
+  EXECUTE format('ANALYZE %s (%I)', _index.source, _index.key);
+END
+$reindex$;
+
+COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
+  'Mends an index and builds it anew while searches go on. For the owner of the table.';

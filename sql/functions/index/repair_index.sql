@@ -1,0 +1,98 @@
+-- Mends what check_index finds, but for bad documents, which only their writer can mend: they are taken out
+-- of the index. Documents are mended one by one under their row locks, beside other writers; only a missing
+-- table or trigger takes a lock on the whole table. Returns how many documents were mended.
+CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+AS $repair_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _mended bigint := 0;
+  _doc_id text;
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source);
+
+  IF colbert._sync_problem(_index) IS NOT NULL THEN
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
+    PERFORM colbert._create_sync(_index);
+  END IF;
+  IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
+    RETURN colbert._recreate_derived(_index);
+  END IF;
+
+  FOR _doc_id IN
+    SELECT DISTINCT c.doc_id FROM colbert.check_index(source, embeddings) AS c WHERE c.doc_id IS NOT NULL
+  LOOP
+    _mended := _mended + colbert._mend_document(_index, _doc_id);
+  END LOOP;
+  IF colbert._index_state(_index) LIKE 'broken: %' THEN
+    EXECUTE format('SELECT %s($1)', colbert._operation(_index.method, 'rebuild')) USING _index;
+  END IF;
+  RETURN _mended;
+END
+$repair_index$;
+
+COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
+  'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
+
+-- Puts one document into an index as its array has it now, under its row lock. 1 when it is in step after
+-- that, 0 for a bad document, which is taken out.
+CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
+RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_mend_document$
+DECLARE
+  _bad boolean;
+BEGIN
+  PERFORM colbert._remove(index, doc_id);
+  EXECUTE format(
+    'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
+    'SELECT p.problem IS NOT NULL '
+    '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
+    index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+     INTO _bad
+    USING doc_id, index.dimensions, colbert._normalized(index);
+  IF _bad IS FALSE THEN
+    -- Another writer may have been ahead of the lock: what is there now is taken out before what belongs there goes in.
+    PERFORM colbert._remove(index, doc_id);
+    EXECUTE format('SELECT colbert._put($1, $2, s.%I) FROM %s AS s WHERE s.%I = $2::%s',
+                   index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+      USING index, doc_id;
+  END IF;
+  RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
+END
+$_mend_document$;
+
+COMMENT ON FUNCTION colbert._mend_document(colbert._index, text) IS
+  'Brings one document of an index in step with its array; 1 when it is, 0 for a bad document.';
+
+-- Makes the tables of an index anew, from nothing, when some of them are gone.
+CREATE OR REPLACE FUNCTION colbert._recreate_derived(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_recreate_derived$
+DECLARE
+  _index colbert._index := index;
+  _table regclass;
+  _mended bigint;
+BEGIN
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
+  PERFORM colbert._refuse_documents(index);
+  FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
+    EXECUTE format('DROP TABLE %s', _table);
+  END LOOP;
+  EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'create')) INTO _index.tables USING index;
+  UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = index.id;
+  EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'build')) USING _index;
+  EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0', index.source, index.embeddings)
+     INTO _mended;
+  RETURN _mended;
+END
+$_recreate_derived$;
+
+COMMENT ON FUNCTION colbert._recreate_derived(colbert._index) IS
+  'Makes the tables of an index anew and fills them; returns the number of documents in them.';

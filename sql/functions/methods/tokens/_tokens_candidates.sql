@@ -1,0 +1,70 @@
+-- The candidate stage of hnsw and ivfflat: each query token fetches its nearest tokens through pgvector's
+-- index, and documents are ranked by the sum of their best hits. A query token that did not hit a document
+-- counts for it as that query token's last hit: no better is known, and no better is possible as long as
+-- the index is right (the imputation of XTR, Lee et al. 2023, https://arxiv.org/abs/2304.01982).
+--
+-- Where the scope is restricted, only tokens of documents in it are hits, and pgvector's index is scanned on
+-- until there are enough (iterative scan). The settings of this function make the planner walk that index,
+-- which returns tokens nearest first, and never sort the whole table.
+CREATE OR REPLACE FUNCTION colbert._tokens_candidates(
+  index colbert._index, query vector[], scope colbert._scope, candidates integer)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_sort = off
+SET enable_bitmapscan = off
+SET jit = off
+SET hnsw.ef_search = 100
+SET hnsw.iterative_scan = relaxed_order
+SET ivfflat.probes = 1
+SET ivfflat.iterative_scan = relaxed_order
+AS $_tokens_candidates$
+DECLARE
+  _hits integer := colbert._knob('hits', NULL, index.options, 100);
+  _layout record := colbert._tokens_layout(index);
+  _statement text;
+BEGIN
+  PERFORM set_config('hnsw.ef_search',
+                     least(1000, colbert._knob('ef_search', NULL, index.options, greatest(40, _hits)))::text,
+                     true),
+          set_config('ivfflat.probes',
+                     least(32768, colbert._knob('nprobe', NULL, index.options, 8))::text, true);
+  _statement := format(
+    $candidates$
+    WITH hit AS MATERIALIZED (
+      SELECT q.position, h.doc_id, max(h.similarity) AS similarity
+        FROM (SELECT u.position, %1$s AS token
+                FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
+              OFFSET 0) AS q
+       CROSS JOIN LATERAL (
+             SELECT t.doc_id, - (t.embedding %2$s q.token) AS similarity
+               FROM %3$s AS t
+              %4$s
+              ORDER BY t.embedding %2$s q.token
+              LIMIT $3) AS h
+       GROUP BY q.position, h.doc_id
+    ), last_hit AS (
+      SELECT h.position, min(h.similarity) AS similarity
+        FROM hit AS h
+       GROUP BY h.position
+    )
+    SELECT h.doc_id::text
+      FROM hit AS h
+      JOIN last_hit AS l USING (position)
+     GROUP BY h.doc_id
+     ORDER BY sum(h.similarity - l.similarity) DESC, h.doc_id
+     LIMIT $4
+    $candidates$,
+    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
+    CASE WHEN scope.restricted
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id '
+                     'AND s.embeddings IS NOT NULL OFFSET 0)', scope.documents) END);
+  PERFORM set_config('search_path', scope.search_path, true);
+  RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, candidates;
+END
+$_tokens_candidates$;
+
+COMMENT ON FUNCTION colbert._tokens_candidates(colbert._index, vector[], colbert._scope, integer) IS
+  'The keys of the documents whose tokens are nearest to the query''s, as text, best first.';

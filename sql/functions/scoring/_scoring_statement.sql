@@ -1,0 +1,38 @@
+-- The statement that scores many documents in one pass: the kernel of exact search, of rerank, and of the
+-- last stage of every search.
+--
+-- Its parameters: $1 the query, an array of vector with lower bound 1, and what the SQL for documents
+-- mentions. It returns (doc_id, score) for every row of documents, a relation
+-- (doc_id, embeddings), that is not NULL and not empty. Run it with EXECUTE … USING: the plan is then made
+-- for this one run, the query's vectors are constants in it, and each query token is one min() over the
+-- unnested document: no join and no sort (benchmarks/ has the figures beside pgvector's own distance).
+--
+-- It runs under the caller's search_path, so that a filter in documents means what it means to the caller:
+-- all types match exactly, and what is polymorphic names its schema, so that nothing planted can match better.
+--
+-- The terms are summed in groups of sixteen, exactly as colbert._maxsim sums them.
+CREATE OR REPLACE FUNCTION colbert._scoring_statement(
+  query_tokens integer, element regtype, documents text)
+RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  WITH term AS (
+    SELECT i, format('min(d.token OPERATOR(%I.<#>) $1[%s]::%s)',
+                     colbert._vector_schema(), i, element) AS sql
+      FROM generate_series(1, query_tokens) AS i
+  ), term_group AS (
+    SELECT (i - 1) / 16 AS i, string_agg(sql, ' + ' ORDER BY i) AS sql
+      FROM term
+     GROUP BY 1
+  )
+  SELECT format('SELECT s.doc_id, m.score'
+                '  FROM %s AS s'
+                ' CROSS JOIN LATERAL (SELECT 0::float8 - %s AS score'
+                '                       FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m'
+                ' WHERE m.score IS NOT NULL',
+                documents, string_agg('(' || sql || ')', ' - ' ORDER BY i))
+    FROM term_group;
+END;
+
+COMMENT ON FUNCTION colbert._scoring_statement(integer, regtype, text) IS
+  'The SQL that scores every document of a relation (doc_id, embeddings) against the query in $1.';

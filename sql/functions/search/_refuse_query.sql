@@ -1,0 +1,68 @@
+-- Refuses a query that cannot be compared with the documents of an index.
+CREATE OR REPLACE FUNCTION colbert._refuse_query(index colbert._index, query vector[])
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_query$
+DECLARE
+  _found record;
+BEGIN
+  PERFORM colbert._refuse_malformed(query, 'query');
+  _found := colbert._document_problem(query, index.dimensions, colbert._normalized(index));
+  IF _found.problem IS NOT NULL THEN
+    RAISE EXCEPTION 'query: %', _found.problem
+      USING ERRCODE = _found.code,
+            DETAIL = format('The index is on column "%s" of table "%s".', index.embeddings, index.source),
+            HINT = CASE WHEN _found.problem LIKE '% expected %'
+                        THEN 'Encode the query with the model of the documents; pass vectors of unit length.'
+                        ELSE _found.hint END;
+  END IF;
+END
+$_refuse_query$;
+
+COMMENT ON FUNCTION colbert._refuse_query(colbert._index, vector[]) IS
+  'Raises for a query with a bad token, with its position and a hint.';
+
+-- A count that must be at least 1, such as k.
+CREATE OR REPLACE FUNCTION colbert._refuse_count(name text, value integer)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_count$
+BEGIN
+  IF value IS NULL OR value < 1 THEN
+    RAISE EXCEPTION '% must be at least 1, not %', name, coalesce(value::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Pass how many documents you want: %s => 10.', name);
+  END IF;
+END
+$_refuse_count$;
+
+COMMENT ON FUNCTION colbert._refuse_count(text, integer) IS 'Raises unless a count is at least 1.';
+
+-- The type in which a search returns keys has to be the key's own, or another number or string type.
+CREATE OR REPLACE FUNCTION colbert._refuse_key_type(index colbert._index, returned regtype)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_key_type$
+DECLARE
+  _key pg_type;
+  _returned pg_type := (SELECT t FROM pg_type AS t WHERE t.oid = returned);
+BEGIN
+  SELECT t.*
+    INTO _key
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = a.atttypid
+   WHERE a.attrelid = index.source AND a.attname = index.key;
+  IF _key.oid <> returned AND _key.typbasetype <> returned
+     AND (_key.typcategory <> _returned.typcategory OR _key.typcategory NOT IN ('N', 'S')) THEN
+    RAISE EXCEPTION 'keys of table "%" are of type %, not %', index.source, format_type(_key.oid, NULL), returned
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = format('Say so in the search: key => NULL::%s.', format_type(_key.oid, NULL));
+  END IF;
+END
+$_refuse_key_type$;
+
+COMMENT ON FUNCTION colbert._refuse_key_type(colbert._index, regtype) IS
+  'Raises when keys cannot be returned as the type that the caller asked for.';

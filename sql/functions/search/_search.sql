@@ -1,0 +1,60 @@
+-- One search, from the query to its rows:
+--
+--   1. the scope: the documents that the filter and row-level security leave          (_scope)
+--   2. candidates: the method of the index names the documents worth scoring         (_candidate_keys)
+--   3. scores: the exact MaxSim of the candidates, from the arrays                    (_scoring_statement)
+--
+-- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
+-- faster, never shorter. One snapshot, since the function is STABLE; reads only.
+CREATE OR REPLACE FUNCTION colbert._search(
+  source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
+  candidates integer, exact boolean, embeddings name, search_path text)
+RETURNS TABLE (doc_id anyelement, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET min_parallel_table_scan_size = 0
+AS $_search$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
+  _documents text := _scope.documents;
+  _keys text[];
+  _statement text;
+BEGIN
+  PERFORM colbert._refuse_query(_index, query),
+          colbert._refuse_count('k', k),
+          colbert._refuse_key_type(_index, pg_typeof(key));
+
+  IF exact IS NOT TRUE THEN
+    _keys := colbert._candidate_keys(
+      _index, query, _scope,
+      greatest(k, colbert._knob('candidates', candidates, _index.options, 100)));
+  END IF;
+  IF cardinality(_keys) >= k THEN
+    _documents := colbert._documents_of_keys(_documents, _types.key_type);
+  END IF;
+
+  _statement := format(
+    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
+    pg_typeof(key),
+    colbert._scoring_statement(cardinality(query), _types.element, _documents));
+  PERFORM set_config('search_path', search_path, true);
+  RETURN QUERY EXECUTE _statement USING query[:], params, _keys, k;
+END
+$_search$;
+
+COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+  'The body of both forms of search; search_path is the caller''s.';
+
+-- The documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
+CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_type text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id = ANY ($3::%s[]))',
+              documents, key_type);
+
+COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
+  'SQL for the documents of a relation whose keys are in $3, an array of text.';

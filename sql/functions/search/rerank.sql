@@ -1,0 +1,38 @@
+-- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business
+-- rules. Best first, ties in the order of their keys. Keys that are not there, that the caller may not see,
+-- or that have no tokens are left out.
+CREATE OR REPLACE FUNCTION colbert.rerank(
+  source regclass,
+  query vector[],
+  ids anyarray,
+  k integer DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id anyelement, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $rerank$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
+BEGIN
+  PERFORM colbert._refuse_query(_index, query),
+          colbert._refuse_key_type(_index, _id_type);
+  IF k IS NOT NULL THEN
+    PERFORM colbert._refuse_count('k', k);
+  END IF;
+
+  RETURN QUERY EXECUTE format(
+    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
+    _id_type,
+    colbert._scoring_statement(
+      cardinality(query), _types.element,
+      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_type)))
+    USING query[:], NULL::jsonb, ids::text[], k;
+END
+$rerank$;
+
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], anyarray, integer, name) IS
+  'The exact MaxSim of the documents with these keys, best first: the second stage for any first one.';

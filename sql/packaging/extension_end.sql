@@ -1,0 +1,4 @@
+-- Rows that pg_dump saves, beyond CREATE EXTENSION itself: the registry and its sequences.
+-- Not the ledger: CREATE EXTENSION fills it.
+SELECT pg_catalog.pg_extension_config_dump('colbert._index', '');
+SELECT pg_catalog.pg_extension_config_dump('colbert._index_id_seq', '');
