@@ -48,13 +48,13 @@ SET search_path = pg_catalog, pg_temp
 AS $_option_rules$
 DECLARE
   _rules text := colbert._operation(method, 'rules');
-  _own jsonb := '{}';
+  _own jsonb := jsonb '{}';
 BEGIN
   IF _rules IS NOT NULL THEN
     EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
   END IF;
-  RETURN _own || '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                   "candidates": "integer"}';
+  RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
+                         "candidates": "integer"}';
 END
 $_option_rules$;
 

@@ -13,10 +13,10 @@ SET row_security = off
 AS $check_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _types record := colbert._source_types(_index);
   _problems text := colbert._operation(_index.method, 'problems');
 BEGIN
-  PERFORM colbert._refuse_stranger(_index.source);
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._source_types(_index);
 
   detail := colbert._sync_problem(_index);
   IF detail IS NOT NULL THEN

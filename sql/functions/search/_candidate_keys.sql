@@ -49,7 +49,7 @@ DECLARE
 BEGIN
   PERFORM set_config('search_path', scope.search_path, true);
   EXECUTE pg_catalog.format(
-    'SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS d WHERE d.embeddings IS NOT NULL LIMIT $1) AS m',
+    'SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS d LIMIT $1) AS m',
     scope.documents)
      INTO _matching
     USING at_most, scope.params;

@@ -5,7 +5,8 @@
 --   3. scores: the exact MaxSim of the candidates, from the arrays                    (_scoring_statement)
 --
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
--- faster, never shorter. One snapshot, since the function is STABLE; reads only.
+-- faster, never shorter. That pass runs in parallel workers where the server has them: the arrays are long
+-- and stored apart, so that the size of the table says little about the work, hence the settings. One snapshot, since the function is STABLE; reads only.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -15,6 +16,7 @@ COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 SET min_parallel_table_scan_size = 0
+SET parallel_setup_cost = 0
 AS $_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
@@ -22,6 +24,7 @@ DECLARE
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
   _documents text := _scope.documents;
   _keys text[];
+  _parallel boolean := false;
   _statement text;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
@@ -35,12 +38,14 @@ BEGIN
   END IF;
   IF cardinality(_keys) >= k THEN
     _documents := colbert._documents_of_keys(_documents, _types.key_type);
+  ELSE
+    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0;
   END IF;
 
   _statement := format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
     pg_typeof(key),
-    colbert._scoring_statement(cardinality(query), _types.element, _documents));
+    colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel));
   PERFORM set_config('search_path', search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _keys, k;
 END

@@ -29,7 +29,8 @@ BEGIN
     _id_type,
     colbert._scoring_statement(
       cardinality(query), _types.element,
-      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_type)))
+      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_type),
+      false))
     USING query[:], NULL::jsonb, ids::text[], k;
 END
 $rerank$;

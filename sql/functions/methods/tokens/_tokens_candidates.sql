@@ -1,7 +1,7 @@
 -- The candidate stage of hnsw and ivfflat: each query token fetches its nearest tokens through pgvector's
 -- index, and documents are ranked by the sum of their best hits. A query token that did not hit a document
--- counts for it as that query token's last hit: no better is known, and no better is possible as long as
--- the index is right (the imputation of XTR, Lee et al. 2023, https://arxiv.org/abs/2304.01982).
+-- adds nothing to it: measured, that finds more of the true top ten than counting it as that query token's
+-- last hit does (on SciFact .96 against .93 among 100 candidates).
 --
 -- Where the scope is restricted, only tokens of documents in it are hits, and pgvector's index is scanned on
 -- until there are enough (iterative scan). The settings of this function make the planner walk that index,
@@ -45,22 +45,16 @@ BEGIN
               ORDER BY t.embedding %2$s q.token
               LIMIT $3) AS h
        GROUP BY q.position, h.doc_id
-    ), last_hit AS (
-      SELECT h.position, min(h.similarity) AS similarity
-        FROM hit AS h
-       GROUP BY h.position
     )
     SELECT h.doc_id::text
       FROM hit AS h
-      JOIN last_hit AS l USING (position)
      GROUP BY h.doc_id
-     ORDER BY sum(h.similarity - l.similarity) DESC, h.doc_id
+     ORDER BY sum(h.similarity) DESC, h.doc_id
      LIMIT $4
     $candidates$,
     format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
     CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id '
-                     'AND s.embeddings IS NOT NULL OFFSET 0)', scope.documents) END);
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id OFFSET 0)', scope.documents) END);
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, candidates;
 END
