@@ -153,7 +153,7 @@ COMMENT ON COLUMN colbert._scope.documents IS
   'SQL for a relation (doc_id, embeddings) of what the search may see; params is $2 in it.';
 COMMENT ON COLUMN colbert._scope.params IS 'The values that the filter names.';
 COMMENT ON COLUMN colbert._scope.search_path IS
-  'The caller''s, under which the filter means what it means to the caller.';
+  'Where there is a filter, the caller''s, under which it means what it means to the caller.';
 COMMENT ON COLUMN colbert._scope.restricted IS
   'Whether a filter or row-level security hides some of the source from the search.';
 $step$;
@@ -2097,7 +2097,7 @@ BEGIN
     '  WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
     index.key, index.embeddings, index.source, E' WHERE (' || filter || E'\n)');
   _scope.params := params;
-  _scope.search_path := search_path;
+  _scope.search_path := CASE WHEN filter IS NULL THEN current_setting('search_path') ELSE search_path END;
   _scope.restricted := filter IS NOT NULL OR row_security_active(index.source);
   RETURN _scope;
 END
@@ -2218,7 +2218,7 @@ BEGIN
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
     pg_typeof(key),
     colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel));
-  PERFORM set_config('search_path', search_path, true);
+  PERFORM set_config('search_path', _scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _keys, k;
 END
 $_search$;

@@ -11,6 +11,6 @@ COMMENT ON COLUMN colbert._scope.documents IS
   'SQL for a relation (doc_id, embeddings) of what the search may see; params is $2 in it.';
 COMMENT ON COLUMN colbert._scope.params IS 'The values that the filter names.';
 COMMENT ON COLUMN colbert._scope.search_path IS
-  'The caller''s, under which the filter means what it means to the caller.';
+  'Where there is a filter, the caller''s, under which it means what it means to the caller.';
 COMMENT ON COLUMN colbert._scope.restricted IS
   'Whether a filter or row-level security hides some of the source from the search.';

@@ -19,7 +19,7 @@ BEGIN
     '  WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
     index.key, index.embeddings, index.source, E' WHERE (' || filter || E'\n)');
   _scope.params := params;
-  _scope.search_path := search_path;
+  _scope.search_path := CASE WHEN filter IS NULL THEN current_setting('search_path') ELSE search_path END;
   _scope.restricted := filter IS NOT NULL OR row_security_active(index.source);
   RETURN _scope;
 END

@@ -46,7 +46,7 @@ BEGIN
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
     pg_typeof(key),
     colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel));
-  PERFORM set_config('search_path', search_path, true);
+  PERFORM set_config('search_path', _scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _keys, k;
 END
 $_search$;
