@@ -289,8 +289,11 @@ AS $_maxsim$
 DECLARE
   _score float8 := 0;
 BEGIN
-  PERFORM colbert._refuse_malformed(query, 'query'),
-          colbert._refuse_malformed(document, 'document');
+  IF array_ndims(query) IS DISTINCT FROM 1 OR array_ndims(document) > 1
+     OR array_position(query, NULL) IS NOT NULL OR array_position(document, NULL) IS NOT NULL THEN
+    PERFORM colbert._refuse_malformed(query, 'query'),
+            colbert._refuse_malformed(document, 'document');
+  END IF;
   FOR _first IN array_lower(query, 1) .. array_upper(query, 1) BY 16 LOOP
     _score := _score - (
       SELECT coalesce(min(colbert._negative_inner_product(d.token, q.q0)), 0)

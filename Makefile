@@ -1,0 +1,47 @@
+# Everything happens in .venv, made on first use. `make` alone lists the verbs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# More arguments: make test PYTEST="tests/sql -k search -x"
+PYTEST ?=
+
+.PHONY: help demo test lint format build bench clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## search the documentation of Python's standard library
+	$(BIN)/colbert-pg demo
+
+test: $(READY) ## run all tests on a PostgreSQL 18 of their own
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(READY) ## check style, types and that sql/dist is up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd alembic && $(abspath $(BIN))/mypy --config-file ../pyproject.toml env.py versions
+	$(BIN)/python sql/build.py --check
+
+format: $(READY) ## format the Python files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: ## write sql/dist from the SQL sources
+	$(PYTHON) sql/build.py
+
+bench: $(READY) ## measure scoring, and SciFact where it is (benchmarks/README.md)
+	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.scifact --if-present
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt sql/colbert_pg.control
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[all,test,lint]'
+	touch $@

@@ -1,0 +1,27 @@
+"""What every revision runs: the SQL that ships, as it stands."""
+
+from pathlib import Path
+
+from alembic import op
+
+SQL = Path(__file__).resolve().parent.parent / "sql"
+
+
+def install() -> None:
+    """Install colbert_pg, or bring what is installed to the version of this checkout."""
+    _run(SQL / "dist" / "install.sql")
+
+
+def uninstall() -> None:
+    """Remove colbert_pg; an error while it still has indexes, or other objects need it."""
+    _run(SQL / "uninstall.sql")
+
+
+def _run(path: Path) -> None:
+    # Many statements in one go, and none of SQLAlchemy's: a colon or a percent sign is text here.
+    script = path.read_text(encoding="utf-8")
+    context = op.get_context()
+    if context.as_sql:
+        context.impl.static_output(script)
+    else:
+        op.get_bind().execution_options(no_parameters=True).exec_driver_sql(script)

@@ -1,0 +1,129 @@
+"""One server a run, one fresh database a test.
+
+The server is PostgreSQL 18 of our own (COLBERT_PG_TEST_POSTGRES=16 for 16), or the one that
+--postgresql-host, --postgresql-port and friends or COLBERT_PG_TEST_URL name: there the tests need a
+superuser and pgvector, and create and drop databases and roles of their own.
+COLBERT_PG_INSTALL=psql|extension|alembic|python says how colbert_pg is installed for the tests.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+from pytest_postgresql import factories
+from pytest_postgresql.executors import NoopExecutor
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from tests.installing import chosen_way
+from tests.servers import Server, embedded_cluster, existing_server
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """The running PostgreSQL server."""
+    option = pytestconfig.getoption
+    if url := os.environ.get("COLBERT_PG_TEST_URL"):
+        yield existing_server(url)
+    elif option("postgresql_host"):
+        yield Server(
+            host=option("postgresql_host"),
+            port=int(option("postgresql_port") or 5432),
+            user=option("postgresql_user") or "postgres",
+            password=option("postgresql_password"),
+        )
+    else:
+        with embedded_cluster(int(os.environ.get("COLBERT_PG_TEST_POSTGRES", "18"))) as cluster:
+            yield cluster.server
+
+
+def _install_template(
+    host: str, port: int, user: str, dbname: str, password: str | None, **_: object
+) -> None:
+    conninfo = Server(host, port, user, password).conninfo(dbname)
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("CREATE EXTENSION vector")
+    chosen_way()(conninfo)
+
+
+# The template: pgvector and colbert_pg, installed once a run.
+installed = factories.postgresql_noproc(
+    depends_on="server", dbname="colbert_pg_test", load=[_install_template]
+)
+
+
+@pytest.fixture
+def new_database(server: Server) -> Iterator[Callable[..., str]]:
+    """Make a database, empty or a copy of another; returns its connection string."""
+    janitors: list[DatabaseJanitor] = []
+
+    def create(template: str | None = None) -> str:
+        janitor = DatabaseJanitor(
+            user=server.user,
+            host=server.host,
+            port=server.port,
+            password=server.password,
+            maintenance_dbname=server.maintenance_dbname,
+            dbname=f"colbert_pg_test_{os.getpid()}_{next(_numbers)}",
+            template_dbname=template,
+        )
+        janitor.init()
+        janitors.append(janitor)
+        return server.conninfo(janitor.dbname)
+
+    yield create
+    for janitor in janitors:
+        janitor.drop()
+
+
+@pytest.fixture
+def database(new_database: Callable[..., str], installed: NoopExecutor) -> str:
+    """Connection string of a fresh database with pgvector and colbert_pg, for a superuser."""
+    return new_database(installed.template_dbname)
+
+
+@pytest.fixture
+def bare_database(new_database: Callable[..., str]) -> str:
+    """Connection string of a fresh database where nothing is installed, for a superuser."""
+    return new_database()
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    """A connection to `database`; autocommit is off."""
+    with psycopg.connect(database) as connection:
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture(scope="session")
+def server_version_num(server: Server) -> int:
+    """The server's version, as 180004."""
+    with psycopg.connect(server.conninfo()) as connection:
+        return connection.info.server_version
+
+
+@pytest.fixture(scope="session")
+def new_role(server: Server) -> Iterator[Callable[..., str]]:
+    """Make a role without special rights (log in with servers.as_role); returns its name."""
+    roles: list[str] = []
+
+    def create() -> str:
+        role = f"colbert_pg_test_role_{os.getpid()}_{next(_numbers)}"
+        statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
+        _execute(server, statement.format(sql.Identifier(role), sql.Literal(role)))
+        roles.append(role)
+        return role
+
+    yield create
+    for role in reversed(roles):
+        _execute(server, sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+def _execute(server: Server, statement: sql.Composed) -> None:
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(statement)
