@@ -511,6 +511,7 @@ COMMENT ON FUNCTION colbert._scoring_statement(integer, regtype, text, boolean) 
 --   normalized   true: vectors have unit length, and others are refused (default true)
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
+--   triggers     false: no triggers; writers call colbert.upsert (default true)
 --   candidates   how many documents a search scores exactly, where the caller names no number
 CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
 RETURNS boolean
@@ -519,6 +520,14 @@ RETURN coalesce((index.options ->> 'normalized')::boolean, true);
 
 COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
   'Whether the index takes unit vectors only.';
+
+CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN coalesce((index.options ->> 'triggers')::boolean, true);
+
+COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
+  'Whether triggers keep the index in step.';
 
 -- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
 -- index's options, the default.
@@ -863,7 +872,7 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
   END IF;
   RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "candidates": "integer"}';
+                         "candidates": "integer", "triggers": "boolean"}';
 END
 $_option_rules$;
 
@@ -1251,7 +1260,8 @@ BEGIN ATOMIC
     FROM unnest(ARRAY[index.sync, format('colbert_truncate_%s', index.id)]) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
-   WHERE t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R')
+   WHERE colbert._triggers(index)
+     AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R'))
    LIMIT 1;
 END;
 
@@ -1302,7 +1312,9 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING _index;
     UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = _index.id;
   END IF;
-  PERFORM colbert._create_sync(_index);
+  IF colbert._triggers(_index) THEN
+    PERFORM colbert._create_sync(_index);
+  END IF;
   IF _build IS NOT NULL THEN
     EXECUTE format('SELECT %s($1)', _build) USING _index;
   END IF;
@@ -1312,6 +1324,48 @@ $create_index$;
 
 COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
   'Creates an index (exact, hnsw or ivfflat) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
+
+-- sql/functions/index/upsert.sql
+-- Stores the token vectors of a document and brings the index in step in the same statement: for engines that
+-- restrict triggers, with an index whose option "triggers" is false. Where there are triggers they do the
+-- work. The row is updated, or inserted with nothing but key and array; NULL takes the document out of the
+-- index. Only for roles that may write the index's tables, which is the owner of the table.
+CREATE OR REPLACE FUNCTION colbert.upsert(
+  source regclass, doc_id anynonarray, vectors vector[], embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $upsert$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _updated bigint;
+BEGIN
+  IF doc_id IS NULL THEN
+    RAISE EXCEPTION 'doc_id must not be NULL'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the key of the document.';
+  END IF;
+  EXECUTE format('UPDATE %s SET %I = $2::%s[] WHERE %I = $1::%s',
+                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_type)
+    USING doc_id, vectors;
+  GET DIAGNOSTICS _updated = ROW_COUNT;
+  IF _updated = 0 THEN
+    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[])',
+                   _index.source, _index.key, _index.embeddings, _types.key_type, _types.element)
+      USING doc_id, vectors;
+  END IF;
+
+  IF NOT colbert._triggers(_index) THEN
+    PERFORM colbert._remove(_index, doc_id::text);
+    EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
+      USING _index, doc_id::text, vectors;
+  END IF;
+END
+$upsert$;
+
+COMMENT ON FUNCTION colbert.upsert(regclass, anynonarray, vector[], name) IS
+  'Stores the token vectors of a document, by its key, and brings an index without triggers in step.';
 
 -- sql/functions/index/drop_index.sql
 -- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts
@@ -1647,7 +1701,8 @@ COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
 -- Options of hnsw and ivfflat:
 --
 --   token_type        halfvec (default), vector or bit
---   hits              how many nearest tokens each query token fetches (default 100)
+--   hits              how many nearest tokens each query token fetches (default 100, or half as many as
+--                     candidates if that is more)
 --   m, ef_construction, ef_search    of pgvector's hnsw
 --   lists, nprobe                    of pgvector's ivfflat; nprobe is its ivfflat.probes
 CREATE OR REPLACE FUNCTION colbert._tokens_rules(method text)
@@ -1862,7 +1917,7 @@ SET ivfflat.probes = 1
 SET ivfflat.iterative_scan = relaxed_order
 AS $_tokens_candidates$
 DECLARE
-  _hits integer := colbert._knob('hits', NULL, index.options, 100);
+  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 2));
   _layout record := colbert._tokens_layout(index);
   _statement text;
 BEGIN

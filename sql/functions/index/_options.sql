@@ -3,6 +3,7 @@
 --   normalized   true: vectors have unit length, and others are refused (default true)
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
+--   triggers     false: no triggers; writers call colbert.upsert (default true)
 --   candidates   how many documents a search scores exactly, where the caller names no number
 CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
 RETURNS boolean
@@ -11,6 +12,14 @@ RETURN coalesce((index.options ->> 'normalized')::boolean, true);
 
 COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
   'Whether the index takes unit vectors only.';
+
+CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN coalesce((index.options ->> 'triggers')::boolean, true);
+
+COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
+  'Whether triggers keep the index in step.';
 
 -- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
 -- index's options, the default.

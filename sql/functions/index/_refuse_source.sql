@@ -54,7 +54,7 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
   END IF;
   RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "candidates": "integer"}';
+                         "candidates": "integer", "triggers": "boolean"}';
 END
 $_option_rules$;
 

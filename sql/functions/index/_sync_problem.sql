@@ -8,7 +8,8 @@ BEGIN ATOMIC
     FROM unnest(ARRAY[index.sync, format('colbert_truncate_%s', index.id)]) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
-   WHERE t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R')
+   WHERE colbert._triggers(index)
+     AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R'))
    LIMIT 1;
 END;
 

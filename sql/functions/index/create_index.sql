@@ -41,7 +41,9 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING _index;
     UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = _index.id;
   END IF;
-  PERFORM colbert._create_sync(_index);
+  IF colbert._triggers(_index) THEN
+    PERFORM colbert._create_sync(_index);
+  END IF;
   IF _build IS NOT NULL THEN
     EXECUTE format('SELECT %s($1)', _build) USING _index;
   END IF;
