@@ -13,7 +13,7 @@ help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## search the documentation of Python's standard library
-	$(BIN)/colbert-pg demo
+	$(BIN)/colbert-pg demo --data .demo
 
 test: $(READY) ## run all tests on a PostgreSQL 18 of their own
 	$(BIN)/python -m pytest $(PYTEST)
@@ -36,8 +36,8 @@ bench: $(READY) ## measure scoring, and SciFact where it is (benchmarks/README.m
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.scifact --if-present
 
-clean: ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove .venv, .demo and caches
+	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt sql/colbert_pg.control
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'

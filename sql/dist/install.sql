@@ -1374,6 +1374,7 @@ CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name D
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
 AS $drop_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);

@@ -1,0 +1,59 @@
+"""ColBERT-style late interaction for any PostgreSQL that has pgvector: the Python side.
+
+``Client`` and ``AsyncClient`` call the SQL functions on your own connection, ``Encoder`` turns text
+into token vectors, ``EmbeddedServer`` is a PostgreSQL to try it on. The parts load when they are
+first used: a client that sends vectors needs neither PyTorch nor a server.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from colbert_pg.client import AsyncClient, Client, Explanation, Hit, Match, Problem
+    from colbert_pg.embedded import EmbeddedServer
+    from colbert_pg.encoder import Encoder
+    from colbert_pg.errors import (
+        ColbertError,
+        EmbeddedServerError,
+        EncoderMissing,
+        ModelMismatch,
+        NotInstalled,
+    )
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ColbertError",
+    "EmbeddedServer",
+    "EmbeddedServerError",
+    "Encoder",
+    "EncoderMissing",
+    "Explanation",
+    "Hit",
+    "Match",
+    "ModelMismatch",
+    "NotInstalled",
+    "Problem",
+]
+
+_MODULES = {
+    "client": ("AsyncClient", "Client", "Explanation", "Hit", "Match", "Problem"),
+    "embedded": ("EmbeddedServer",),
+    "encoder": ("Encoder",),
+    "errors": (
+        "ColbertError",
+        "EmbeddedServerError",
+        "EncoderMissing",
+        "ModelMismatch",
+        "NotInstalled",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"colbert_pg.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

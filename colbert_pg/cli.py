@@ -1,0 +1,368 @@
+"""The command line: ``colbert-pg --help``.
+
+Answers go to standard output, everything else to standard error. Exit codes: 0, 1 for an error, 2
+for a wrong command line, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import psycopg
+import typer
+
+from colbert_pg import display
+from colbert_pg.client import Client
+from colbert_pg.errors import ColbertError
+from colbert_pg.install import install as install_script
+from colbert_pg.install import installed_version
+from colbert_pg.loading import Table, check, load_and_index, read
+from colbert_pg.places import (
+    Place,
+    TwoDatabases,
+    database,
+    place,
+    prepare,
+    run_psql,
+    without_password,
+)
+
+if TYPE_CHECKING:
+    from colbert_pg.encoder import Encoder
+
+LOCAL_MODEL = "local checkpoint"  # how a fingerprint calls a model that has no name
+
+out, err = display.consoles()
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Late interaction search in PostgreSQL.",
+    epilog="Without --url or $COLBERT_PG_URL, a PostgreSQL of its own is used: in the directory "
+    "--data, else $COLBERT_PG_DATA, else the user's data directory.",
+)
+
+UrlOption = Annotated[
+    str | None, typer.Option(help="A server: a libpq URL or connection string.", show_default=False)
+]
+DataOption = Annotated[
+    Path | None, typer.Option(help="Directory of the embedded server.", show_default=False)
+]
+TableOption = Annotated[str, typer.Option(help="The table, as SQL writes it.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A ColBERT checkpoint: a directory or a name on the hub. "
+        "Default: the table's, else all-MiniLM-L6-v2, which needs no download.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+class Method(StrEnum):
+    """Index methods."""
+
+    exact = "exact"
+    hnsw = "hnsw"
+    ivfflat = "ivfflat"
+
+
+@app.command()
+def demo(
+    data: DataOption = None,
+    documents: Annotated[
+        int, typer.Option(min=10, max=5000, help="How many documentation strings to load.")
+    ] = 1500,
+) -> None:
+    """Search the documentation of Python's standard library, as a first look."""
+    from colbert_pg.demo import run
+    from colbert_pg.embedded import default_directory
+
+    with _reporting(), place(None, data or default_directory() / "demo") as at:
+        run(at, documents, out, err)
+
+
+@app.command()
+def install(
+    url: UrlOption = None,
+    data: DataOption = None,
+    with_pgvector: Annotated[
+        bool, typer.Option("--with-pgvector", help="Run CREATE EXTENSION vector first.")
+    ] = False,
+) -> None:
+    """Install colbert_pg in a database, or upgrade it there."""
+    with _reporting(), place(url, data) as at:
+        with psycopg.connect(at.url) as connection:
+            if with_pgvector or at.server is not None:
+                prepare(connection)
+            else:
+                install_script(connection)
+            found = installed_version(connection)
+        err.print(f"colbert_pg {found} is installed")
+
+
+@app.command()
+def load(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="JSON lines: objects with id (or _id), text, and maybe title.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            show_default=False,
+        ),
+    ],
+    table: TableOption = "documents",
+    model: ModelOption = None,
+    dimensions: Annotated[
+        int | None,
+        typer.Option(min=1, help="Length of the vectors. Default: 128.", show_default=False),
+    ] = None,
+    half: Annotated[
+        bool | None,
+        typer.Option(
+            "--half/--no-half", help="Store halfvec, two bytes a number.", show_default=False
+        ),
+    ] = None,
+    pool: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="Keep about one vector in so many of a document.", show_default=False
+        ),
+    ] = None,
+    method: Annotated[
+        Method, typer.Option(help="How to index the table once all is in.")
+    ] = Method.hnsw,
+    url: UrlOption = None,
+    data: DataOption = None,
+) -> None:
+    """Load documents from a file: encode, store, index.
+
+    Documents that are there already are left alone, changed texts are replaced.
+
+    After Ctrl-C, the same command goes on where it was.
+    """
+    with _reporting():
+        total = check(file)
+        with database(url, data, anew=True) as (connection, _):
+            target = Table(connection, table)
+            there = target.vectors()
+            known = target.model()
+            if there is not None and dimensions is None and known is None and there[0] > 0:
+                dimensions = there[0]
+            encoder = _encoder(known, model, dimensions, pool)
+            wanted = there[1] if half is None and there is not None else bool(half)
+            target.create(encoder.dimensions, wanted)
+            loaded = load_and_index(target, encoder, read(file), total, method.value, err)
+    err.print(
+        f"{loaded.added} documents added, {loaded.changed} changed, {loaded.unchanged} as they were"
+    )
+    if loaded.truncated:
+        err.print(
+            f"{loaded.truncated} were longer than the model reads: "
+            "only their beginnings are searched"
+        )
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many documents.")] = 10,
+    table: TableOption = "documents",
+    filter: Annotated[
+        str | None, typer.Option(help="A SQL condition on the table.", show_default=False)
+    ] = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many documents to score exactly.", show_default=False),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Score every document.")] = False,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    data: DataOption = None,
+) -> None:
+    """Find documents."""
+    with _reporting(), database(url, data) as (connection, at):
+        target = _loaded(connection, table, at)
+        client = Client(connection, _encoder(target.model(), model))
+        started = perf_counter()
+        hits = client.search(table, query, k=k, filter=filter, candidates=candidates, exact=exact)
+        took = perf_counter() - started
+        contents = target.contents([hit.doc_id for hit in hits])
+    if as_json:
+        _print_json(
+            [
+                {"id": hit.doc_id, "score": hit.score, "content": contents.get(hit.doc_id)}
+                for hit in hits
+            ]
+        )
+    else:
+        out.print(display.results(hits, contents))
+        err.print(f"{len(hits)} documents in {took * 1000:.0f} ms, encoding included", style="dim")
+
+
+@app.command()
+def explain(
+    query: Annotated[str, typer.Argument(help="What was looked for.", show_default=False)],
+    doc: Annotated[str, typer.Option("--doc", help="Id of the document.", show_default=False)],
+    table: TableOption = "documents",
+    model: ModelOption = None,
+    url: UrlOption = None,
+    data: DataOption = None,
+) -> None:
+    """Show which words of a document matched which words of a query."""
+    with _reporting(), database(url, data) as (connection, at):
+        target = _loaded(connection, table, at)
+        if not target.contents([doc]):
+            raise ColbertError(f"table {table} has no document with the id {doc!r}")
+        client = Client(connection, _encoder(target.model(), model))
+        out.print(display.explanation(client.explain(table, query, doc)))
+
+
+@app.command()
+def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption = None) -> None:
+    """Show versions and indexes."""
+    with _reporting(), place(url, data) as at, psycopg.connect(at.url) as connection:
+        ((postgresql, size),) = connection.execute(
+            "SELECT current_setting('server_version'), pg_database_size(current_database())"
+        ).fetchall()
+        extensions: dict[str, str] = dict(
+            connection.execute("SELECT extname, extversion FROM pg_extension").fetchall()
+        )
+        installed = installed_version(connection)
+        indexes = [] if installed is None else Client(connection).indexes()
+    state = {
+        "database": without_password(at.url),
+        "directory": None if at.server is None else str(at.server.directory),
+        "postgresql": postgresql,
+        "pgvector": extensions.get("vector"),
+        "colbert_pg": installed,
+        "bytes": size,
+    }
+    if as_json:
+        _print_json({**state, "indexes": indexes})
+        return
+    out.print(display.indexes([state]))
+    if installed is None:
+        err.print("colbert_pg is not installed here: " + at.command("install"))
+    elif not indexes:
+        err.print("nothing is indexed yet")
+    else:
+        out.print()
+        out.print(display.indexes(indexes))
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    options_metavar="[OPTIONS] [PSQL ARGUMENTS]",
+)
+def psql(context: typer.Context, url: UrlOption = None, data: DataOption = None) -> None:
+    """Open psql on the database; further arguments are psql's."""
+    with _reporting(), place(url, data) as at:
+        code = run_psql(at, context.args)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The program ``colbert-pg``."""
+    signal.signal(signal.SIGTERM, _terminated)  # leave the embedded server as at any other end
+    app(prog_name="colbert-pg")
+
+
+def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table:
+    target = Table(connection, table)
+    if target.vectors() is None:
+        raise ColbertError(
+            f"there is no table {table}: load documents first, {at.command('load', 'FILE.jsonl')}"
+        )
+    return target
+
+
+# Encoders
+
+
+def _encoder(
+    known: dict[str, Any] | None,
+    model: str | None,
+    dimensions: int | None = None,
+    pool: float | None = None,
+) -> Encoder:
+    """The encoder that was asked for; what was not asked for is as the index remembers it."""
+    if known is not None:
+        dimensions = dimensions or known.get("dimensions")
+        pool = pool or known.get("pool_factor")
+    with err.status("Loading the model"):
+        display.quiet_models()
+        from colbert_pg.encoder import DEFAULT_MODEL, Encoder
+
+        if model is not None:
+            return Encoder(model, dimensions=dimensions, pool_factor=pool or 1)
+        if known is None or known.get("name") == DEFAULT_MODEL:
+            return Encoder.default(dimensions or 128, pool_factor=pool or 1)
+        if known.get("name") == LOCAL_MODEL:
+            raise ColbertError("the vectors come from a model in a directory: name it by --model")
+        return Encoder(
+            known["name"],
+            revision=known.get("revision"),
+            hidden_states=bool(known.get("hidden_states")),
+            dimensions=dimensions,
+            pool_factor=pool or 1,
+        )
+
+
+# Messages and ends
+
+
+@contextmanager
+def _reporting() -> Iterator[None]:
+    """Turn errors into a message and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except TwoDatabases as error:
+        raise typer.BadParameter(str(error)) from error
+    except BrokenPipeError:
+        raise  # whoever reads has seen enough
+    except psycopg.Error as error:
+        _fail(_database_message(error))
+    except (ColbertError, ImportError, OSError, ValueError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"Error: {message}", style="red", markup=False)
+    raise typer.Exit(1)
+
+
+def _database_message(error: psycopg.Error) -> str:
+    """What the server said, without the position in a statement that the user never wrote."""
+    diagnostics = error.diag
+    if diagnostics.message_primary is None:
+        return str(error)
+    parts = (diagnostics.message_primary, diagnostics.message_detail, diagnostics.message_hint)
+    return "\n".join(part for part in parts if part)
+
+
+def _terminated(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What the command line shows: results, matches, indexes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from colbert_pg.client import Explanation, Hit, Match, TokenText
+
+_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
+_CONTEXT = 24  # characters beside a matched word
+
+
+def results(hits: Sequence[Hit], contents: Mapping[str, str]) -> RenderableType:
+    """Documents, best first: score, key, and on a line of its own the beginning of the text."""
+    lines: list[RenderableType] = []
+    for hit in hits:
+        lines.append(Text.assemble((f"{hit.score:6.2f}", "bold"), "  ", (str(hit.doc_id), "cyan")))
+        content = _one_line(contents.get(hit.doc_id, "")).removeprefix(str(hit.doc_id)).lstrip()
+        lines.append(_Cropped(Text(" " * 8 + content, style="dim")))
+    return Group(*lines)
+
+
+def explanation(explained: Explanation) -> RenderableType:
+    """Each word of the query beside its answer, and the document with the answers marked."""
+    table = Table(box=None, pad_edge=False)
+    rows = []
+    for number, match in enumerate(explained.matches):
+        colour = _COLOURS[number % len(_COLOURS)]
+        rows.append(
+            (
+                Text(_name(match.query_token, match.query_position), style=colour),
+                Text(_name(match.document_token, match.document_position), style=colour),
+                Text(f"{match.similarity:.3f}"),
+                _surroundings(match, explained.content, colour),
+            )
+        )
+    for place, name in enumerate(("query", "document", "similarity")):
+        width = max([len(name), *(row[place].cell_len for row in rows)])
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*row)
+    score = Text.assemble(
+        f"score {explained.score:.3f}, document ", (str(explained.doc_id), "cyan")
+    )
+    parts: list[RenderableType] = [score, "", table]
+    if explained.content is not None:
+        parts += ["", _marked(explained.content, explained.matches)]
+    return Group(*parts)
+
+
+class _Cropped:
+    """A text in one line of the console, cut off at its end."""
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        line = self.text.copy()
+        line.truncate(options.max_width, overflow="ellipsis")
+        yield line
+
+
+def indexes(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """One block per index, with all that the view says of it."""
+    blocks: list[RenderableType] = []
+    for row in rows:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for name, value in row.items():
+            if isinstance(value, Mapping):
+                value = ", ".join(f"{key}: {_value(inner)}" for key, inner in value.items())
+            table.add_row(name, Text(_value(value)))
+        blocks += [table, ""]
+    return Group(*blocks[:-1])
+
+
+def consoles() -> tuple[Console, Console]:
+    """Standard output for answers, standard error for everything else."""
+    return Console(highlight=False, soft_wrap=False), Console(stderr=True, highlight=False)
+
+
+def quiet_models() -> None:
+    """Keep the libraries under the encoder from telling of every model that they load."""
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    try:
+        from transformers.utils.logging import disable_progress_bar
+    except ImportError:
+        return  # the encoder says better what is missing
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("name") or dict(value))
+    return "-" if value is None else f"{value:,}" if type(value) is int else str(value)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _name(token: TokenText | None, position: int) -> str:
+    return token.text if token is not None else f"token {position}"
+
+
+def _surroundings(match: Match, content: str | None, colour: str) -> Text:
+    token = match.document_token
+    if content is None or token is None or token.start is None or token.end is None:
+        return Text("")
+    before = _one_line(content[max(0, token.start - _CONTEXT) : token.start] + "|")[:-1]
+    after = _one_line("|" + content[token.end : token.end + _CONTEXT])[1:]
+    return Text.assemble(before, (content[token.start : token.end], f"bold {colour}"), after)
+
+
+def _marked(content: str, matches: Sequence[Match]) -> Text:
+    """The text with every matched word in the colour of the query word that it answers best."""
+    text = Text(content)
+    order = sorted(enumerate(matches), key=lambda numbered: numbered[1].similarity)
+    for number, match in order:  # the last style of a word wins: that of the best match
+        token = match.document_token
+        if token is not None and token.start is not None and token.end is not None:
+            colour = _COLOURS[number % len(_COLOURS)]
+            text.stylize(f"bold {colour}", token.start, token.end)
+    return text

@@ -1,0 +1,389 @@
+"""Documents from a file into a table of vectors: batch by batch, each a transaction of its own.
+
+Whatever interrupts it, every document in the table is whole, and a second run goes on where the
+first one ended: a document that is there with the same text is left alone, another text replaces
+it.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import tuple_row
+from rich.console import Console
+
+from colbert_pg.client import Client
+from colbert_pg.errors import ColbertError, ModelMismatch
+from colbert_pg.operations import TextEncoder, quoted
+from colbert_pg.vectors import (
+    VECTOR_TYPES,
+    HalfTokenArray,
+    Matrix,
+    TokenArray,
+    VectorTypes,
+    register,
+)
+
+BATCH = 128  # documents a transaction; encoders sort them by length in themselves
+_COMPLAINTS = 10  # bad lines that one message names
+
+
+class Document(NamedTuple):
+    """A key and a text."""
+
+    id: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of documents; ``truncated`` ones were longer than the model reads."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    truncated: int = 0
+
+    @property
+    def documents(self) -> int:
+        return self.added + self.changed + self.unchanged
+
+    def __add__(self, other: Loaded) -> Loaded:
+        return Loaded(
+            self.added + other.added,
+            self.changed + other.changed,
+            self.unchanged + other.unchanged,
+            self.truncated + other.truncated,
+        )
+
+
+class BadDocuments(ColbertError):  # noqa: N818
+    """Lines of a file that are no documents; the message names file and line of each."""
+
+
+def read(path: Path) -> Iterator[Document]:
+    """The documents of a JSON lines file: objects with id (or _id), text, and maybe title.
+
+    Raises:
+        BadDocuments: at the first line that is none.
+        OSError: if the file cannot be read.
+    """
+    for number, line in _lines(path):
+        try:
+            yield _document(line)
+        except ValueError as error:
+            raise BadDocuments(f"{path}:{number}: {error}") from error
+
+
+def check(path: Path) -> int:
+    """Read all of a file without keeping it; returns the number of documents.
+
+    Raises:
+        BadDocuments: naming the first ten bad lines.
+        OSError: if the file cannot be read.
+    """
+    first: dict[str, int] = {}
+    complaints: list[str] = []
+    for number, line in _lines(path):
+        try:
+            document = _document(line)
+            if document.id in first:
+                raise ValueError(f"id {document.id!r} is that of line {first[document.id]}")
+            first[document.id] = number
+        except ValueError as error:
+            complaints.append(f"{path}:{number}: {error}")
+    if complaints:
+        more = len(complaints) - _COMPLAINTS
+        raise BadDocuments(
+            "\n".join(complaints[:_COMPLAINTS] + ([f"and {more} more"] if more > 0 else []))
+        )
+    return len(first)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield number, line
+
+
+def _document(line: bytes) -> Document:
+    try:
+        fields = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start + 1}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from error
+    if not isinstance(fields, dict):
+        raise ValueError("not a JSON object")
+    key = fields.get("id", fields.get("_id"))
+    if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
+        raise ValueError('"id" (or "_id") must be a string or a whole number')
+    text, title = fields.get("text"), fields.get("title") or ""
+    if not isinstance(text, str) or not isinstance(title, str):
+        raise ValueError('"text" must be a string, and so must "title"')
+    document = Document(str(key), f"{title}\n{text}".strip())
+    if not document.content:
+        raise ValueError('"text" is empty')
+    for value in document:
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("a character that no PostgreSQL text can hold")
+    return document
+
+
+class Table:
+    """A table ``(id text, content text, embeddings vector(n)[])`` to load into.
+
+    Args:
+        connection: a connection in autocommit mode, since every batch is a transaction.
+        name: the table as SQL writes it.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], name: str) -> None:
+        self.connection = connection
+        self.name = name
+        ((parts,),) = self._rows("SELECT pg_catalog.parse_ident(%s)", [name])
+        self._identifier = quoted(*parts)
+        self._client = Client(connection)
+
+    def model(self) -> dict[str, Any] | None:
+        """The fingerprint of the model that the table's index remembers, if there is an index."""
+        index = self._index()
+        return index[1] if index is not None else None
+
+    def method(self) -> str | None:
+        """The method of the table's index; None without one."""
+        index = self._index()
+        return index[0] if index is not None else None
+
+    def vectors(self) -> tuple[int, bool] | None:
+        """Dimensions of the vectors, and whether they are halfvec; None if there is no such table.
+
+        Raises:
+            ColbertError: if there is one, of another layout.
+        """
+        rows = self._rows(
+            "SELECT a.attname, pg_catalog.format_type(a.atttypid, NULL), a.atttypid, a.atttypmod"
+            " FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass(%s)"
+            " AND a.attnum > 0 AND NOT a.attisdropped",
+            [self.name],
+        )
+        if not rows:
+            return None
+        columns = {name: (type_name, oid, modifier) for name, type_name, oid, modifier in rows}
+        types = self._vector_types()
+        _, oid, dimensions = columns.get("embeddings", ("", 0, 0))
+        if (
+            columns.get("id", ("",))[0] not in ("text", "character varying")
+            or columns.get("content", ("",))[0] not in ("text", "character varying")
+            or oid not in (types.vector_array, types.halfvec_array)
+        ):
+            raise ColbertError(
+                f"table {self.name} is there and has another layout than (id text, content text, "
+                "embeddings vector[] or halfvec[]): choose another --table"
+            )
+        return dimensions, oid == types.halfvec_array
+
+    def create(self, dimensions: int, half: bool) -> None:
+        """Create the table if there is none.
+
+        Raises:
+            ColbertError: if there is one, with other vectors.
+        """
+        found = self.vectors()
+        if found is not None:
+            if found[0] not in (dimensions, -1) or found[1] != half:
+                raise ColbertError(
+                    f"table {self.name} holds {_type_name(*found)}[], not "
+                    f"{_type_name(dimensions, half)}[]: choose another --table, or drop this one"
+                )
+            return
+        ((schema,),) = self._rows(
+            "SELECT n.nspname FROM pg_catalog.pg_extension e"
+            " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
+        )
+        with self.connection.transaction():
+            self.connection.execute(
+                sql.SQL(
+                    "CREATE TABLE {table} (id text PRIMARY KEY, content text NOT NULL,"
+                    " embeddings {vector}({dimensions})[])"
+                ).format(
+                    table=self._identifier,
+                    vector=quoted(schema, "halfvec" if half else "vector"),
+                    dimensions=sql.Literal(dimensions),
+                ),
+                [],
+            )
+            self.connection.execute(
+                sql.SQL("ALTER TABLE {} ALTER embeddings SET STORAGE EXTERNAL").format(
+                    self._identifier
+                ),
+                [],
+            )
+
+    def load(
+        self,
+        encoder: TextEncoder,
+        documents: Iterable[Document],
+        *,
+        batch: int = BATCH,
+        advance: Callable[[Loaded], None] = lambda _: None,
+    ) -> Loaded:
+        """Bring documents into the table, encoding those that are new or changed.
+
+        Args:
+            encoder: of the model that the index, if there is one, remembers.
+            documents: each id once.
+            batch: how many documents make a transaction.
+            advance: called after each with what became of them.
+
+        Raises:
+            ModelMismatch: if the index holds vectors of another model.
+        """
+        model = self.model()
+        fingerprint = json.loads(json.dumps(encoder.fingerprint))
+        if model is not None and model != fingerprint:
+            raise ModelMismatch(self.name, model, fingerprint)
+        _, half = self.vectors() or (0, False)
+        loaded = Loaded()
+        remaining = iter(documents)
+        while some := list(islice(remaining, batch)):
+            done = self._load_batch(encoder, some, half)
+            loaded += done
+            advance(done)
+        return loaded
+
+    def contents(self, ids: Sequence[str]) -> dict[str, str]:
+        """The texts of documents, by key."""
+        statement = sql.SQL("SELECT d.id, d.content FROM {} d WHERE d.id = ANY (%s)")
+        return dict(self._rows(statement.format(self._identifier), [list(ids)]))
+
+    def count(self) -> int:
+        """How many documents there are."""
+        ((count,),) = self._rows(sql.SQL("SELECT count(*) FROM {}").format(self._identifier))
+        return int(count)
+
+    def _load_batch(self, encoder: TextEncoder, documents: list[Document], half: bool) -> Loaded:
+        statement = sql.SQL(
+            "SELECT d.id, d.content, d.embeddings IS NOT NULL FROM {} d WHERE d.id = ANY (%s)"
+        ).format(self._identifier)
+        rows = self._rows(statement, [[document.id for document in documents]])
+        stored = {key: (content, encoded) for key, content, encoded in rows}
+        new = [d for d in documents if d.id not in stored]
+        changed = [d for d in documents if stored.get(d.id, (d.content, True)) != (d.content, True)]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            matrices = encoder.encode_documents([d.content for d in new + changed])
+        with self.connection.transaction():
+            if new:
+                self._client.add(
+                    self.name,
+                    [d.content for d in new],
+                    keys=[d.id for d in new],
+                    embeddings=matrices[: len(new)],
+                    key_column="id",
+                    embeddings_column="embeddings",
+                )
+            if changed:
+                self._replace(changed, matrices[len(new) :], half)
+        truncated = sum(len(getattr(warning.message, "positions", ())) for warning in caught)
+        return Loaded(len(new), len(changed), len(documents) - len(new) - len(changed), truncated)
+
+    def _replace(self, documents: list[Document], matrices: Sequence[Matrix], half: bool) -> None:
+        kind = HalfTokenArray if half else TokenArray
+        with psycopg.Cursor(self.connection) as cursor:
+            register(cursor, self._vector_types())
+            cursor.executemany(
+                sql.SQL("UPDATE {} SET content = %s, embeddings = %s WHERE id = %s").format(
+                    self._identifier
+                ),
+                [
+                    (document.content, kind(matrix), document.id)
+                    for document, matrix in zip(documents, matrices, strict=True)
+                ],
+            )
+
+    def _index(self) -> tuple[str, dict[str, Any] | None] | None:
+        rows = self._rows(
+            "SELECT i.method, i.options -> 'model' FROM colbert.indexes i"
+            " WHERE i.source = pg_catalog.to_regclass(%s) AND i.embeddings = 'embeddings'",
+            [self.name],
+        )
+        return rows[0] if rows else None
+
+    def _vector_types(self) -> VectorTypes:
+        return VectorTypes(*self._rows(VECTOR_TYPES)[0])
+
+    def _rows(self, statement: Any, parameters: Sequence[Any] = ()) -> list[Any]:
+        with psycopg.Cursor(self.connection, row_factory=tuple_row) as cursor:
+            return cursor.execute(statement, parameters).fetchall()
+
+
+def _type_name(dimensions: int, half: bool) -> str:
+    return f"{'halfvec' if half else 'vector'}({dimensions})"
+
+
+def load_and_index(
+    target: Table,
+    encoder: TextEncoder,
+    documents: Iterable[Document],
+    total: int,
+    method: str,
+    console: Console,
+) -> Loaded:
+    """Load with a progress bar, then build the index, both so that an interruption loses little.
+
+    While documents come in, the table is indexed by the method ``exact``: it costs nothing, the
+    index remembers the model, and what is there can be searched. Building an index over all
+    documents at the end is several times faster than keeping it up to date from the first.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    client = Client(target.connection, encoder)
+    try:
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        ) as progress:
+            bar = progress.add_task("Encoding and storing", total=total)
+            if target.method() is None:
+                client.create_index(target.name, method="exact")
+            loaded = target.load(
+                encoder,
+                documents,
+                advance=lambda done: progress.advance(bar, done.documents),
+            )
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
+        ) as progress:
+            if target.method() != method:
+                progress.add_task(f"Building the {method} index", total=None)
+                with target.connection.transaction():
+                    client.drop_index(target.name)
+                    client.create_index(target.name, method=method)
+    except KeyboardInterrupt:
+        console.print(
+            f"Interrupted: {target.count()} documents are stored. "
+            "Run the same command again to go on."
+        )
+        raise
+    return loaded

@@ -1,0 +1,635 @@
+"""What the client does, written once for both clients: the statements, and what their rows mean.
+
+Each operation is a generator that yields steps (a query, a COPY, work for the processor) and is
+sent their results. :class:`~colbert_pg.client.Client` carries the steps out at once,
+:class:`~colbert_pg.client.AsyncClient` awaits them. Nothing here touches a connection.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy.typing as npt
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from colbert_pg.errors import NO_SCHEMA, EncoderMissing, ModelMismatch, NotInstalled
+from colbert_pg.vectors import (
+    VECTOR_TYPES,
+    HalfTokenArray,
+    Matrix,
+    TokenArray,
+    VectorTypes,
+)
+
+Key = Any  # int, str, uuid.UUID: whatever psycopg makes of the key's type
+_T = TypeVar("_T")
+
+
+class TokenText(Protocol):
+    """The text of one token, and where it stands (None for what an encoder adds)."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def start(self) -> int | None: ...
+    @property
+    def end(self) -> int | None: ...
+
+
+class TextEncoder(Protocol):
+    """What the client asks of an encoder; :class:`colbert_pg.encoder.Encoder` is one.
+
+    Every matrix is a float32 array (tokens, dimensions) with unit rows.
+    """
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]: ...
+    def encode_queries(self, texts: Sequence[str], /) -> Sequence[Matrix]: ...
+    def encode_documents(
+        self, texts: Sequence[str], /, *, progress: bool = False
+    ) -> Sequence[Matrix]: ...
+    def query_tokens(self, text: str, /) -> Sequence[TokenText]: ...
+    def document_tokens(self, text: str, /) -> Sequence[TokenText]: ...
+
+
+class Hit(NamedTuple):
+    """A document that was found, and its exact score."""
+
+    doc_id: Key
+    score: float
+
+
+class Match(NamedTuple):
+    """Which document token answered a query token.
+
+    Positions are 1-based. The texts are None where no encoder, or no text of the document, is at
+    hand.
+    """
+
+    query_position: int
+    query_token: TokenText | None
+    document_position: int
+    document_token: TokenText | None
+    similarity: float
+
+
+class Explanation(NamedTuple):
+    """Why a document has its score: the sum of the similarities of its matches."""
+
+    doc_id: Key
+    score: float
+    matches: list[Match]
+    content: str | None
+
+
+class Problem(NamedTuple):
+    """A difference between an index and the arrays of its source."""
+
+    problem: str
+    doc_id: str | None
+    detail: str | None
+
+
+# The steps
+
+
+class Query(NamedTuple):
+    """A statement; its answer is all of its rows, fetched as text unless ``binary``."""
+
+    statement: sql.SQL | sql.Composed
+    parameters: Mapping[str, Any]
+    binary: bool = False
+
+
+class Copy(NamedTuple):
+    """Rows for a binary COPY, with the types of the columns; its answer is the number of rows."""
+
+    statement: sql.SQL | sql.Composed
+    types: Sequence[int]
+    rows: Iterable[Sequence[Any]]
+
+
+class Compute(NamedTuple):
+    """Work that keeps a processor busy; its answer is what it returns."""
+
+    work: Callable[[], Any]
+
+
+Step = Query | Copy | Compute
+Operation = Generator[Step, Any, _T]
+
+
+# What is known of the database
+
+
+class Column(NamedTuple):
+    """Object identifier of a column's type (of a domain, its base type), and its SQL name."""
+
+    type: int
+    sql_type: str
+
+
+class Index(NamedTuple):
+    """An index, as far as the client needs to know."""
+
+    embeddings: str
+    key: str
+    model: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table as the catalog describes it."""
+
+    schema: str
+    table: str
+    columns: Mapping[str, Column]
+    primary_key: str | None
+    indexes: Sequence[Index]
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.schema, self.table
+
+    def index(self, embeddings: str | None) -> Index | None:
+        """The index on a column; without a name, the only one there is."""
+        found = [index for index in self.indexes if embeddings in (None, index.embeddings)]
+        return found[0] if len(found) == 1 else None
+
+    def column(self, name: str) -> Column:
+        if name not in self.columns:
+            raise ValueError(f'table "{self.table}" has no column "{name}"')
+        return self.columns[name]
+
+    def key(self, embeddings: str | None) -> str:
+        """The key of an index; without an index, the primary key."""
+        index = self.index(embeddings)
+        if index is not None:
+            return index.key
+        if self.primary_key is None:
+            raise ValueError(f'table "{self.table}" has no primary key of one column')
+        return self.primary_key
+
+    def key_type(self, embeddings: str | None) -> str:
+        """How SQL writes the type of that key."""
+        return self.column(self.key(embeddings)).sql_type
+
+    def embeddings(self, name: str | None, types: VectorTypes) -> str:
+        """The array column: the one that is named, indexed, called embeddings, or the only one."""
+        if name is not None:
+            return name
+        index = self.index(None)
+        if index is not None:
+            return index.embeddings
+        arrays = [
+            name
+            for name, column in self.columns.items()
+            if column.type in (types.vector_array, types.halfvec_array)
+        ]
+        if "embeddings" in arrays:
+            return "embeddings"
+        if len(arrays) == 1:
+            return arrays[0]
+        raise ValueError(
+            f'table "{self.table}" has {len(arrays)} columns of token vectors: name one of them'
+        )
+
+
+class Database:
+    """What one client has looked up so far; forgotten after any error."""
+
+    def __init__(self) -> None:
+        self.types: VectorTypes | None = None
+        self.sources: dict[str, Source] = {}
+
+    def forget(self) -> None:
+        self.types = None
+        self.sources.clear()
+
+    def vector_types(self) -> Operation[VectorTypes]:
+        if self.types is None:
+            rows = yield Query(_INSTALLED, {})
+            if not rows:
+                raise NotInstalled("this database has no pgvector: run CREATE EXTENSION vector")
+            *types, installed = rows[0]
+            if not installed:
+                raise NotInstalled(NO_SCHEMA)
+            self.types = VectorTypes(*types)
+        return self.types
+
+    def source(self, name: str, *, fresh: bool = False) -> Operation[Source]:
+        if fresh or name not in self.sources:
+            rows = yield Query(_SOURCE, {"source": name})
+            ((schema, table, columns, primary_key, indexes),) = rows
+            self.sources[name] = Source(
+                schema,
+                table,
+                {
+                    column["name"]: Column(column["type"], column["sql_type"])
+                    for column in columns or ()
+                },
+                primary_key,
+                [Index(**index) for index in indexes],
+            )
+        return self.sources[name]
+
+
+_INSTALLED = sql.SQL(
+    f"SELECT t.*, pg_catalog.to_regclass('colbert.indexes') IS NOT NULL FROM ({VECTOR_TYPES}) AS t"
+)
+
+_SOURCE = sql.SQL(
+    """
+SELECT n.nspname, c.relname,
+       (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+                 'name', a.attname,
+                 'type', CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END::pg_catalog.int8,
+                 'sql_type', pg_catalog.format_type(a.atttypid, NULL)))
+          FROM pg_catalog.pg_attribute a
+          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+       (SELECT a.attname
+          FROM pg_catalog.pg_index p
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = p.indrelid AND a.attnum = p.indkey[0]
+         WHERE p.indrelid = c.oid AND p.indisprimary AND p.indnkeyatts = 1),
+       (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+                 'embeddings', i.embeddings, 'key', i.key, 'model', i.options -> 'model')), '[]')
+          FROM colbert.indexes i
+         WHERE i.source = c.oid)
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.oid = %(source)s::pg_catalog.regclass
+"""
+)
+
+
+def _call(function: str, arguments: Mapping[str, Any], columns: str = "*") -> Query:
+    """``SELECT … FROM colbert.function(name => value, …)`` of the arguments that are not None."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return Query(
+        sql.SQL("SELECT {} FROM colbert.{}({}) AS r").format(
+            sql.SQL(columns), sql.Identifier(function), _named(given)
+        ),
+        {name: _ready(value) for name, value in given.items()},
+    )
+
+
+def _named(arguments: Mapping[str, Any]) -> sql.Composed:
+    """The argument list. Values whose type depends on the index come as :class:`_Cast`."""
+    return sql.SQL(", ").join(
+        sql.SQL("{} => {}").format(sql.Identifier(name), _placeholder(name, value))
+        for name, value in arguments.items()
+    )
+
+
+class _Cast(NamedTuple):
+    """A value, and the type to cast it to in SQL: from the catalog, never from a caller."""
+
+    value: Any
+    type: str
+
+
+_TYPES = {
+    "source": "pg_catalog.regclass",
+    "embeddings": "pg_catalog.name",
+    "key": "pg_catalog.name",
+    "method": "pg_catalog.text",
+    "filter": "pg_catalog.text",
+    "options": "pg_catalog.jsonb",
+    "params": "pg_catalog.jsonb",
+    "k": "pg_catalog.int4",
+    "candidates": "pg_catalog.int4",
+    "exact": "pg_catalog.bool",
+}
+
+
+def _placeholder(name: str, value: Any) -> sql.Composed:
+    placeholder = sql.Placeholder(name)
+    if isinstance(value, TokenArray):
+        return sql.Composed([placeholder])  # typed by its own object identifier
+    cast = value.type if isinstance(value, _Cast) else _TYPES[name]
+    return sql.SQL("{}::{}").format(placeholder, _verbatim(cast))
+
+
+def quoted(*names: str) -> sql.SQL:
+    """An identifier in a statement that has parameters, where a percent sign must be doubled."""
+    return _verbatim(sql.Identifier(*names).as_string(None))
+
+
+def _verbatim(text: str) -> sql.SQL:
+    return sql.SQL(text.replace("%", "%%"))
+
+
+def _ready(value: Any) -> Any:
+    if isinstance(value, _Cast):
+        return value.value
+    return Jsonb(value) if isinstance(value, Mapping) else value
+
+
+# The operations
+
+
+class Operations:
+    """All operations of a client, and what they share: what is known, and the encoder."""
+
+    def __init__(self, encoder: TextEncoder | None) -> None:
+        self.encoder = encoder
+        self.database = Database()
+
+    # Indexes
+
+    def create_index(
+        self,
+        source: str,
+        embeddings: str,
+        method: str | None,
+        options: Mapping[str, Any] | None,
+        key: str | None,
+    ) -> Operation[None]:
+        model = {} if self.encoder is None else {"model": _fingerprint(self.encoder)}
+        yield _call(
+            "create_index",
+            {
+                "source": source,
+                "embeddings": embeddings,
+                "method": method,
+                "options": {**model, **(options or {})} or None,
+                "key": key,
+            },
+        )
+        self.database.sources.pop(source, None)
+
+    def drop_index(self, source: str, embeddings: str | None) -> Operation[None]:
+        yield _call("drop_index", {"source": source, "embeddings": embeddings})
+        self.database.sources.pop(source, None)
+
+    def reindex(self, source: str, embeddings: str | None) -> Operation[None]:
+        yield _call("reindex", {"source": source, "embeddings": embeddings})
+
+    def check_index(self, source: str, embeddings: str | None) -> Operation[list[Problem]]:
+        rows = yield _call(
+            "check_index",
+            {"source": source, "embeddings": embeddings},
+            "r.problem, r.doc_id, r.detail",
+        )
+        return [Problem(*row) for row in rows]
+
+    def repair_index(self, source: str, embeddings: str | None) -> Operation[int]:
+        ((mended,),) = yield _call("repair_index", {"source": source, "embeddings": embeddings})
+        return int(mended)
+
+    def indexes(self) -> Operation[list[dict[str, Any]]]:
+        yield from self.database.vector_types()
+        rows = yield Query(sql.SQL("SELECT pg_catalog.to_json(i) FROM colbert.indexes i"), {})
+        return [row[0] for row in rows]
+
+    # Documents
+
+    def add(
+        self,
+        source: str,
+        contents: Sequence[str] | None,
+        *,
+        keys: Sequence[Key] | None,
+        columns: Mapping[str, Sequence[Any]] | None,
+        embeddings: Sequence[npt.ArrayLike | None] | None,
+        content_column: str,
+        embeddings_column: str | None,
+        key_column: str | None,
+        progress: bool,
+    ) -> Operation[int]:
+        types = yield from self.database.vector_types()
+        table = yield from self.database.source(source, fresh=True)
+        array_column = table.embeddings(embeddings_column, types)
+        if embeddings is None and contents is not None:
+            encoder, texts = self._text_encoder(), contents
+            self._check_model(source, table.index(array_column))
+            embeddings = yield Compute(lambda: encoder.encode_documents(texts, progress=progress))
+        values: dict[str, Sequence[Any]] = dict(columns or {})
+        if keys is not None:
+            values[key_column or table.key(array_column)] = keys
+        if contents is not None:
+            values[content_column] = contents
+        if embeddings is not None:
+            half = table.column(array_column).type == types.halfvec_array
+            kind = HalfTokenArray if half else TokenArray
+            values[array_column] = [None if e is None else kind(e) for e in embeddings]
+        if len({len(column) for column in values.values()}) != 1:
+            given = ", ".join(f"{name}: {len(column)}" for name, column in values.items())
+            raise ValueError(f"every column needs a value per document ({given or 'none given'})")
+        described = {name: table.column(name) for name in values}
+        converted = [_converted(values[name], column) for name, column in described.items()]
+        copied = yield Copy(
+            sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+                sql.Identifier(*table.name), sql.SQL(", ").join(map(sql.Identifier, values))
+            ),
+            [column.type for column in described.values()],
+            zip(*converted, strict=True),
+        )
+        return int(copied)
+
+    def embeddings(
+        self, source: str, keys: Sequence[Key], embeddings: str | None
+    ) -> Operation[list[Matrix | None]]:
+        types = yield from self.database.vector_types()
+        table = yield from self.database.source(source)
+        key = table.key(embeddings)
+        rows = yield Query(
+            sql.SQL(
+                "SELECT d.{column} FROM pg_catalog.unnest({keys}) WITH ORDINALITY AS k (key, place)"
+                " LEFT JOIN {table} d ON d.{key} = k.key ORDER BY k.place"
+            ).format(
+                column=quoted(table.embeddings(embeddings, types)),
+                keys=_placeholder("keys", _Cast(keys, f"{table.key_type(embeddings)}[]")),
+                table=quoted(*table.name),
+                key=quoted(key),
+            ),
+            {"keys": list(keys)},
+            binary=True,
+        )
+        return [row[0] for row in rows]
+
+    # Search
+
+    def search(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        *,
+        k: int,
+        filter: str | None,
+        params: Mapping[str, Any] | None,
+        candidates: int | None,
+        exact: bool,
+        embeddings: str | None,
+    ) -> Operation[list[Hit]]:
+        vectors = yield from self._query(source, query, embeddings)
+        table = yield from self.database.source(source)
+        index = table.index(embeddings)
+        key_type = None if index is None else table.column(index.key).sql_type
+        arguments = {
+            "source": source,
+            "query": vectors,
+            # Integer keys take the form of search() that needs no key.
+            "key": None if key_type in (None, *_INTEGERS) else _Cast(None, str(key_type)),
+            "k": k,
+            "filter": filter,
+            "params": params,
+            "candidates": candidates,
+            "exact": exact,
+            "embeddings": embeddings,
+        }
+        return (yield from self._hits("search", arguments, index, isinstance(query, str)))
+
+    def rerank(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        ids: Sequence[Key],
+        *,
+        k: int | None,
+        embeddings: str | None,
+    ) -> Operation[list[Hit]]:
+        vectors = yield from self._query(source, query, embeddings)
+        table = yield from self.database.source(source)
+        arguments = {
+            "source": source,
+            "query": vectors,
+            "ids": _Cast(list(ids), f"{table.key_type(embeddings)}[]"),
+            "k": k,
+            "embeddings": embeddings,
+        }
+        index = table.index(embeddings)
+        return (yield from self._hits("rerank", arguments, index, isinstance(query, str)))
+
+    def explain(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        doc_id: Key,
+        *,
+        embeddings: str | None,
+        content_column: str,
+    ) -> Operation[Explanation]:
+        vectors = yield from self._query(source, query, embeddings)
+        table = yield from self.database.source(source)
+        arguments = {
+            "query": vectors,
+            "doc_id": _Cast(doc_id, table.key_type(embeddings)),
+            "source": source,
+            **({} if embeddings is None else {"embeddings": embeddings}),
+        }
+        content: sql.Composable = sql.NULL
+        if content_column in table.columns:
+            content = sql.SQL("(SELECT d.{} FROM {} d WHERE d.{} = {})").format(
+                quoted(content_column),
+                quoted(*table.name),
+                quoted(table.key(embeddings)),
+                _placeholder("doc_id", arguments["doc_id"]),
+            )
+        rows = yield Query(
+            sql.SQL(
+                "SELECT m.query_position, m.document_position, m.similarity, {}"
+                " FROM colbert.maxsim_matches({}) AS m ORDER BY m.query_position"
+            ).format(content, _named(arguments)),
+            {name: _ready(value) for name, value in arguments.items()},
+        )
+        text = rows[0][3] if rows else None
+        query_tokens = self._tokens("query_tokens", query)
+        document_tokens = self._tokens("document_tokens", text)
+        matches = [
+            Match(q, _at(query_tokens, q), d, _at(document_tokens, d), similarity)
+            for q, d, similarity, _ in rows
+        ]
+        return Explanation(doc_id, sum(match.similarity for match in matches), matches, text)
+
+    # What they share
+
+    def _query(
+        self, source: str, query: str | npt.ArrayLike, embeddings: str | None
+    ) -> Operation[TokenArray]:
+        """The query's vectors. Text is encoded, by the model that the index is known to hold."""
+        yield from self.database.vector_types()
+        if not isinstance(query, str):
+            return TokenArray(query)
+        encoder, text = self._text_encoder(), query
+        table = yield from self.database.source(source)
+        if self._differs(table.index(embeddings)):
+            table = yield from self.database.source(source, fresh=True)
+            self._check_model(source, table.index(embeddings))
+        (matrix,) = yield Compute(lambda: encoder.encode_queries([text]))
+        return TokenArray(matrix)
+
+    def _hits(
+        self, function: str, arguments: Mapping[str, Any], index: Index | None, encoded: bool
+    ) -> Operation[list[Hit]]:
+        """The documents and scores of a search.
+
+        For a query that was encoded here, the model that the index remembers comes with the rows:
+        an index may be made anew, of another model, after the last look at it.
+        """
+        call = _call(function, arguments, "r.doc_id, r.score")
+        if index is None or not encoded:
+            rows = yield call
+            return [Hit(*row) for row in rows]
+        rows = yield Query(
+            sql.SQL(
+                "SELECT h.doc_id, h.score, (SELECT i.options -> 'model' FROM colbert.indexes i"
+                " WHERE i.source = {}::pg_catalog.regclass AND i.embeddings = {}) FROM ({}) AS h"
+            ).format(sql.Placeholder("source"), sql.Placeholder("indexed"), call.statement),
+            {**call.parameters, "indexed": index.embeddings},
+        )
+        if rows:
+            self._check_model(arguments["source"], index._replace(model=rows[0][2]))
+        return [Hit(doc_id, score) for doc_id, score, _ in rows]
+
+    def _text_encoder(self) -> TextEncoder:
+        if self.encoder is None:
+            raise EncoderMissing(
+                "text needs an encoder: Client(connection, encoder); or pass vectors"
+            )
+        return self.encoder
+
+    def _tokens(self, kind: str, text: Any) -> Sequence[TokenText]:
+        if self.encoder is None or not isinstance(text, str):
+            return ()
+        try:
+            tokens: Sequence[TokenText] = getattr(self.encoder, kind)(text)
+        except ValueError:  # pooled vectors, or a tokenizer without offsets
+            return ()
+        return tokens
+
+    def _differs(self, index: Index | None) -> bool:
+        if self.encoder is None or index is None or index.model is None:
+            return False
+        return dict(index.model) != _fingerprint(self.encoder)
+
+    def _check_model(self, source: str, index: Index | None) -> None:
+        if self.encoder is not None and index is not None and self._differs(index):
+            raise ModelMismatch(source, index.model or {}, _fingerprint(self.encoder))
+
+
+def _fingerprint(encoder: TextEncoder) -> dict[str, Any]:
+    """As it looks after a journey through jsonb."""
+    model: dict[str, Any] = json.loads(json.dumps(encoder.fingerprint))
+    return model
+
+
+def _at(tokens: Sequence[TokenText], position: int) -> TokenText | None:
+    return tokens[position - 1] if 0 < position <= len(tokens) else None
+
+
+def _converted(values: Iterable[Any], column: Column) -> Iterable[Any]:
+    """Keys of type uuid are often kept as text."""
+    if column.type != _UUID:
+        return values
+    return (uuid.UUID(value) if isinstance(value, str) else value for value in values)
+
+
+_INTEGERS = ("bigint", "integer", "smallint")
+_UUID = 2950  # pg_type.oid, fixed in every PostgreSQL

@@ -1,0 +1,180 @@
+"""Matrices of token vectors as PostgreSQL's binary arrays, and back.
+
+A document or a query is a float32 array (tokens, dimensions). In the database it is a ``vector[]``
+or a ``halfvec[]``. psycopg would send a list of vectors as text, number by number; here the whole
+array goes through NumPy at once, in the binary format of the server.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import Dumper, Loader
+from psycopg.pq import Format
+
+Matrix = npt.NDArray[np.float32]
+
+_HEADER = np.dtype([("dimensions", ">i4"), ("nulls", ">i4"), ("element", ">u4")])
+_AXIS = np.dtype([("length", ">i4"), ("lower", ">i4")])
+
+
+class VectorTypes(NamedTuple):
+    """Object identifiers of pgvector's types in one database, where they differ from the next's."""
+
+    vector: int
+    vector_array: int
+    halfvec: int
+    halfvec_array: int
+
+
+#: One row with the four columns of :class:`VectorTypes`, whatever schema pgvector is in; or no row.
+VECTOR_TYPES = """
+SELECT v.oid AS vector, v.typarray AS vector_array, h.oid AS halfvec, h.typarray AS halfvec_array
+  FROM pg_catalog.pg_extension e
+  JOIN pg_catalog.pg_type v ON v.typnamespace = e.extnamespace AND v.typname = 'vector'
+  JOIN pg_catalog.pg_type h ON h.typnamespace = e.extnamespace AND h.typname = 'halfvec'
+ WHERE e.extname = 'vector'
+"""
+
+
+class TokenArray:
+    """A matrix of token vectors on its way into a statement, as ``vector[]``.
+
+    Args:
+        matrix: (tokens, dimensions), or anything that NumPy makes such a float32 array of.
+
+    Raises:
+        ValueError: for anything that is not two-dimensional.
+    """
+
+    __slots__ = ("matrix",)
+
+    def __init__(self, matrix: npt.ArrayLike) -> None:
+        self.matrix = as_matrix(matrix)
+
+
+class HalfTokenArray(TokenArray):
+    """The same as ``halfvec[]``: psycopg chooses by class."""
+
+    __slots__ = ()
+
+
+def as_matrix(vectors: npt.ArrayLike) -> Matrix:
+    """A float32 array (tokens, dimensions) of whatever holds one vector per token.
+
+    Raises:
+        ValueError: if the shape is another one.
+    """
+    matrix = np.asarray(vectors, dtype=np.float32)
+    if matrix.ndim != 2:
+        raise ValueError(f"token vectors have the shape (tokens, dimensions), not {matrix.shape}")
+    return matrix
+
+
+def dump_array(matrix: Matrix, element: int, *, half: bool = False) -> bytes:
+    """The binary form of a one-dimensional array of vectors.
+
+    Args:
+        matrix: float32 (tokens, dimensions); no tokens give the empty array.
+        element: object identifier of ``vector``, or of ``halfvec`` with ``half``.
+        half: two bytes a number, not four.
+    """
+    tokens, dimensions = matrix.shape
+    header = np.array((int(tokens > 0), 0, element), dtype=_HEADER).tobytes()
+    if tokens == 0:
+        return header
+    elements = np.empty(tokens, dtype=_element(dimensions, half))
+    elements["bytes"] = elements.dtype.itemsize - 4
+    elements["dimensions"] = dimensions
+    elements["unused"] = 0
+    elements["numbers"] = matrix
+    return header + np.array((tokens, 1), dtype=_AXIS).tobytes() + elements.tobytes()
+
+
+def load_array(data: Buffer, *, half: bool = False) -> Matrix:
+    """The matrix that :func:`dump_array` wrote; (0, 0) for the empty array.
+
+    Raises:
+        ValueError: if the array has NULL elements, more than one dimension, or vectors of different
+            dimensions: no matrix can hold it.
+    """
+    axes, nulls, _ = np.frombuffer(data, _HEADER, count=1)[0]
+    if axes == 0:
+        return np.empty((0, 0), dtype=np.float32)
+    if axes != 1 or nulls:
+        raise ValueError("the array has NULL elements or more than one dimension")
+    start = _HEADER.itemsize + _AXIS.itemsize
+    tokens = int(np.frombuffer(data, _AXIS, count=1, offset=_HEADER.itemsize)[0]["length"])
+    dimensions = int(np.frombuffer(data, ">i2", count=1, offset=start + 4)[0])
+    kind = _element(dimensions, half)
+    if len(data) - start != tokens * kind.itemsize:
+        raise ValueError("the array has vectors of different dimensions")
+    elements = np.frombuffer(data, kind, count=tokens, offset=start)
+    if not bool((elements["dimensions"] == dimensions).all()):
+        raise ValueError("the array has vectors of different dimensions")
+    return elements["numbers"].astype(np.float32)
+
+
+def register(context: AdaptContext, types: VectorTypes) -> None:
+    """Let a connection or cursor send :class:`TokenArray` and :class:`HalfTokenArray`, and return
+    every ``vector[]`` and ``halfvec[]`` in a binary result as a float32 matrix.
+
+    Args:
+        context: a psycopg connection or cursor.
+        types: the row of :data:`VECTOR_TYPES` of that database.
+    """
+    dumper, half_dumper, loader, half_loader = _adapters(types)
+    context.adapters.register_dumper(TokenArray, dumper)
+    context.adapters.register_dumper(HalfTokenArray, half_dumper)
+    context.adapters.register_loader(types.vector_array, loader)
+    context.adapters.register_loader(types.halfvec_array, half_loader)
+
+
+@lru_cache
+def _element(dimensions: int, half: bool) -> np.dtype[Any]:
+    number = ">f2" if half else ">f4"
+    return np.dtype(
+        [
+            ("bytes", ">i4"),
+            ("dimensions", ">i2"),
+            ("unused", ">i2"),
+            ("numbers", number, (dimensions,)),
+        ]
+    )
+
+
+@lru_cache
+def _adapters(
+    types: VectorTypes,
+) -> tuple[type[Dumper], type[Dumper], type[Loader], type[Loader]]:
+    class VectorArrayDumper(Dumper):
+        format = Format.BINARY
+        oid = types.vector_array
+
+        def dump(self, obj: TokenArray) -> bytes:
+            return dump_array(obj.matrix, types.vector)
+
+    class HalfvecArrayDumper(Dumper):
+        format = Format.BINARY
+        oid = types.halfvec_array
+
+        def dump(self, obj: TokenArray) -> bytes:
+            return dump_array(obj.matrix, types.halfvec, half=True)
+
+    class VectorArrayLoader(Loader):
+        format = Format.BINARY
+
+        def load(self, data: Buffer) -> Matrix:
+            return load_array(data)
+
+    class HalfvecArrayLoader(Loader):
+        format = Format.BINARY
+
+        def load(self, data: Buffer) -> Matrix:
+            return load_array(data, half=True)
+
+    return VectorArrayDumper, HalfvecArrayDumper, VectorArrayLoader, HalfvecArrayLoader
