@@ -282,6 +282,17 @@ RETURN vector_dims(a);
 
 COMMENT ON FUNCTION colbert._dimensions(halfvec) IS 'The number of dimensions.';
 
+-- A restored database creates functions by name, and may do so before anything has loaded pgvector's library:
+-- reading this literal does, so that a role that is not a superuser may create colbert._tokens_candidates,
+-- which sets parameters of pgvector. The name sorts before that one.
+CREATE OR REPLACE FUNCTION colbert._load_pgvector()
+RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN '[1]'::vector;
+
+COMMENT ON FUNCTION colbert._load_pgvector() IS
+  'Loads pgvector''s library when a dump that creates it is restored; nothing calls it.';
+
 CREATE OR REPLACE FUNCTION colbert._vector_schema()
 RETURNS name
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -701,7 +712,7 @@ COMMENT ON FUNCTION colbert._find_index(regclass, name) IS
 
 -- sql/functions/index/_document_problem.sql
 -- What is wrong with an array of token vectors, if anything is: all OUT columns are NULL for a good one.
--- Positions count from 1. Unit length is taken with a tolerance of 0.01, wide enough for half precision.
+-- Positions count from 1. pgvector itself refuses NaN and infinity wherever a vector is made. Unit length is taken with a tolerance of 0.01, wide enough for half precision.
 CREATE OR REPLACE FUNCTION colbert._document_problem(
   embeddings anyarray, dimensions integer, normalized boolean,
   OUT code text, OUT problem text, OUT hint text)
@@ -731,7 +742,7 @@ BEGIN
             FROM unnest(embeddings) WITH ORDINALITY AS u (token, position)) AS t
    WHERE t.norm IS NULL
       OR t.dimensions <> _document_problem.dimensions
-      OR t.norm IN (0, 'NaN', 'Infinity')
+      OR t.norm = 0
       OR (normalized AND t.norm NOT BETWEEN 0.99 AND 1.01)
    ORDER BY t.position
    LIMIT 1;
@@ -750,10 +761,6 @@ BEGIN
     code := '22023';  -- invalid_parameter_value
     problem := format('token %s is a zero vector', _position);
     hint := 'Leave the token out: it has no direction to compare.';
-  ELSIF _norm IN ('NaN', 'Infinity') THEN
-    code := '22003';  -- numeric_value_out_of_range
-    problem := format('token %s is not finite', _position);
-    hint := 'Encode the text again.';
   ELSE
     code := '22023';  -- invalid_parameter_value
     problem := format('token %s has length %s, expected 1', _position, round(_norm::numeric, 4));
@@ -790,8 +797,7 @@ COMMENT ON FUNCTION colbert._refuse_document(colbert._index, text, anyarray) IS
   'Raises for a document that may not be indexed, with its key, the token''s position and a hint.';
 
 -- sql/functions/index/_refuse_stranger.sql
--- Whatever makes, changes or drops an index is for the source's owner, as it is for CREATE INDEX. Reading a
--- snapshot from before the lock would miss rows, so that READ COMMITTED it must be.
+-- Whatever makes, changes or drops an index is for the source's owner, as it is for CREATE INDEX.
 CREATE OR REPLACE FUNCTION colbert._refuse_stranger(source regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -803,6 +809,38 @@ BEGIN
       USING ERRCODE = 'insufficient_privilege',
             HINT = 'Ask its owner, or become a member of the owning role.';
   END IF;
+END
+$_refuse_stranger$;
+
+COMMENT ON FUNCTION colbert._refuse_stranger(regclass) IS
+  'Raises unless the caller owns the table.';
+
+-- What is derived from the source, or compared with it, has to be derived from all of it. FORCE ROW LEVEL
+-- SECURITY hides rows from the owner, too.
+CREATE OR REPLACE FUNCTION colbert._refuse_partial_view(source regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_partial_view$
+BEGIN
+  IF row_security_active(source) THEN
+    RAISE EXCEPTION 'row-level security may hide rows of table "%" from role "%"', source, current_user
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'Run it as a superuser or a role with BYPASSRLS.';
+  END IF;
+END
+$_refuse_partial_view$;
+
+COMMENT ON FUNCTION colbert._refuse_partial_view(regclass) IS
+  'Raises where row-level security applies to the caller.';
+
+-- A snapshot from before the lock on the source would miss rows.
+CREATE OR REPLACE FUNCTION colbert._refuse_old_snapshot()
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_old_snapshot$
+BEGIN
   IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
     RAISE EXCEPTION 'an index cannot be changed in a % transaction',
                     upper(current_setting('transaction_isolation'))
@@ -810,13 +848,14 @@ BEGIN
             HINT = 'Run it in a READ COMMITTED transaction: it has to see what was committed before it.';
   END IF;
 END
-$_refuse_stranger$;
+$_refuse_old_snapshot$;
 
-COMMENT ON FUNCTION colbert._refuse_stranger(regclass) IS
-  'Raises unless the caller owns the table and runs in READ COMMITTED.';
+COMMENT ON FUNCTION colbert._refuse_old_snapshot() IS
+  'Raises unless every statement of the transaction sees what was committed before it.';
 
 -- sql/functions/index/_refuse_source.sql
--- Refuses what cannot be indexed: another's table, a view, a column of another type.
+-- Refuses what cannot be indexed: a view, another's table, one that is not seen whole, a column of another
+-- type.
 CREATE OR REPLACE FUNCTION colbert._refuse_source(source regclass, embeddings name)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -837,7 +876,9 @@ BEGIN
       USING ERRCODE = 'wrong_object_type',
             HINT = 'Index a table or a partitioned table, not a temporary one.';
   END IF;
-  PERFORM colbert._refuse_stranger(source);
+  PERFORM colbert._refuse_stranger(source),
+          colbert._refuse_partial_view(source),
+          colbert._refuse_old_snapshot();
 
   SELECT format_type(a.atttypid, a.atttypmod)
     INTO _type
@@ -1047,7 +1088,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM colbert._derived_tables(index) AS t WHERE t = index.tables[place]) THEN
     RAISE EXCEPTION 'a table of the index on "%" is not there any more', index.source
       USING ERRCODE = 'undefined_table',
-            HINT = format('SELECT colbert.drop_index(%L, %L), and create the index anew.',
+            HINT = format('Run SELECT colbert.repair_index(%L, %L).',
                           index.source, index.embeddings);
   END IF;
   RETURN index.tables[place];
@@ -1058,6 +1099,15 @@ COMMENT ON FUNCTION colbert._derived_table(colbert._index, integer) IS
   'A table of an index; an error when it was dropped behind the index''s back.';
 
 -- sql/functions/index/_give_to_owner.sql
+CREATE OR REPLACE FUNCTION colbert._owner(relation regclass)
+RETURNS name
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+END;
+
+COMMENT ON FUNCTION colbert._owner(regclass) IS 'The role that owns a table.';
+
 -- What belongs to an index belongs to the owner of its source, whoever ran create_index.
 CREATE OR REPLACE FUNCTION colbert._give_to_owner(index colbert._index, object text)
 RETURNS void
@@ -1066,7 +1116,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_give_to_owner$
 BEGIN
   EXECUTE format('ALTER %s OWNER TO %I', object,
-                 (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = index.source));
+                 colbert._owner(index.source));
 END
 $_give_to_owner$;
 
@@ -1078,8 +1128,10 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
 --
 -- Anybody may read it, and sees the rows of just those documents that they may read in the source with
 -- their array: the policy asks the source, as the reader, and so row-level security, column privileges and
--- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. (OFFSET 0
--- keeps the planner from reading the whole source to answer for a few rows.)
+-- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
+-- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
+-- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
+-- answer for a few rows.)
 CREATE OR REPLACE FUNCTION colbert._create_derived(
   index colbert._index, suffix text, columns text, doc_id text)
 RETURNS regclass
@@ -1096,8 +1148,9 @@ BEGIN
   EXECUTE format('COMMENT ON TABLE %s IS %L', _table, colbert._derived_comment(index));
   EXECUTE format('REVOKE ALL ON TABLE %1$s FROM PUBLIC; GRANT SELECT ON TABLE %1$s TO PUBLIC', _table);
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', _table);
-  EXECUTE format('CREATE POLICY readers_of_source ON %s FOR SELECT USING (EXISTS '
-                 '(SELECT FROM %s AS s WHERE s.%I = %s AND s.%I IS NOT NULL OFFSET 0))',
+  EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
+                 'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR EXISTS '
+                 '(SELECT FROM %2$s AS s WHERE s.%3$I = %4$s AND s.%5$I IS NOT NULL OFFSET 0))',
                  _table, index.source, index.key, doc_id, index.embeddings);
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   RETURN _table::regclass;
@@ -1235,6 +1288,10 @@ BEGIN
   EXECUTE format('COMMENT ON FUNCTION %s.%I() IS %L', _schema, index.sync,
                  format('colbert_pg: keeps the index on %s.%I in step.', index.source, index.embeddings));
   EXECUTE format('REVOKE ALL ON FUNCTION %s.%I() FROM PUBLIC', _schema, index.sync);
+  IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'colbert_pg') THEN
+    -- DROP EXTENSION is refused while there are triggers that call it.
+    EXECUTE format('ALTER FUNCTION %s.%I() DEPENDS ON EXTENSION colbert_pg', _schema, index.sync);
+  END IF;
   PERFORM colbert._give_to_owner(index, format('FUNCTION %s.%I()', _schema, index.sync));
 
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER TRUNCATE ON %s '
@@ -1250,18 +1307,23 @@ COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
   'Makes the trigger function and the triggers of an index; those that are there are made anew.';
 
 -- sql/functions/index/_sync_problem.sql
--- What keeps an index from being kept in step, if anything does: a trigger that is gone or disabled.
+-- What keeps an index from being kept in step, if anything does: a trigger that is gone, disabled, or runs
+-- with the rights of a former owner.
 CREATE OR REPLACE FUNCTION colbert._sync_problem(index colbert._index)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT format('trigger "%s" is %s', expected.name,
-                CASE WHEN t.tgname IS NULL THEN 'gone' ELSE 'disabled' END)
+  SELECT format('trigger "%s" %s', expected.name,
+                CASE WHEN t.tgname IS NULL THEN 'is gone'
+                     WHEN t.tgenabled IN ('D', 'R') THEN 'is disabled'
+                     ELSE 'belongs to a former owner of the table' END)
     FROM unnest(ARRAY[index.sync, format('colbert_truncate_%s', index.id)]) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
+    LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
    WHERE colbert._triggers(index)
-     AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R'))
+     AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R')
+          OR pg_catalog.pg_get_userbyid(p.proowner) <> colbert._owner(index.source))
    LIMIT 1;
 END;
 
@@ -1283,7 +1345,6 @@ CREATE OR REPLACE FUNCTION colbert.create_index(
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET row_security = off
 AS $create_index$
 DECLARE
   _index colbert._index;
@@ -1351,7 +1412,8 @@ BEGIN
     USING doc_id, vectors;
   GET DIAGNOSTICS _updated = ROW_COUNT;
   IF _updated = 0 THEN
-    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[])',
+    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[]) '
+                   'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
                    _index.source, _index.key, _index.embeddings, _types.key_type, _types.element)
       USING doc_id, vectors;
   END IF;
@@ -1380,7 +1442,7 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
 BEGIN
   PERFORM colbert._refuse_stranger(source);
-  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _index.sync, source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', format('colbert_truncate_%s', _index.id), source);
   PERFORM colbert._drop_derived(_index);
@@ -1389,6 +1451,30 @@ $drop_index$;
 
 COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
   'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
+
+-- What an index has beside its source and its triggers: the trigger function and the tables.
+CREATE OR REPLACE FUNCTION colbert._derived_objects(index colbert._index)
+RETURNS TABLE (kind text, name text, owner oid)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_derived_objects$
+BEGIN
+  RETURN QUERY
+    SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner
+      FROM pg_proc AS p
+     WHERE p.proname = index.sync
+       AND p.pronargs = 0
+       AND obj_description(p.oid, 'pg_proc') LIKE 'colbert\_pg: %'
+       AND strpos(p.prosrc, format('colbert._sync(%s, ', index.id)) > 0
+    UNION ALL
+    SELECT 'TABLE', t::text, c.relowner
+      FROM colbert._derived_tables(index) AS t
+      JOIN pg_class AS c ON c.oid = t;
+END
+$_derived_objects$;
+
+COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
+  'The trigger function and the tables of an index, as far as they are there, and their owners.';
 
 -- Drops what an index has beside its source, and forgets it.
 CREATE OR REPLACE FUNCTION colbert._drop_derived(index colbert._index)
@@ -1400,17 +1486,9 @@ DECLARE
   _object text;
 BEGIN
   FOR _object IN
-    SELECT 'FUNCTION ' || p.oid::regprocedure
-      FROM pg_proc AS p
-     WHERE p.proname = index.sync
-       AND p.pronargs = 0
-       AND obj_description(p.oid, 'pg_proc') LIKE 'colbert\_pg: %'
-       AND strpos(p.prosrc, format('colbert._sync(%s, ', index.id)) > 0
-    UNION ALL
-    SELECT 'TABLE ' || t
-      FROM colbert._derived_tables(index) AS t
+    SELECT format('DROP %s %s', o.kind, o.name) FROM colbert._derived_objects(index) AS o
   LOOP
-    EXECUTE 'DROP ' || _object;
+    EXECUTE _object;
   END LOOP;
   DELETE FROM colbert._index AS i WHERE i.id = index.id;
 END
@@ -1433,9 +1511,8 @@ BEGIN
     SELECT i.*
       FROM colbert._index AS i
      WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
-       AND NOT EXISTS (SELECT FROM colbert._derived_tables(i) AS t
-                         JOIN pg_class AS c ON c.oid = t
-                        WHERE NOT pg_has_role(c.relowner, 'USAGE'))
+       AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
+                        WHERE NOT pg_has_role(o.owner, 'USAGE'))
        FOR UPDATE SKIP LOCKED
   LOOP
     PERFORM colbert._drop_derived(_index);
@@ -1458,13 +1535,13 @@ CREATE OR REPLACE FUNCTION colbert.check_index(source regclass, embeddings name 
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET row_security = off
 AS $check_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _problems text := colbert._operation(_index.method, 'problems');
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
           colbert._source_types(_index);
 
   detail := colbert._sync_problem(_index);
@@ -1506,14 +1583,15 @@ CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET row_security = off
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _mended bigint := 0;
   _doc_id text;
 BEGIN
-  PERFORM colbert._refuse_stranger(_index.source);
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
 
   IF colbert._sync_problem(_index) IS NOT NULL THEN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
@@ -1522,6 +1600,10 @@ BEGIN
   IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
     RETURN colbert._recreate_derived(_index);
   END IF;
+
+  PERFORM colbert._give_to_owner(_index, 'TABLE ' || t)
+     FROM colbert._derived_tables(_index) AS t
+    WHERE colbert._owner(t) <> colbert._owner(_index.source);
 
   FOR _doc_id IN
     SELECT DISTINCT c.doc_id FROM colbert.check_index(source, embeddings) AS c WHERE c.doc_id IS NOT NULL
@@ -1605,13 +1687,14 @@ CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFA
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET row_security = off
 AS $reindex$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _rebuild text := colbert._operation(_index.method, 'rebuild');
 BEGIN
-  PERFORM colbert._refuse_stranger(_index.source);
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
   PERFORM colbert.repair_index(_index.source, _index.embeddings);
   IF _rebuild IS NOT NULL THEN
@@ -1626,8 +1709,8 @@ COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
 
 -- sql/functions/methods/_operation.sql
 -- How a method takes part. A method is a folder of functions colbert._<implementation>_<operation>, looked
--- up by name here and nowhere else; a method that derives nothing (exact) has none, and everything that
--- calls an operation goes on without it.
+-- up by name here and nowhere else; exact, which derives nothing, has none, and everything that calls an
+-- operation goes on without it.
 --
 --   rules()                            the options it takes, as _refuse_options reads them
 --   create(index)                      makes the tables, empty, and returns them
@@ -1652,13 +1735,18 @@ DECLARE
 BEGIN
   CASE method
     WHEN 'exact' THEN RETURN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN _function := 'tokens';
+    WHEN 'hnsw', 'ivfflat' THEN _function := format('colbert._tokens_%s', operation);
     ELSE
       RAISE EXCEPTION 'unknown index method "%"', method
         USING ERRCODE = 'invalid_parameter_value',
               HINT = 'Methods: exact, hnsw, ivfflat.';
   END CASE;
-  RETURN to_regproc(format('colbert._%s_%s', _function, operation));
+  IF to_regproc(_function) IS NULL THEN
+    RAISE EXCEPTION 'function %() is missing', _function
+      USING ERRCODE = 'undefined_function',
+            HINT = 'Install colbert_pg again.';
+  END IF;
+  RETURN _function;
 END
 $_operation$;
 
@@ -2067,8 +2155,14 @@ BEGIN
     RETURN 'broken: the table was dropped, the next create_index clears this away';
   ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
     RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = index.source AND a.attname = index.key) THEN
+    RETURN format('broken: column "%s" is gone', index.key);
   ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
     RETURN 'broken: a table of the index was dropped, run repair_index';
+  ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
+                 WHERE colbert._owner(t) <> colbert._owner(index.source)) THEN
+    RETURN 'broken: the table has a new owner, run repair_index as a superuser';
   ELSIF colbert._sync_problem(index) IS NOT NULL THEN
     RETURN format('broken: %s, run repair_index', colbert._sync_problem(index));
   ELSIF _state IS NOT NULL THEN
@@ -2124,6 +2218,19 @@ SELECT i.source,
 
 COMMENT ON VIEW colbert.indexes IS
   'Every late-interaction index: what it is on, its method and options, its size, and whether it is ready, stale or broken.';
+
+COMMENT ON COLUMN colbert.indexes.source IS 'The table that is indexed.';
+COMMENT ON COLUMN colbert.indexes.embeddings IS 'Its column of token-vector arrays.';
+COMMENT ON COLUMN colbert.indexes.key IS 'Its column that names a document.';
+COMMENT ON COLUMN colbert.indexes.method IS 'exact, hnsw or ivfflat.';
+COMMENT ON COLUMN colbert.indexes.dimensions IS 'The length of every vector.';
+COMMENT ON COLUMN colbert.indexes.options IS 'As given to create_index.';
+COMMENT ON COLUMN colbert.indexes.documents IS 'About how many rows the table has, as of its last ANALYZE.';
+COMMENT ON COLUMN colbert.indexes.tokens IS
+  'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived.';
+COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
+COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
+COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken, and what to do about it.';
 
 GRANT SELECT ON colbert.indexes TO PUBLIC;
 

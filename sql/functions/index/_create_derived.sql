@@ -2,8 +2,10 @@
 --
 -- Anybody may read it, and sees the rows of just those documents that they may read in the source with
 -- their array: the policy asks the source, as the reader, and so row-level security, column privileges and
--- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. (OFFSET 0
--- keeps the planner from reading the whole source to answer for a few rows.)
+-- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
+-- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
+-- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
+-- answer for a few rows.)
 CREATE OR REPLACE FUNCTION colbert._create_derived(
   index colbert._index, suffix text, columns text, doc_id text)
 RETURNS regclass
@@ -20,8 +22,9 @@ BEGIN
   EXECUTE format('COMMENT ON TABLE %s IS %L', _table, colbert._derived_comment(index));
   EXECUTE format('REVOKE ALL ON TABLE %1$s FROM PUBLIC; GRANT SELECT ON TABLE %1$s TO PUBLIC', _table);
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', _table);
-  EXECUTE format('CREATE POLICY readers_of_source ON %s FOR SELECT USING (EXISTS '
-                 '(SELECT FROM %s AS s WHERE s.%I = %s AND s.%I IS NOT NULL OFFSET 0))',
+  EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
+                 'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR EXISTS '
+                 '(SELECT FROM %2$s AS s WHERE s.%3$I = %4$s AND s.%5$I IS NOT NULL OFFSET 0))',
                  _table, index.source, index.key, doc_id, index.embeddings);
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   RETURN _table::regclass;

@@ -34,6 +34,10 @@ BEGIN
   EXECUTE format('COMMENT ON FUNCTION %s.%I() IS %L', _schema, index.sync,
                  format('colbert_pg: keeps the index on %s.%I in step.', index.source, index.embeddings));
   EXECUTE format('REVOKE ALL ON FUNCTION %s.%I() FROM PUBLIC', _schema, index.sync);
+  IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'colbert_pg') THEN
+    -- DROP EXTENSION is refused while there are triggers that call it.
+    EXECUTE format('ALTER FUNCTION %s.%I() DEPENDS ON EXTENSION colbert_pg', _schema, index.sync);
+  END IF;
   PERFORM colbert._give_to_owner(index, format('FUNCTION %s.%I()', _schema, index.sync));
 
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER TRUNCATE ON %s '

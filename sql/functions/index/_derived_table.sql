@@ -8,7 +8,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM colbert._derived_tables(index) AS t WHERE t = index.tables[place]) THEN
     RAISE EXCEPTION 'a table of the index on "%" is not there any more', index.source
       USING ERRCODE = 'undefined_table',
-            HINT = format('SELECT colbert.drop_index(%L, %L), and create the index anew.',
+            HINT = format('Run SELECT colbert.repair_index(%L, %L).',
                           index.source, index.embeddings);
   END IF;
   RETURN index.tables[place];

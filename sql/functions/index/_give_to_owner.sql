@@ -1,3 +1,12 @@
+CREATE OR REPLACE FUNCTION colbert._owner(relation regclass)
+RETURNS name
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+END;
+
+COMMENT ON FUNCTION colbert._owner(regclass) IS 'The role that owns a table.';
+
 -- What belongs to an index belongs to the owner of its source, whoever ran create_index.
 CREATE OR REPLACE FUNCTION colbert._give_to_owner(index colbert._index, object text)
 RETURNS void
@@ -6,7 +15,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_give_to_owner$
 BEGIN
   EXECUTE format('ALTER %s OWNER TO %I', object,
-                 (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = index.source));
+                 colbert._owner(index.source));
 END
 $_give_to_owner$;
 

@@ -11,8 +11,14 @@ BEGIN
     RETURN 'broken: the table was dropped, the next create_index clears this away';
   ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
     RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = index.source AND a.attname = index.key) THEN
+    RETURN format('broken: column "%s" is gone', index.key);
   ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
     RETURN 'broken: a table of the index was dropped, run repair_index';
+  ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
+                 WHERE colbert._owner(t) <> colbert._owner(index.source)) THEN
+    RETURN 'broken: the table has a new owner, run repair_index as a superuser';
   ELSIF colbert._sync_problem(index) IS NOT NULL THEN
     RETURN format('broken: %s, run repair_index', colbert._sync_problem(index));
   ELSIF _state IS NOT NULL THEN

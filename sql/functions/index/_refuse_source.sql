@@ -1,4 +1,5 @@
--- Refuses what cannot be indexed: another's table, a view, a column of another type.
+-- Refuses what cannot be indexed: a view, another's table, one that is not seen whole, a column of another
+-- type.
 CREATE OR REPLACE FUNCTION colbert._refuse_source(source regclass, embeddings name)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -19,7 +20,9 @@ BEGIN
       USING ERRCODE = 'wrong_object_type',
             HINT = 'Index a table or a partitioned table, not a temporary one.';
   END IF;
-  PERFORM colbert._refuse_stranger(source);
+  PERFORM colbert._refuse_stranger(source),
+          colbert._refuse_partial_view(source),
+          colbert._refuse_old_snapshot();
 
   SELECT format_type(a.atttypid, a.atttypmod)
     INTO _type

@@ -1,15 +1,20 @@
--- What keeps an index from being kept in step, if anything does: a trigger that is gone or disabled.
+-- What keeps an index from being kept in step, if anything does: a trigger that is gone, disabled, or runs
+-- with the rights of a former owner.
 CREATE OR REPLACE FUNCTION colbert._sync_problem(index colbert._index)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT format('trigger "%s" is %s', expected.name,
-                CASE WHEN t.tgname IS NULL THEN 'gone' ELSE 'disabled' END)
+  SELECT format('trigger "%s" %s', expected.name,
+                CASE WHEN t.tgname IS NULL THEN 'is gone'
+                     WHEN t.tgenabled IN ('D', 'R') THEN 'is disabled'
+                     ELSE 'belongs to a former owner of the table' END)
     FROM unnest(ARRAY[index.sync, format('colbert_truncate_%s', index.id)]) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
+    LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
    WHERE colbert._triggers(index)
-     AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R'))
+     AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R')
+          OR pg_catalog.pg_get_userbyid(p.proowner) <> colbert._owner(index.source))
    LIMIT 1;
 END;
 

@@ -9,13 +9,13 @@ CREATE OR REPLACE FUNCTION colbert.check_index(source regclass, embeddings name 
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET row_security = off
 AS $check_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _problems text := colbert._operation(_index.method, 'problems');
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
           colbert._source_types(_index);
 
   detail := colbert._sync_problem(_index);

@@ -12,7 +12,6 @@ CREATE OR REPLACE FUNCTION colbert.create_index(
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET row_security = off
 AS $create_index$
 DECLARE
   _index colbert._index;

@@ -10,7 +10,7 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
 BEGIN
   PERFORM colbert._refuse_stranger(source);
-  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _index.sync, source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', format('colbert_truncate_%s', _index.id), source);
   PERFORM colbert._drop_derived(_index);
@@ -19,6 +19,30 @@ $drop_index$;
 
 COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
   'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
+
+-- What an index has beside its source and its triggers: the trigger function and the tables.
+CREATE OR REPLACE FUNCTION colbert._derived_objects(index colbert._index)
+RETURNS TABLE (kind text, name text, owner oid)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_derived_objects$
+BEGIN
+  RETURN QUERY
+    SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner
+      FROM pg_proc AS p
+     WHERE p.proname = index.sync
+       AND p.pronargs = 0
+       AND obj_description(p.oid, 'pg_proc') LIKE 'colbert\_pg: %'
+       AND strpos(p.prosrc, format('colbert._sync(%s, ', index.id)) > 0
+    UNION ALL
+    SELECT 'TABLE', t::text, c.relowner
+      FROM colbert._derived_tables(index) AS t
+      JOIN pg_class AS c ON c.oid = t;
+END
+$_derived_objects$;
+
+COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
+  'The trigger function and the tables of an index, as far as they are there, and their owners.';
 
 -- Drops what an index has beside its source, and forgets it.
 CREATE OR REPLACE FUNCTION colbert._drop_derived(index colbert._index)
@@ -30,17 +54,9 @@ DECLARE
   _object text;
 BEGIN
   FOR _object IN
-    SELECT 'FUNCTION ' || p.oid::regprocedure
-      FROM pg_proc AS p
-     WHERE p.proname = index.sync
-       AND p.pronargs = 0
-       AND obj_description(p.oid, 'pg_proc') LIKE 'colbert\_pg: %'
-       AND strpos(p.prosrc, format('colbert._sync(%s, ', index.id)) > 0
-    UNION ALL
-    SELECT 'TABLE ' || t
-      FROM colbert._derived_tables(index) AS t
+    SELECT format('DROP %s %s', o.kind, o.name) FROM colbert._derived_objects(index) AS o
   LOOP
-    EXECUTE 'DROP ' || _object;
+    EXECUTE _object;
   END LOOP;
   DELETE FROM colbert._index AS i WHERE i.id = index.id;
 END
@@ -63,9 +79,8 @@ BEGIN
     SELECT i.*
       FROM colbert._index AS i
      WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
-       AND NOT EXISTS (SELECT FROM colbert._derived_tables(i) AS t
-                         JOIN pg_class AS c ON c.oid = t
-                        WHERE NOT pg_has_role(c.relowner, 'USAGE'))
+       AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
+                        WHERE NOT pg_has_role(o.owner, 'USAGE'))
        FOR UPDATE SKIP LOCKED
   LOOP
     PERFORM colbert._drop_derived(_index);

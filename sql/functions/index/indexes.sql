@@ -21,4 +21,17 @@ SELECT i.source,
 COMMENT ON VIEW colbert.indexes IS
   'Every late-interaction index: what it is on, its method and options, its size, and whether it is ready, stale or broken.';
 
+COMMENT ON COLUMN colbert.indexes.source IS 'The table that is indexed.';
+COMMENT ON COLUMN colbert.indexes.embeddings IS 'Its column of token-vector arrays.';
+COMMENT ON COLUMN colbert.indexes.key IS 'Its column that names a document.';
+COMMENT ON COLUMN colbert.indexes.method IS 'exact, hnsw or ivfflat.';
+COMMENT ON COLUMN colbert.indexes.dimensions IS 'The length of every vector.';
+COMMENT ON COLUMN colbert.indexes.options IS 'As given to create_index.';
+COMMENT ON COLUMN colbert.indexes.documents IS 'About how many rows the table has, as of its last ANALYZE.';
+COMMENT ON COLUMN colbert.indexes.tokens IS
+  'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived.';
+COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
+COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
+COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken, and what to do about it.';
+
 GRANT SELECT ON colbert.indexes TO PUBLIC;

@@ -4,13 +4,14 @@ CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFA
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET row_security = off
 AS $reindex$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _rebuild text := colbert._operation(_index.method, 'rebuild');
 BEGIN
-  PERFORM colbert._refuse_stranger(_index.source);
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
   PERFORM colbert.repair_index(_index.source, _index.embeddings);
   IF _rebuild IS NOT NULL THEN

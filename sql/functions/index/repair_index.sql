@@ -5,14 +5,15 @@ CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET row_security = off
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _mended bigint := 0;
   _doc_id text;
 BEGIN
-  PERFORM colbert._refuse_stranger(_index.source);
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
 
   IF colbert._sync_problem(_index) IS NOT NULL THEN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
@@ -21,6 +22,10 @@ BEGIN
   IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
     RETURN colbert._recreate_derived(_index);
   END IF;
+
+  PERFORM colbert._give_to_owner(_index, 'TABLE ' || t)
+     FROM colbert._derived_tables(_index) AS t
+    WHERE colbert._owner(t) <> colbert._owner(_index.source);
 
   FOR _doc_id IN
     SELECT DISTINCT c.doc_id FROM colbert.check_index(source, embeddings) AS c WHERE c.doc_id IS NOT NULL

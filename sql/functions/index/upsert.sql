@@ -23,7 +23,8 @@ BEGIN
     USING doc_id, vectors;
   GET DIAGNOSTICS _updated = ROW_COUNT;
   IF _updated = 0 THEN
-    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[])',
+    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[]) '
+                   'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
                    _index.source, _index.key, _index.embeddings, _types.key_type, _types.element)
       USING doc_id, vectors;
   END IF;

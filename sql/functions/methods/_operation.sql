@@ -1,6 +1,6 @@
 -- How a method takes part. A method is a folder of functions colbert._<implementation>_<operation>, looked
--- up by name here and nowhere else; a method that derives nothing (exact) has none, and everything that
--- calls an operation goes on without it.
+-- up by name here and nowhere else; exact, which derives nothing, has none, and everything that calls an
+-- operation goes on without it.
 --
 --   rules()                            the options it takes, as _refuse_options reads them
 --   create(index)                      makes the tables, empty, and returns them
@@ -25,13 +25,18 @@ DECLARE
 BEGIN
   CASE method
     WHEN 'exact' THEN RETURN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN _function := 'tokens';
+    WHEN 'hnsw', 'ivfflat' THEN _function := format('colbert._tokens_%s', operation);
     ELSE
       RAISE EXCEPTION 'unknown index method "%"', method
         USING ERRCODE = 'invalid_parameter_value',
               HINT = 'Methods: exact, hnsw, ivfflat.';
   END CASE;
-  RETURN to_regproc(format('colbert._%s_%s', _function, operation));
+  IF to_regproc(_function) IS NULL THEN
+    RAISE EXCEPTION 'function %() is missing', _function
+      USING ERRCODE = 'undefined_function',
+            HINT = 'Install colbert_pg again.';
+  END IF;
+  RETURN _function;
 END
 $_operation$;
 

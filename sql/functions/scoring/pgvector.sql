@@ -44,6 +44,17 @@ RETURN vector_dims(a);
 
 COMMENT ON FUNCTION colbert._dimensions(halfvec) IS 'The number of dimensions.';
 
+-- A restored database creates functions by name, and may do so before anything has loaded pgvector's library:
+-- reading this literal does, so that a role that is not a superuser may create colbert._tokens_candidates,
+-- which sets parameters of pgvector. The name sorts before that one.
+CREATE OR REPLACE FUNCTION colbert._load_pgvector()
+RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN '[1]'::vector;
+
+COMMENT ON FUNCTION colbert._load_pgvector() IS
+  'Loads pgvector''s library when a dump that creates it is restored; nothing calls it.';
+
 CREATE OR REPLACE FUNCTION colbert._vector_schema()
 RETURNS name
 LANGUAGE sql STABLE PARALLEL SAFE
