@@ -97,10 +97,9 @@ CREATE TABLE colbert._index (
   source regclass NOT NULL,
   embeddings name NOT NULL,
   key name NOT NULL,
-  method text NOT NULL,
+  method text NOT NULL CHECK (method IN ('exact', 'hnsw', 'ivfflat')),
   options jsonb NOT NULL,
   dimensions integer NOT NULL,
-  sync name NOT NULL,
   tables regclass[] NOT NULL DEFAULT '{}',
   UNIQUE (source, embeddings)
 );
@@ -112,8 +111,6 @@ COMMENT ON COLUMN colbert._index.embeddings IS 'Its column of token-vector array
 COMMENT ON COLUMN colbert._index.key IS 'Its unique column that names a document.';
 COMMENT ON COLUMN colbert._index.options IS 'What create_index was given, and what tune has found.';
 COMMENT ON COLUMN colbert._index.dimensions IS 'The length of every token vector.';
-COMMENT ON COLUMN colbert._index.sync IS
-  'The name, in the schema of the source, of the trigger function and of the triggers.';
 COMMENT ON COLUMN colbert._index.tables IS 'The tables of derived data, as the method made them.';
 
 -- Everybody may read the registry; a row is written by the owner of the table that it is about.
@@ -464,7 +461,7 @@ COMMENT ON FUNCTION colbert._scoring_statement(integer, regtype, text, boolean) 
 CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN coalesce((index.options ->> 'normalized')::boolean, true);
+RETURN index.options -> 'normalized' IS DISTINCT FROM 'false'::jsonb;
 
 COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
   'Whether the index takes unit vectors only.';
@@ -472,7 +469,7 @@ COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
 CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN coalesce((index.options ->> 'triggers')::boolean, true);
+RETURN index.options -> 'triggers' IS DISTINCT FROM 'false'::jsonb;
 
 COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
   'Whether triggers keep the index in step.';
@@ -534,7 +531,7 @@ BEGIN
              WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
              WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
                                  AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
-             ELSE _rule @> _option.value
+             ELSE jsonb_typeof(_option.value) = 'string' AND _rule ? (_option.value #>> '{}')
            END) IS NOT TRUE THEN
       RAISE EXCEPTION 'option "%" must not be %', _option.name, _option.value
         USING ERRCODE = 'invalid_parameter_value',
@@ -573,18 +570,26 @@ COMMENT ON FUNCTION colbert._element_type(regclass, name) IS
   'The element type of a column of token vectors, vector or halfvec; NULL for any other column.';
 
 -- sql/functions/index/_source_types.sql
--- The types behind an index, read from the catalog: the key's, as it is declared, and the element type of
--- the array column (vector or halfvec). Refuses an index whose source lost a column or changed its type.
+-- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its
+-- type.
+--
+--   key_type     the key's, as it is declared: varchar(20)
+--   key_cast     what keys are cast to when they are looked up: no integer is out of range for bigint, and no
+--                string is cut by a length
+--   key_base     that of a domain, or else the key's own
+--   element      the element type of the array column: vector or halfvec
 CREATE OR REPLACE FUNCTION colbert._source_types(
-  index colbert._index, OUT key_type text, OUT element regtype)
+  index colbert._index, OUT key_type text, OUT key_cast text, OUT key_base regtype, OUT element regtype)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_source_types$
 BEGIN
-  SELECT format_type(a.atttypid, a.atttypmod)
-    INTO key_type
+  SELECT format_type(a.atttypid, a.atttypmod), colbert._base_type(a.atttypid)
+    INTO key_type, key_base
     FROM pg_attribute AS a
    WHERE a.attrelid = index.source AND a.attname = index.key AND NOT a.attisdropped;
+  key_cast := CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'
+                   ELSE format_type(key_base, -1) END;
   element := colbert._element_type(index.source, index.embeddings);
 
   IF key_type IS NULL OR element IS NULL THEN
@@ -599,7 +604,24 @@ END
 $_source_types$;
 
 COMMENT ON FUNCTION colbert._source_types(colbert._index) IS
-  'The declared type of the key, and the element type of the array column (vector or halfvec).';
+  'The type of the key, as declared, to be cast to, and without domains, and the element type of the array column.';
+
+-- The type under a domain, or under a domain over a domain.
+CREATE OR REPLACE FUNCTION colbert._base_type(type oid)
+RETURNS regtype
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  WITH RECURSIVE unfolded AS (
+    SELECT t.oid, t.typbasetype FROM pg_catalog.pg_type AS t WHERE t.oid = type
+    UNION ALL
+    SELECT t.oid, t.typbasetype
+      FROM unfolded AS u
+      JOIN pg_catalog.pg_type AS t ON t.oid = u.typbasetype
+  )
+  SELECT u.oid::regtype FROM unfolded AS u WHERE u.typbasetype = 0;
+END;
+
+COMMENT ON FUNCTION colbert._base_type(oid) IS 'The type under a domain; any other type is its own.';
 
 -- sql/functions/index/_find_index.sql
 -- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, the
@@ -987,14 +1009,14 @@ COMMENT ON FUNCTION colbert._derived_name(regclass, name, text) IS
   'The name of a table, function or trigger that belongs to an index; cut, with a hash, when it would be too long.';
 
 -- sql/functions/index/_derived_comment.sql
--- The comment that marks a table as part of an index.
+-- The comment that marks a table or a function as part of an index.
 CREATE OR REPLACE FUNCTION colbert._derived_comment(index colbert._index)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format('colbert_pg: part of late-interaction index %s. Derived data: do not edit.', index.id);
 
 COMMENT ON FUNCTION colbert._derived_comment(colbert._index) IS
-  'The comment that marks a table as part of an index.';
+  'The comment that marks a table or a function as part of an index.';
 
 -- sql/functions/index/_derived_tables.sql
 -- The tables of an index, in the order in which its method made them. The registry says which they are, and
@@ -1088,7 +1110,7 @@ BEGIN
   EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
                  'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR EXISTS '
                  '(SELECT FROM %2$s AS s WHERE s.%3$I = %4$s AND s.%5$I IS NOT NULL OFFSET 0))',
-                 _table, index.source, index.key, doc_id, index.embeddings);
+                 _table, index.source, index.key, format('%s.%I', _table, doc_id), index.embeddings);
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   RETURN _table::regclass;
 END
@@ -1189,11 +1211,28 @@ COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
   'Empties an index: what the TRUNCATE trigger calls.';
 
 -- sql/functions/index/_create_sync.sql
+-- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
+-- event fire in the order of their names: these come first, so that the index has seen a change before another
+-- trigger makes the next one.
+CREATE OR REPLACE FUNCTION colbert._sync_names(
+  index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name)
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format('%s.colbert_sync_%s', c.relnamespace::regnamespace, index.id),
+         format('!colbert_sync_%s', index.id),
+         format('!colbert_truncate_%s', index.id)
+    FROM pg_catalog.pg_class AS c
+   WHERE c.oid = index.source;
+END;
+
+COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
+  'The names of the trigger function of an index, with its schema, and of its two triggers.';
+
 -- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
 --
--- The function lives beside the source and belongs to the source's owner. It is SECURITY DEFINER for the
--- reason that foreign keys are: who may write the source keeps the derived tables in step without any right
--- to write those. It can only be called as a trigger, and all it does is in colbert._sync.
+-- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who
+-- may write the source keeps the derived tables in step without any right to write those. It can only be
+-- called as a trigger, and all it does is in colbert._sync.
 --
 -- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too.
 CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
@@ -1202,41 +1241,37 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_sync$
 DECLARE
-  _schema text := (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source);
+  _names record := colbert._sync_names(index);
+  _body text := format(
+    $body$
 BEGIN
-  EXECUTE format(
-    $create_function$
-    CREATE OR REPLACE FUNCTION %1$s.%2$I()
-    RETURNS trigger
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
-    AS $sync$
-    BEGIN
-      IF TG_OP = 'TRUNCATE' THEN
-        PERFORM colbert._sync_truncate(%3$s);
-      ELSE
-        PERFORM colbert._sync(%3$s, OLD.%4$I::text, OLD.%5$I, NEW.%4$I::text, NEW.%5$I);
-      END IF;
-      RETURN NULL;
-    END
-    $sync$
-    $create_function$,
-    _schema, index.sync, index.id, index.key, index.embeddings);
-  EXECUTE format('COMMENT ON FUNCTION %s.%I() IS %L', _schema, index.sync,
-                 format('colbert_pg: keeps the index on %s.%I in step.', index.source, index.embeddings));
-  EXECUTE format('REVOKE ALL ON FUNCTION %s.%I() FROM PUBLIC', _schema, index.sync);
+  IF TG_OP = 'TRUNCATE' THEN
+    PERFORM colbert._sync_truncate(%1$s);
+  ELSE
+    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);
+  END IF;
+  RETURN NULL;
+END
+$body$,
+    index.id, index.key, index.embeddings);
+BEGIN
+  EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger '
+                 'LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
+                 _names.sync_function, _body);
+  EXECUTE format('COMMENT ON FUNCTION %s() IS %L', _names.sync_function, colbert._derived_comment(index));
+  EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', _names.sync_function);
   IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'colbert_pg') THEN
     -- DROP EXTENSION is refused while there are triggers that call it.
-    EXECUTE format('ALTER FUNCTION %s.%I() DEPENDS ON EXTENSION colbert_pg', _schema, index.sync);
+    EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION colbert_pg', _names.sync_function);
   END IF;
-  PERFORM colbert._give_to_owner(index, format('FUNCTION %s.%I()', _schema, index.sync));
+  PERFORM colbert._give_to_owner(index, format('FUNCTION %s()', _names.sync_function));
 
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER TRUNCATE ON %s '
-                 'FOR EACH STATEMENT EXECUTE FUNCTION %s.%I()',
-                 format('colbert_truncate_%s', index.id), index.source, _schema, index.sync);
-  EXECUTE format('CREATE OR REPLACE TRIGGER %1$I AFTER INSERT OR UPDATE OR DELETE ON %2$s '
-                 'FOR EACH ROW EXECUTE FUNCTION %3$s.%1$I()',
-                 index.sync, index.source, _schema);
+                 'FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+                 _names.truncate_trigger, index.source, _names.sync_function);
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
+                 'FOR EACH ROW EXECUTE FUNCTION %s()',
+                 _names.row_trigger, index.source, _names.sync_function);
 END
 $_create_sync$;
 
@@ -1254,7 +1289,8 @@ BEGIN ATOMIC
                 CASE WHEN t.tgname IS NULL THEN 'is gone'
                      WHEN t.tgenabled IN ('D', 'R') THEN 'is disabled'
                      ELSE 'belongs to a former owner of the table' END)
-    FROM unnest(ARRAY[index.sync, format('colbert_truncate_%s', index.id)]) AS expected (name)
+    FROM colbert._sync_names(index) AS names
+   CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger)) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
     LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
@@ -1299,10 +1335,9 @@ BEGIN
             HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
   END IF;
 
-  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, sync)
+  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions)
   VALUES (source, embeddings, colbert._key_column(source, key), method, options,
-          colbert._vector_dimensions(source, embeddings, options),
-          colbert._derived_name(source, embeddings, 'sync'))
+          colbert._vector_dimensions(source, embeddings, options))
   RETURNING * INTO _index;
 
   PERFORM colbert._refuse_documents(_index);
@@ -1337,12 +1372,19 @@ AS $upsert$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
+  _whole boolean;
   _updated bigint;
 BEGIN
   IF doc_id IS NULL THEN
     RAISE EXCEPTION 'doc_id must not be NULL'
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Pass the key of the document.';
+  END IF;
+  EXECUTE format('SELECT ($1::%s)::text = $1::text', _types.key_type) INTO _whole USING doc_id;
+  IF NOT _whole THEN
+    RAISE EXCEPTION 'doc_id "%" is no %', doc_id, _types.key_type
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Pass the key as the table has it.';
   END IF;
   EXECUTE format('UPDATE %s SET %I = $2::%s[] WHERE %I = $1::%s',
                  _index.source, _index.embeddings, _types.element, _index.key, _types.key_type)
@@ -1377,11 +1419,12 @@ SET client_min_messages = warning
 AS $drop_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _names record := colbert._sync_names(_index);
 BEGIN
-  PERFORM colbert._refuse_stranger(source);
-  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _index.sync, source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', format('colbert_truncate_%s', _index.id), source);
+  PERFORM colbert._refuse_stranger(_index.source);
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
   PERFORM colbert._drop_derived(_index);
 END
 $drop_index$;
@@ -1399,10 +1442,9 @@ BEGIN
   RETURN QUERY
     SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner
       FROM pg_proc AS p
-     WHERE p.proname = index.sync
+     WHERE p.proname = format('colbert_sync_%s', index.id)
        AND p.pronargs = 0
-       AND obj_description(p.oid, 'pg_proc') LIKE 'colbert\_pg: %'
-       AND strpos(p.prosrc, format('colbert._sync(%s, ', index.id)) > 0
+       AND obj_description(p.oid, 'pg_proc') = colbert._derived_comment(index)
     UNION ALL
     SELECT 'TABLE', t::text, c.relowner
       FROM colbert._derived_tables(index) AS t
@@ -1601,15 +1643,17 @@ DECLARE
   _mended bigint;
 BEGIN
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
-  PERFORM colbert._refuse_documents(index);
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;
   EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'create')) INTO _index.tables USING index;
   UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = index.id;
   EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'build')) USING _index;
-  EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0', index.source, index.embeddings)
-     INTO _mended;
+  EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0 '
+                 '   AND (colbert._document_problem(s.%2$I, $1, $2)).problem IS NULL',
+                 index.source, index.embeddings)
+     INTO _mended
+    USING index.dimensions, colbert._normalized(index);
   RETURN _mended;
 END
 $_recreate_derived$;
@@ -1695,10 +1739,11 @@ COMMENT ON FUNCTION colbert._operation(text, text) IS
 -- This says how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit
 -- (one bit a dimension, compared by Hamming distance: the smallest and the roughest).
 --
--- conversion is a template for format(): it turns an expression for a vector into one for a kept token.
+-- Two of the answers are templates for format(): conversion turns an expression for a vector into one for a
+-- kept token, similarity one for a distance into one for a similarity that is positive for tokens alike.
 CREATE OR REPLACE FUNCTION colbert._tokens_layout(
   index colbert._index,
-  OUT type text, OUT operator_class text, OUT operator text, OUT conversion text)
+  OUT type text, OUT operator_class text, OUT operator text, OUT conversion text, OUT similarity text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_layout$
@@ -1706,22 +1751,28 @@ DECLARE
   _token_type text := coalesce(index.options ->> 'token_type', 'halfvec');
   _schema name := colbert._vector_schema();
 BEGIN
-  IF _token_type = 'bit' THEN
+  IF _token_type NOT IN ('halfvec', 'vector', 'bit') THEN
+    RAISE EXCEPTION 'unknown token type "%"', _token_type
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Drop the index, and create it with token_type halfvec, vector or bit.';
+  ELSIF _token_type = 'bit' THEN
     type := format('bit(%s)', index.dimensions);
     operator_class := format('%I.bit_hamming_ops', _schema);
     operator := format('OPERATOR(%I.<~>)', _schema);
     conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
+    similarity := format('%s - (%%s)', index.dimensions);
   ELSE
     type := format('%I.%s(%s)', _schema, _token_type, index.dimensions);
     operator_class := format('%I.%s_ip_ops', _schema, _token_type);
     operator := format('OPERATOR(%I.<#>)', _schema);
     conversion := format('(%%s)::%s', type);
+    similarity := '- (%s)';
   END IF;
 END
 $_tokens_layout$;
 
 COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
-  'How a token table keeps its tokens: column type, operator class, distance operator, and the conversion to that type.';
+  'How a token table keeps its tokens: column type, operator class, distance operator, the conversion to that type, and from distance to similarity.';
 
 -- sql/functions/methods/tokens/_tokens_rules.sql
 -- Options of hnsw and ivfflat:
@@ -1764,7 +1815,7 @@ COMMENT ON FUNCTION colbert._tokens_create(colbert._index) IS
   'Makes the token table of an index, empty and without pgvector''s index.';
 
 -- sql/functions/methods/tokens/_tokens_build.sql
--- Fills the token table from the source, then builds pgvector's index, which is faster than the other way
+-- Fills the token table from the source, but for bad documents, then builds pgvector's index, which is faster than the other way
 -- round and, for ivfflat, the only way that makes sense.
 CREATE OR REPLACE FUNCTION colbert._tokens_build(index colbert._index)
 RETURNS void
@@ -1776,9 +1827,11 @@ DECLARE
 BEGIN
   EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
                  'SELECT s.%I, u.position, %s '
-                 '  FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) WITH ORDINALITY AS u (token, position)',
+                 '  FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) WITH ORDINALITY AS u (token, position)'
+                 ' WHERE (colbert._document_problem(s.%5$I, $1, $2)).problem IS NULL',
                  _tokens, index.key, format((colbert._tokens_layout(index)).conversion, 'u.token'),
-                 index.source, index.embeddings);
+                 index.source, index.embeddings)
+    USING index.dimensions, colbert._normalized(index);
   PERFORM colbert._tokens_build_ann(index);
 END
 $_tokens_build$;
@@ -1800,11 +1853,11 @@ DECLARE
 BEGIN
   SELECT string_agg(format('%s = %s', p.name, p.value), ', ')
     INTO _parameters
-    FROM (SELECT o.key AS name, o.value
+    FROM (SELECT o.key AS name, o.value::integer
             FROM jsonb_each_text(index.options) AS o
            WHERE o.key IN ('m', 'ef_construction')
           UNION ALL
-          SELECT 'lists', colbert._tokens_lists(index)::text
+          SELECT 'lists', colbert._tokens_lists(index)
            WHERE index.method = 'ivfflat') AS p;
 
   EXECUTE format('CREATE INDEX ON %s USING %I (embedding %s)%s',
@@ -1960,7 +2013,7 @@ BEGIN
                 FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
               OFFSET 0) AS q
        CROSS JOIN LATERAL (
-             SELECT t.doc_id, - (t.embedding %2$s q.token) AS similarity
+             SELECT t.doc_id, %5$s AS similarity
                FROM %3$s AS t
               %4$s
               ORDER BY t.embedding %2$s q.token
@@ -1975,7 +2028,8 @@ BEGIN
     $candidates$,
     format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
     CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id OFFSET 0)', scope.documents) END);
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id OFFSET 0)', scope.documents) END,
+    format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, candidates;
 END
@@ -2094,7 +2148,7 @@ BEGIN
     RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
   ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
                      WHERE a.attrelid = index.source AND a.attname = index.key) THEN
-    RETURN format('broken: column "%s" is gone', index.key);
+    RETURN format('broken: column "%s" is gone or of another type', index.key);
   ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
     RETURN 'broken: a table of the index was dropped, run repair_index';
   ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
@@ -2214,36 +2268,54 @@ $_refuse_count$;
 
 COMMENT ON FUNCTION colbert._refuse_count(text, integer) IS 'Raises unless a count is at least 1.';
 
--- The type in which a search returns keys has to be the key's own, or another number or string type.
-CREATE OR REPLACE FUNCTION colbert._refuse_key_type(index colbert._index, returned regtype)
+-- The type in which keys come and go has to be the key's own, or of the same family: an integer for an
+-- integer, text or varchar for one of them.
+CREATE OR REPLACE FUNCTION colbert._refuse_key_type(index colbert._index, given regtype)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_key_type$
 DECLARE
-  _key pg_type;
-  _returned pg_type := (SELECT t FROM pg_type AS t WHERE t.oid = returned);
+  _key regtype := (colbert._source_types(index)).key_base;
+  _given regtype := colbert._base_type(given);
 BEGIN
-  SELECT t.*
-    INTO _key
-    FROM pg_attribute AS a
-    JOIN pg_type AS t ON t.oid = a.atttypid
-   WHERE a.attrelid = index.source AND a.attname = index.key;
-  IF _key.oid <> returned AND _key.typbasetype <> returned
-     AND (_key.typcategory <> _returned.typcategory OR _key.typcategory NOT IN ('N', 'S')) THEN
-    RAISE EXCEPTION 'keys of table "%" are of type %, not %', index.source, format_type(_key.oid, NULL), returned
+  IF _given <> _key
+     AND NOT ARRAY[_given, _key] <@ ARRAY['int2'::regtype, 'int4'::regtype, 'int8'::regtype]
+     AND NOT ARRAY[_given, _key] <@ ARRAY['text'::regtype, 'varchar'::regtype] THEN
+    RAISE EXCEPTION 'keys of table "%" are of type %, not %', index.source, _key, given
       USING ERRCODE = 'datatype_mismatch',
-            HINT = format('Say so in the search: key => NULL::%s.', format_type(_key.oid, NULL));
+            HINT = format('Use that type: key => NULL::%1$s in a search, ids of type %1$s[] in rerank.',
+                          format_type(_key, -1));
   END IF;
 END
 $_refuse_key_type$;
 
 COMMENT ON FUNCTION colbert._refuse_key_type(colbert._index, regtype) IS
-  'Raises when keys cannot be returned as the type that the caller asked for.';
+  'Raises when keys cannot be given or returned as the type that the caller uses.';
 
 -- sql/functions/search/_scope.sql
--- What a search is limited to. The filter is the caller's own SQL condition over the columns of the source,
--- run with the caller's rights and under the caller's search_path; its values come as the jsonb params.
+-- SQL for the documents of an index as a relation (doc_id, embeddings): those of the source that meet the
+-- filter, which is the caller's own SQL condition over the columns of the source and takes its values from the
+-- jsonb params, $2 in the statement.
+CREATE OR REPLACE FUNCTION colbert._documents(index colbert._index, filter text DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_documents$
+BEGIN
+  RETURN format(
+    '(SELECT d.doc_id, d.embeddings'
+    '   FROM (SELECT $2 AS params) AS args'
+    '  CROSS JOIN LATERAL (SELECT %I AS doc_id, %I AS embeddings FROM %s%s) AS d)',
+    index.key, index.embeddings, index.source, E' WHERE (' || filter || E'\n)');
+END
+$_documents$;
+
+COMMENT ON FUNCTION colbert._documents(colbert._index, text) IS
+  'SQL for the documents of a source that meet a filter, as a relation (doc_id, embeddings).';
+
+-- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's
+-- rights, and with a filter under the caller's search_path.
 --
 -- NULL and empty arrays are left out by their size: an empty array takes 16 bytes, one of a single
 -- one-dimensional vector more than 24, and asking for the size does not fetch the array.
@@ -2257,11 +2329,8 @@ DECLARE
   _scope colbert._scope;
 BEGIN
   _scope.documents := format(
-    '(SELECT d.doc_id, d.embeddings'
-    '   FROM (SELECT $2 AS params) AS args'
-    '  CROSS JOIN LATERAL (SELECT %I AS doc_id, %I AS embeddings FROM %s%s) AS d'
-    '  WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
-    index.key, index.embeddings, index.source, E' WHERE (' || filter || E'\n)');
+    '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
+    colbert._documents(index, filter));
   _scope.params := params;
   _scope.search_path := CASE WHEN filter IS NULL THEN current_setting('search_path') ELSE search_path END;
   _scope.restricted := filter IS NOT NULL OR row_security_active(index.source);
@@ -2270,10 +2339,20 @@ END
 $_scope$;
 
 COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
-  'The documents that a search may see: those of the source that meet the filter.';
+  'The documents that a search may see: those of the source that meet the filter and have tokens.';
+
+-- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
+CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id = ANY ($3::%s[]))',
+              documents, key_cast);
+
+COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
+  'SQL for the documents of a relation whose keys are in $3, an array of text.';
 
 -- sql/functions/search/_candidate_keys.sql
--- The keys of the documents worth scoring exactly, as text; NULL when an exact pass over the whole scope is
+-- The keys of the documents worth scoring exactly, as text, in no order; NULL when an exact pass over the whole scope is
 -- the better way: the method has no candidates, or the scope is so small that scoring all of it costs less
 -- than finding candidates in it.
 --
@@ -2307,12 +2386,32 @@ BEGIN
   EXECUTE format('SELECT array_agg(c) FROM %s($1, $2, $3, $4) AS c', _candidates)
      INTO _keys
     USING index, query, scope, candidates;
-  RETURN _keys;
+  RETURN colbert._keys_in_scope(index, scope, _keys);
 END
 $_candidate_keys$;
 
 COMMENT ON FUNCTION colbert._candidate_keys(colbert._index, vector[], colbert._scope, integer) IS
-  'The keys of the documents worth scoring, best first; NULL when scoring the whole scope is the better way.';
+  'The keys of the documents worth scoring; NULL when scoring the whole scope is the better way.';
+
+-- Those of the keys that are in the scope: an index that is not in step may name documents that are gone.
+CREATE OR REPLACE FUNCTION colbert._keys_in_scope(index colbert._index, scope colbert._scope, keys text[])
+RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_keys_in_scope$
+DECLARE
+  _statement text := format('SELECT pg_catalog.array_agg(d.doc_id::text) FROM %s AS d',
+                            colbert._documents_of_keys(scope.documents, (colbert._source_types(index)).key_cast));
+  _found text[];
+BEGIN
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE _statement INTO _found USING NULL::text, scope.params, keys;
+  RETURN _found;
+END
+$_keys_in_scope$;
+
+COMMENT ON FUNCTION colbert._keys_in_scope(colbert._index, colbert._scope, text[]) IS
+  'The keys, as text, of those documents that are in the scope of a search.';
 
 CREATE OR REPLACE FUNCTION colbert._count_matching(scope colbert._scope, at_most bigint)
 RETURNS bigint
@@ -2368,6 +2467,11 @@ BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
           colbert._refuse_key_type(_index, pg_typeof(key));
+  IF key IS NOT NULL THEN
+    RAISE EXCEPTION 'key names a type, it takes no value'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
+  END IF;
 
   IF exact IS NOT TRUE THEN
     _keys := colbert._candidate_keys(
@@ -2375,14 +2479,14 @@ BEGIN
       greatest(k, colbert._knob('candidates', candidates, _index.options, 100)));
   END IF;
   IF cardinality(_keys) >= k THEN
-    _documents := colbert._documents_of_keys(_documents, _types.key_type);
+    _documents := colbert._documents_of_keys(_documents, _types.key_cast);
   ELSE
     _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0;
   END IF;
 
   _statement := format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
-    pg_typeof(key),
+    format_type(pg_typeof(key), -1),
     colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel));
   PERFORM set_config('search_path', _scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _keys, k;
@@ -2391,16 +2495,6 @@ $_search$;
 
 COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
   'The body of both forms of search; search_path is the caller''s.';
-
--- The documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
-CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_type text)
-RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id = ANY ($3::%s[]))',
-              documents, key_type);
-
-COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
-  'SQL for the documents of a relation whose keys are in $3, an array of text.';
 
 -- sql/functions/search/search.sql
 -- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores
@@ -2479,10 +2573,10 @@ BEGIN
 
   RETURN QUERY EXECUTE format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
-    _id_type,
+    format_type(_id_type, -1),
     colbert._scoring_statement(
       cardinality(query), _types.element,
-      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_type),
+      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
       false))
     USING query[:], NULL::jsonb, ids::text[], k;
 END
@@ -2550,8 +2644,7 @@ DECLARE
 BEGIN
   PERFORM colbert._refuse_query(index, query);
   RETURN format(template, _types.element,
-                colbert._documents_of_keys((colbert._scope(index, NULL, NULL, NULL)).documents,
-                                           _types.key_type));
+                colbert._documents_of_keys(colbert._documents(index), _types.key_cast));
 END
 $_by_key_statement$;
 

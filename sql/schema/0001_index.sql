@@ -4,10 +4,9 @@ CREATE TABLE colbert._index (
   source regclass NOT NULL,
   embeddings name NOT NULL,
   key name NOT NULL,
-  method text NOT NULL,
+  method text NOT NULL CHECK (method IN ('exact', 'hnsw', 'ivfflat')),
   options jsonb NOT NULL,
   dimensions integer NOT NULL,
-  sync name NOT NULL,
   tables regclass[] NOT NULL DEFAULT '{}',
   UNIQUE (source, embeddings)
 );
@@ -19,8 +18,6 @@ COMMENT ON COLUMN colbert._index.embeddings IS 'Its column of token-vector array
 COMMENT ON COLUMN colbert._index.key IS 'Its unique column that names a document.';
 COMMENT ON COLUMN colbert._index.options IS 'What create_index was given, and what tune has found.';
 COMMENT ON COLUMN colbert._index.dimensions IS 'The length of every token vector.';
-COMMENT ON COLUMN colbert._index.sync IS
-  'The name, in the schema of the source, of the trigger function and of the triggers.';
 COMMENT ON COLUMN colbert._index.tables IS 'The tables of derived data, as the method made them.';
 
 -- Everybody may read the registry; a row is written by the owner of the table that it is about.

@@ -25,7 +25,7 @@ BEGIN
   EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
                  'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR EXISTS '
                  '(SELECT FROM %2$s AS s WHERE s.%3$I = %4$s AND s.%5$I IS NOT NULL OFFSET 0))',
-                 _table, index.source, index.key, doc_id, index.embeddings);
+                 _table, index.source, index.key, format('%s.%I', _table, doc_id), index.embeddings);
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   RETURN _table::regclass;
 END

@@ -1,8 +1,25 @@
+-- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
+-- event fire in the order of their names: these come first, so that the index has seen a change before another
+-- trigger makes the next one.
+CREATE OR REPLACE FUNCTION colbert._sync_names(
+  index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name)
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format('%s.colbert_sync_%s', c.relnamespace::regnamespace, index.id),
+         format('!colbert_sync_%s', index.id),
+         format('!colbert_truncate_%s', index.id)
+    FROM pg_catalog.pg_class AS c
+   WHERE c.oid = index.source;
+END;
+
+COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
+  'The names of the trigger function of an index, with its schema, and of its two triggers.';
+
 -- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
 --
--- The function lives beside the source and belongs to the source's owner. It is SECURITY DEFINER for the
--- reason that foreign keys are: who may write the source keeps the derived tables in step without any right
--- to write those. It can only be called as a trigger, and all it does is in colbert._sync.
+-- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who
+-- may write the source keeps the derived tables in step without any right to write those. It can only be
+-- called as a trigger, and all it does is in colbert._sync.
 --
 -- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too.
 CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
@@ -11,41 +28,37 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_sync$
 DECLARE
-  _schema text := (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source);
+  _names record := colbert._sync_names(index);
+  _body text := format(
+    $body$
 BEGIN
-  EXECUTE format(
-    $create_function$
-    CREATE OR REPLACE FUNCTION %1$s.%2$I()
-    RETURNS trigger
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
-    AS $sync$
-    BEGIN
-      IF TG_OP = 'TRUNCATE' THEN
-        PERFORM colbert._sync_truncate(%3$s);
-      ELSE
-        PERFORM colbert._sync(%3$s, OLD.%4$I::text, OLD.%5$I, NEW.%4$I::text, NEW.%5$I);
-      END IF;
-      RETURN NULL;
-    END
-    $sync$
-    $create_function$,
-    _schema, index.sync, index.id, index.key, index.embeddings);
-  EXECUTE format('COMMENT ON FUNCTION %s.%I() IS %L', _schema, index.sync,
-                 format('colbert_pg: keeps the index on %s.%I in step.', index.source, index.embeddings));
-  EXECUTE format('REVOKE ALL ON FUNCTION %s.%I() FROM PUBLIC', _schema, index.sync);
+  IF TG_OP = 'TRUNCATE' THEN
+    PERFORM colbert._sync_truncate(%1$s);
+  ELSE
+    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);
+  END IF;
+  RETURN NULL;
+END
+$body$,
+    index.id, index.key, index.embeddings);
+BEGIN
+  EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger '
+                 'LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
+                 _names.sync_function, _body);
+  EXECUTE format('COMMENT ON FUNCTION %s() IS %L', _names.sync_function, colbert._derived_comment(index));
+  EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', _names.sync_function);
   IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'colbert_pg') THEN
     -- DROP EXTENSION is refused while there are triggers that call it.
-    EXECUTE format('ALTER FUNCTION %s.%I() DEPENDS ON EXTENSION colbert_pg', _schema, index.sync);
+    EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION colbert_pg', _names.sync_function);
   END IF;
-  PERFORM colbert._give_to_owner(index, format('FUNCTION %s.%I()', _schema, index.sync));
+  PERFORM colbert._give_to_owner(index, format('FUNCTION %s()', _names.sync_function));
 
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER TRUNCATE ON %s '
-                 'FOR EACH STATEMENT EXECUTE FUNCTION %s.%I()',
-                 format('colbert_truncate_%s', index.id), index.source, _schema, index.sync);
-  EXECUTE format('CREATE OR REPLACE TRIGGER %1$I AFTER INSERT OR UPDATE OR DELETE ON %2$s '
-                 'FOR EACH ROW EXECUTE FUNCTION %3$s.%1$I()',
-                 index.sync, index.source, _schema);
+                 'FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+                 _names.truncate_trigger, index.source, _names.sync_function);
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
+                 'FOR EACH ROW EXECUTE FUNCTION %s()',
+                 _names.row_trigger, index.source, _names.sync_function);
 END
 $_create_sync$;
 

@@ -13,7 +13,7 @@ BEGIN
     RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
   ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
                      WHERE a.attrelid = index.source AND a.attname = index.key) THEN
-    RETURN format('broken: column "%s" is gone', index.key);
+    RETURN format('broken: column "%s" is gone or of another type', index.key);
   ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
     RETURN 'broken: a table of the index was dropped, run repair_index';
   ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t

@@ -8,7 +8,7 @@
 CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN coalesce((index.options ->> 'normalized')::boolean, true);
+RETURN index.options -> 'normalized' IS DISTINCT FROM 'false'::jsonb;
 
 COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
   'Whether the index takes unit vectors only.';
@@ -16,7 +16,7 @@ COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
 CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN coalesce((index.options ->> 'triggers')::boolean, true);
+RETURN index.options -> 'triggers' IS DISTINCT FROM 'false'::jsonb;
 
 COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
   'Whether triggers keep the index in step.';
@@ -78,7 +78,7 @@ BEGIN
              WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
              WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
                                  AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
-             ELSE _rule @> _option.value
+             ELSE jsonb_typeof(_option.value) = 'string' AND _rule ? (_option.value #>> '{}')
            END) IS NOT TRUE THEN
       RAISE EXCEPTION 'option "%" must not be %', _option.name, _option.value
         USING ERRCODE = 'invalid_parameter_value',

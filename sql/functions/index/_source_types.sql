@@ -1,15 +1,23 @@
--- The types behind an index, read from the catalog: the key's, as it is declared, and the element type of
--- the array column (vector or halfvec). Refuses an index whose source lost a column or changed its type.
+-- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its
+-- type.
+--
+--   key_type     the key's, as it is declared: varchar(20)
+--   key_cast     what keys are cast to when they are looked up: no integer is out of range for bigint, and no
+--                string is cut by a length
+--   key_base     that of a domain, or else the key's own
+--   element      the element type of the array column: vector or halfvec
 CREATE OR REPLACE FUNCTION colbert._source_types(
-  index colbert._index, OUT key_type text, OUT element regtype)
+  index colbert._index, OUT key_type text, OUT key_cast text, OUT key_base regtype, OUT element regtype)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_source_types$
 BEGIN
-  SELECT format_type(a.atttypid, a.atttypmod)
-    INTO key_type
+  SELECT format_type(a.atttypid, a.atttypmod), colbert._base_type(a.atttypid)
+    INTO key_type, key_base
     FROM pg_attribute AS a
    WHERE a.attrelid = index.source AND a.attname = index.key AND NOT a.attisdropped;
+  key_cast := CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'
+                   ELSE format_type(key_base, -1) END;
   element := colbert._element_type(index.source, index.embeddings);
 
   IF key_type IS NULL OR element IS NULL THEN
@@ -24,4 +32,21 @@ END
 $_source_types$;
 
 COMMENT ON FUNCTION colbert._source_types(colbert._index) IS
-  'The declared type of the key, and the element type of the array column (vector or halfvec).';
+  'The type of the key, as declared, to be cast to, and without domains, and the element type of the array column.';
+
+-- The type under a domain, or under a domain over a domain.
+CREATE OR REPLACE FUNCTION colbert._base_type(type oid)
+RETURNS regtype
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  WITH RECURSIVE unfolded AS (
+    SELECT t.oid, t.typbasetype FROM pg_catalog.pg_type AS t WHERE t.oid = type
+    UNION ALL
+    SELECT t.oid, t.typbasetype
+      FROM unfolded AS u
+      JOIN pg_catalog.pg_type AS t ON t.oid = u.typbasetype
+  )
+  SELECT u.oid::regtype FROM unfolded AS u WHERE u.typbasetype = 0;
+END;
+
+COMMENT ON FUNCTION colbert._base_type(oid) IS 'The type under a domain; any other type is its own.';

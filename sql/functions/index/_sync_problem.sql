@@ -8,7 +8,8 @@ BEGIN ATOMIC
                 CASE WHEN t.tgname IS NULL THEN 'is gone'
                      WHEN t.tgenabled IN ('D', 'R') THEN 'is disabled'
                      ELSE 'belongs to a former owner of the table' END)
-    FROM unnest(ARRAY[index.sync, format('colbert_truncate_%s', index.id)]) AS expected (name)
+    FROM colbert._sync_names(index) AS names
+   CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger)) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
     LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid

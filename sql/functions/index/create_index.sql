@@ -29,10 +29,9 @@ BEGIN
             HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
   END IF;
 
-  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, sync)
+  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions)
   VALUES (source, embeddings, colbert._key_column(source, key), method, options,
-          colbert._vector_dimensions(source, embeddings, options),
-          colbert._derived_name(source, embeddings, 'sync'))
+          colbert._vector_dimensions(source, embeddings, options))
   RETURNING * INTO _index;
 
   PERFORM colbert._refuse_documents(_index);

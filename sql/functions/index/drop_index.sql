@@ -8,11 +8,12 @@ SET client_min_messages = warning
 AS $drop_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _names record := colbert._sync_names(_index);
 BEGIN
-  PERFORM colbert._refuse_stranger(source);
-  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _index.sync, source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', format('colbert_truncate_%s', _index.id), source);
+  PERFORM colbert._refuse_stranger(_index.source);
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
   PERFORM colbert._drop_derived(_index);
 END
 $drop_index$;
@@ -30,10 +31,9 @@ BEGIN
   RETURN QUERY
     SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner
       FROM pg_proc AS p
-     WHERE p.proname = index.sync
+     WHERE p.proname = format('colbert_sync_%s', index.id)
        AND p.pronargs = 0
-       AND obj_description(p.oid, 'pg_proc') LIKE 'colbert\_pg: %'
-       AND strpos(p.prosrc, format('colbert._sync(%s, ', index.id)) > 0
+       AND obj_description(p.oid, 'pg_proc') = colbert._derived_comment(index)
     UNION ALL
     SELECT 'TABLE', t::text, c.relowner
       FROM colbert._derived_tables(index) AS t

@@ -86,15 +86,17 @@ DECLARE
   _mended bigint;
 BEGIN
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
-  PERFORM colbert._refuse_documents(index);
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;
   EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'create')) INTO _index.tables USING index;
   UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = index.id;
   EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'build')) USING _index;
-  EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0', index.source, index.embeddings)
-     INTO _mended;
+  EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0 '
+                 '   AND (colbert._document_problem(s.%2$I, $1, $2)).problem IS NULL',
+                 index.source, index.embeddings)
+     INTO _mended
+    USING index.dimensions, colbert._normalized(index);
   RETURN _mended;
 END
 $_recreate_derived$;

@@ -11,12 +11,19 @@ AS $upsert$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
+  _whole boolean;
   _updated bigint;
 BEGIN
   IF doc_id IS NULL THEN
     RAISE EXCEPTION 'doc_id must not be NULL'
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Pass the key of the document.';
+  END IF;
+  EXECUTE format('SELECT ($1::%s)::text = $1::text', _types.key_type) INTO _whole USING doc_id;
+  IF NOT _whole THEN
+    RAISE EXCEPTION 'doc_id "%" is no %', doc_id, _types.key_type
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Pass the key as the table has it.';
   END IF;
   EXECUTE format('UPDATE %s SET %I = $2::%s[] WHERE %I = $1::%s',
                  _index.source, _index.embeddings, _types.element, _index.key, _types.key_type)

@@ -40,29 +40,27 @@ $_refuse_count$;
 
 COMMENT ON FUNCTION colbert._refuse_count(text, integer) IS 'Raises unless a count is at least 1.';
 
--- The type in which a search returns keys has to be the key's own, or another number or string type.
-CREATE OR REPLACE FUNCTION colbert._refuse_key_type(index colbert._index, returned regtype)
+-- The type in which keys come and go has to be the key's own, or of the same family: an integer for an
+-- integer, text or varchar for one of them.
+CREATE OR REPLACE FUNCTION colbert._refuse_key_type(index colbert._index, given regtype)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_key_type$
 DECLARE
-  _key pg_type;
-  _returned pg_type := (SELECT t FROM pg_type AS t WHERE t.oid = returned);
+  _key regtype := (colbert._source_types(index)).key_base;
+  _given regtype := colbert._base_type(given);
 BEGIN
-  SELECT t.*
-    INTO _key
-    FROM pg_attribute AS a
-    JOIN pg_type AS t ON t.oid = a.atttypid
-   WHERE a.attrelid = index.source AND a.attname = index.key;
-  IF _key.oid <> returned AND _key.typbasetype <> returned
-     AND (_key.typcategory <> _returned.typcategory OR _key.typcategory NOT IN ('N', 'S')) THEN
-    RAISE EXCEPTION 'keys of table "%" are of type %, not %', index.source, format_type(_key.oid, NULL), returned
+  IF _given <> _key
+     AND NOT ARRAY[_given, _key] <@ ARRAY['int2'::regtype, 'int4'::regtype, 'int8'::regtype]
+     AND NOT ARRAY[_given, _key] <@ ARRAY['text'::regtype, 'varchar'::regtype] THEN
+    RAISE EXCEPTION 'keys of table "%" are of type %, not %', index.source, _key, given
       USING ERRCODE = 'datatype_mismatch',
-            HINT = format('Say so in the search: key => NULL::%s.', format_type(_key.oid, NULL));
+            HINT = format('Use that type: key => NULL::%1$s in a search, ids of type %1$s[] in rerank.',
+                          format_type(_key, -1));
   END IF;
 END
 $_refuse_key_type$;
 
 COMMENT ON FUNCTION colbert._refuse_key_type(colbert._index, regtype) IS
-  'Raises when keys cannot be returned as the type that the caller asked for.';
+  'Raises when keys cannot be given or returned as the type that the caller uses.';

@@ -1,5 +1,25 @@
--- What a search is limited to. The filter is the caller's own SQL condition over the columns of the source,
--- run with the caller's rights and under the caller's search_path; its values come as the jsonb params.
+-- SQL for the documents of an index as a relation (doc_id, embeddings): those of the source that meet the
+-- filter, which is the caller's own SQL condition over the columns of the source and takes its values from the
+-- jsonb params, $2 in the statement.
+CREATE OR REPLACE FUNCTION colbert._documents(index colbert._index, filter text DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_documents$
+BEGIN
+  RETURN format(
+    '(SELECT d.doc_id, d.embeddings'
+    '   FROM (SELECT $2 AS params) AS args'
+    '  CROSS JOIN LATERAL (SELECT %I AS doc_id, %I AS embeddings FROM %s%s) AS d)',
+    index.key, index.embeddings, index.source, E' WHERE (' || filter || E'\n)');
+END
+$_documents$;
+
+COMMENT ON FUNCTION colbert._documents(colbert._index, text) IS
+  'SQL for the documents of a source that meet a filter, as a relation (doc_id, embeddings).';
+
+-- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's
+-- rights, and with a filter under the caller's search_path.
 --
 -- NULL and empty arrays are left out by their size: an empty array takes 16 bytes, one of a single
 -- one-dimensional vector more than 24, and asking for the size does not fetch the array.
@@ -13,11 +33,8 @@ DECLARE
   _scope colbert._scope;
 BEGIN
   _scope.documents := format(
-    '(SELECT d.doc_id, d.embeddings'
-    '   FROM (SELECT $2 AS params) AS args'
-    '  CROSS JOIN LATERAL (SELECT %I AS doc_id, %I AS embeddings FROM %s%s) AS d'
-    '  WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
-    index.key, index.embeddings, index.source, E' WHERE (' || filter || E'\n)');
+    '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
+    colbert._documents(index, filter));
   _scope.params := params;
   _scope.search_path := CASE WHEN filter IS NULL THEN current_setting('search_path') ELSE search_path END;
   _scope.restricted := filter IS NOT NULL OR row_security_active(index.source);
@@ -26,4 +43,14 @@ END
 $_scope$;
 
 COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
-  'The documents that a search may see: those of the source that meet the filter.';
+  'The documents that a search may see: those of the source that meet the filter and have tokens.';
+
+-- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
+CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id = ANY ($3::%s[]))',
+              documents, key_cast);
+
+COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
+  'SQL for the documents of a relation whose keys are in $3, an array of text.';

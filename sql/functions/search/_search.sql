@@ -30,6 +30,11 @@ BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
           colbert._refuse_key_type(_index, pg_typeof(key));
+  IF key IS NOT NULL THEN
+    RAISE EXCEPTION 'key names a type, it takes no value'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
+  END IF;
 
   IF exact IS NOT TRUE THEN
     _keys := colbert._candidate_keys(
@@ -37,14 +42,14 @@ BEGIN
       greatest(k, colbert._knob('candidates', candidates, _index.options, 100)));
   END IF;
   IF cardinality(_keys) >= k THEN
-    _documents := colbert._documents_of_keys(_documents, _types.key_type);
+    _documents := colbert._documents_of_keys(_documents, _types.key_cast);
   ELSE
     _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0;
   END IF;
 
   _statement := format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
-    pg_typeof(key),
+    format_type(pg_typeof(key), -1),
     colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel));
   PERFORM set_config('search_path', _scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _keys, k;
@@ -53,13 +58,3 @@ $_search$;
 
 COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
   'The body of both forms of search; search_path is the caller''s.';
-
--- The documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
-CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_type text)
-RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id = ANY ($3::%s[]))',
-              documents, key_type);
-
-COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
-  'SQL for the documents of a relation whose keys are in $3, an array of text.';

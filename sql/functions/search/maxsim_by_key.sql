@@ -56,8 +56,7 @@ DECLARE
 BEGIN
   PERFORM colbert._refuse_query(index, query);
   RETURN format(template, _types.element,
-                colbert._documents_of_keys((colbert._scope(index, NULL, NULL, NULL)).documents,
-                                           _types.key_type));
+                colbert._documents_of_keys(colbert._documents(index), _types.key_cast));
 END
 $_by_key_statement$;
 

@@ -26,10 +26,10 @@ BEGIN
 
   RETURN QUERY EXECUTE format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
-    _id_type,
+    format_type(_id_type, -1),
     colbert._scoring_statement(
       cardinality(query), _types.element,
-      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_type),
+      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
       false))
     USING query[:], NULL::jsonb, ids::text[], k;
 END

@@ -1,4 +1,4 @@
--- Fills the token table from the source, then builds pgvector's index, which is faster than the other way
+-- Fills the token table from the source, but for bad documents, then builds pgvector's index, which is faster than the other way
 -- round and, for ivfflat, the only way that makes sense.
 CREATE OR REPLACE FUNCTION colbert._tokens_build(index colbert._index)
 RETURNS void
@@ -10,9 +10,11 @@ DECLARE
 BEGIN
   EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
                  'SELECT s.%I, u.position, %s '
-                 '  FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) WITH ORDINALITY AS u (token, position)',
+                 '  FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) WITH ORDINALITY AS u (token, position)'
+                 ' WHERE (colbert._document_problem(s.%5$I, $1, $2)).problem IS NULL',
                  _tokens, index.key, format((colbert._tokens_layout(index)).conversion, 'u.token'),
-                 index.source, index.embeddings);
+                 index.source, index.embeddings)
+    USING index.dimensions, colbert._normalized(index);
   PERFORM colbert._tokens_build_ann(index);
 END
 $_tokens_build$;
@@ -34,11 +36,11 @@ DECLARE
 BEGIN
   SELECT string_agg(format('%s = %s', p.name, p.value), ', ')
     INTO _parameters
-    FROM (SELECT o.key AS name, o.value
+    FROM (SELECT o.key AS name, o.value::integer
             FROM jsonb_each_text(index.options) AS o
            WHERE o.key IN ('m', 'ef_construction')
           UNION ALL
-          SELECT 'lists', colbert._tokens_lists(index)::text
+          SELECT 'lists', colbert._tokens_lists(index)
            WHERE index.method = 'ivfflat') AS p;
 
   EXECUTE format('CREATE INDEX ON %s USING %I (embedding %s)%s',

@@ -39,7 +39,7 @@ BEGIN
                 FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
               OFFSET 0) AS q
        CROSS JOIN LATERAL (
-             SELECT t.doc_id, - (t.embedding %2$s q.token) AS similarity
+             SELECT t.doc_id, %5$s AS similarity
                FROM %3$s AS t
               %4$s
               ORDER BY t.embedding %2$s q.token
@@ -54,7 +54,8 @@ BEGIN
     $candidates$,
     format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
     CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id OFFSET 0)', scope.documents) END);
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id OFFSET 0)', scope.documents) END,
+    format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, candidates;
 END

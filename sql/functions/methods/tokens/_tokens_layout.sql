@@ -2,10 +2,11 @@
 -- This says how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit
 -- (one bit a dimension, compared by Hamming distance: the smallest and the roughest).
 --
--- conversion is a template for format(): it turns an expression for a vector into one for a kept token.
+-- Two of the answers are templates for format(): conversion turns an expression for a vector into one for a
+-- kept token, similarity one for a distance into one for a similarity that is positive for tokens alike.
 CREATE OR REPLACE FUNCTION colbert._tokens_layout(
   index colbert._index,
-  OUT type text, OUT operator_class text, OUT operator text, OUT conversion text)
+  OUT type text, OUT operator_class text, OUT operator text, OUT conversion text, OUT similarity text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_layout$
@@ -13,19 +14,25 @@ DECLARE
   _token_type text := coalesce(index.options ->> 'token_type', 'halfvec');
   _schema name := colbert._vector_schema();
 BEGIN
-  IF _token_type = 'bit' THEN
+  IF _token_type NOT IN ('halfvec', 'vector', 'bit') THEN
+    RAISE EXCEPTION 'unknown token type "%"', _token_type
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Drop the index, and create it with token_type halfvec, vector or bit.';
+  ELSIF _token_type = 'bit' THEN
     type := format('bit(%s)', index.dimensions);
     operator_class := format('%I.bit_hamming_ops', _schema);
     operator := format('OPERATOR(%I.<~>)', _schema);
     conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
+    similarity := format('%s - (%%s)', index.dimensions);
   ELSE
     type := format('%I.%s(%s)', _schema, _token_type, index.dimensions);
     operator_class := format('%I.%s_ip_ops', _schema, _token_type);
     operator := format('OPERATOR(%I.<#>)', _schema);
     conversion := format('(%%s)::%s', type);
+    similarity := '- (%s)';
   END IF;
 END
 $_tokens_layout$;
 
 COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
-  'How a token table keeps its tokens: column type, operator class, distance operator, and the conversion to that type.';
+  'How a token table keeps its tokens: column type, operator class, distance operator, the conversion to that type, and from distance to similarity.';

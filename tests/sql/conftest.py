@@ -1,0 +1,22 @@
+"""Fixtures of the SQL tests; helpers without state are in documents.py."""
+
+import numpy as np
+import psycopg
+import pytest
+
+from tests.sql.documents import AB, A, B, C, create_index, create_table, insert
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20)
+
+
+@pytest.fixture
+def documents(connection: psycopg.Connection) -> psycopg.Connection:
+    """A connection with table documents: 1 = A and B, 2 = B, 3 = C, 4 empty, 5 NULL; hnsw."""
+    create_table(connection, more=", lang text DEFAULT 'en'")
+    insert(connection, {1: AB, 2: B, 3: C, 4: A[:0]})
+    connection.execute("INSERT INTO documents VALUES (5, NULL)")
+    create_index(connection)
+    return connection

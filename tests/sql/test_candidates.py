@@ -1,0 +1,93 @@
+"""The candidate stage walks pgvector's index and finds what exact search finds."""
+
+import json
+
+import numpy as np
+import psycopg
+import pytest
+
+from tests.sql.documents import (
+    Matrix,
+    create_index,
+    create_table,
+    insert,
+    keys,
+    run,
+    search,
+    unit,
+)
+
+DIMENSIONS = 32
+
+
+@pytest.fixture(scope="module")
+def clustered() -> tuple[dict[int, Matrix], list[Matrix]]:
+    """Documents of tokens around shared centres, and queries near some of them."""
+    rng = np.random.default_rng(7)
+    centres = unit(rng, 120, DIMENSIONS)
+
+    def near(rows: Matrix) -> Matrix:
+        noisy = rows + 0.6 * unit(rng, len(rows), DIMENSIONS)
+        normal: Matrix = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+        return normal.astype(np.float32)
+
+    documents = {key: near(centres[rng.integers(120, size=12)]) for key in range(1, 401)}
+    return documents, [near(documents[key][:8]) for key in range(1, 11)]
+
+
+@pytest.mark.parametrize(
+    ("method", "kept", "least"),
+    [
+        ("hnsw", "halfvec", 0.9),
+        ("hnsw", "vector", 0.9),
+        ("hnsw", "bit", 0.5),
+        ("ivfflat", "halfvec", 0.9),
+        ("ivfflat", "bit", 0.5),
+    ],
+)
+def test_candidates_hold_most_of_the_true_top_ten(
+    connection: psycopg.Connection,
+    clustered: tuple[dict[int, Matrix], list[Matrix]],
+    method: str,
+    kept: str,
+    least: float,
+) -> None:
+    documents, queries = clustered
+    create_table(connection, embeddings=f"vector({DIMENSIONS})[]")
+    insert(connection, documents)
+    given = json.dumps({"token_type": kept} | ({"lists": 20} if method == "ivfflat" else {}))
+    create_index(connection, "documents", f", method => '{method}', options => '{given}'")
+    found = 0
+    for query in queries:
+        true = keys(search(connection, query, ", exact => true"))
+        found += len(set(true) & set(keys(search(connection, query, ", candidates => 40"))))
+    assert found / (10 * len(queries)) >= least
+
+
+@pytest.mark.parametrize("method", ["hnsw", "ivfflat"])
+@pytest.mark.parametrize("kept", ["halfvec", "vector", "bit"])
+@pytest.mark.parametrize("more", ["", ", filter => 'id > 0'"])
+def test_every_query_token_walks_the_index_of_pgvector(
+    connection: psycopg.Connection,
+    clustered: tuple[dict[int, Matrix], list[Matrix]],
+    method: str,
+    kept: str,
+    more: str,
+) -> None:
+    documents, [query, *_] = clustered
+    create_table(connection, embeddings=f"vector({DIMENSIONS})[]")
+    insert(connection, documents)
+    create_index(
+        connection,
+        "documents",
+        f", method => '{method}', options => '{json.dumps({'token_type': kept})}'",
+    )
+    run(connection, "ANALYZE documents")
+    connection.commit()
+    scans = (
+        "SELECT pg_stat_get_xact_numscans('documents_embeddings_tokens_embedding_idx'::regclass)"
+    )
+    [[before]] = run(connection, scans)
+    assert len(search(connection, query, f", candidates => 10{more}")) == 10
+    [[after]] = run(connection, scans)
+    assert after - before == len(query)

@@ -1,0 +1,214 @@
+"""check_index finds every difference between index and arrays; repair_index mends it."""
+
+import psycopg
+import pytest
+
+from tests.sql.documents import AB, problems, refusal, run, search
+
+TOKENS = "documents_embeddings_tokens"
+UNSEEN = "SET session_replication_role = replica; {}; RESET session_replication_role"
+
+DAMAGES = {
+    "update unseen": (
+        UNSEEN.format("UPDATE documents SET embeddings = '{\"[0,0,1]\"}' WHERE id IN (1, 2)"),
+        [("stale document", "1"), ("stale document", "2")],
+    ),
+    "insert unseen": (
+        UNSEEN.format("INSERT INTO documents VALUES (9, '{\"[0,0,1]\"}'), (10, NULL), (11, '{}')"),
+        [("missing document", "9")],
+    ),
+    "delete unseen": (
+        UNSEEN.format("DELETE FROM documents WHERE id = 1"),
+        [("orphaned document", "1")],
+    ),
+    "key changed unseen": (
+        UNSEEN.format("UPDATE documents SET id = 9 WHERE id = 1"),
+        [("missing document", "9"), ("orphaned document", "1")],
+    ),
+    "emptied unseen": (
+        UNSEEN.format("UPDATE documents SET embeddings = '{}' WHERE id = 1"),
+        [("orphaned document", "1")],
+    ),
+    "set to NULL unseen": (
+        UNSEEN.format("UPDATE documents SET embeddings = NULL WHERE id = 1"),
+        [("orphaned document", "1")],
+    ),
+    "truncated unseen": (
+        UNSEEN.format("TRUNCATE documents"),
+        [("orphaned document", key) for key in ("1", "2", "3")],
+    ),
+    "tokens deleted": (f"DELETE FROM {TOKENS} WHERE doc_id = 1", [("missing document", "1")]),
+    "a token deleted": (
+        f"DELETE FROM {TOKENS} WHERE doc_id = 1 AND position = 1",
+        [("stale document", "1")],
+    ),
+    "positions shifted": (
+        f"UPDATE {TOKENS} SET position = position + 5 WHERE doc_id = 1",
+        [("stale document", "1")],
+    ),
+    "tokens swapped": (
+        f"UPDATE {TOKENS} SET position = -position WHERE doc_id = 1; "
+        f"UPDATE {TOKENS} SET position = position + 3 WHERE doc_id = 1",
+        [("stale document", "1")],
+    ),
+    "a token changed": (
+        f"UPDATE {TOKENS} SET embedding = '[0,0,-1]' WHERE doc_id = 3",
+        [("stale document", "3")],
+    ),
+    "triggers disabled": (
+        "ALTER TABLE documents DISABLE TRIGGER ALL; DELETE FROM documents WHERE id = 1",
+        [("trigger", None), ("orphaned document", "1")],
+    ),
+    "one trigger dropped": (
+        'DROP TRIGGER "!colbert_sync_1" ON documents;  DELETE FROM documents WHERE id = 1',
+        [("trigger", None), ("orphaned document", "1")],
+    ),
+    "trigger function dropped": (
+        "DROP FUNCTION colbert_sync_1 CASCADE",
+        [("trigger", None)],
+    ),
+    "token table dropped": (f"DROP TABLE {TOKENS}", [("missing table", None)]),
+    "the index of pgvector dropped": (
+        f"DROP INDEX {TOKENS}_embedding_idx",
+        [("missing index", None)],
+    ),
+    "everything at once": (
+        f"DROP TABLE {TOKENS}; DROP FUNCTION colbert_sync_1 CASCADE; "
+        "DELETE FROM documents WHERE id = 1",
+        [("trigger", None), ("missing table", None)],
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("mend", ["repair_index", "reindex"])
+def test_every_damage_is_found_and_mended(
+    documents: psycopg.Connection, damage: str, mend: str
+) -> None:
+    statement, expected = DAMAGES[damage]
+    documents.commit()
+    run(documents, statement)
+    documents.commit()
+    assert problems(documents) == expected
+    [[mended]] = run(documents, f"SELECT colbert.{mend}('documents')")
+    if mend == "repair_index" and "table" not in damage and "everything" not in damage:
+        assert mended == len([row for row in expected if row[1] is not None])
+    assert problems(documents) == []
+    assert run(documents, "SELECT state FROM colbert.indexes") == [("ready",)]
+    left = run(documents, "SELECT id FROM documents WHERE cardinality(embeddings) > 0")
+    assert {row[0] for row in search(documents, AB)} == {row[0] for row in left}
+    run(documents, "DELETE FROM documents")
+    assert problems(documents) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "state"),
+    [
+        ("triggers disabled", "is disabled, run repair_index"),
+        ("one trigger dropped", 'broken: trigger "!colbert_sync_1" is gone, run'),
+        ("token table dropped", "broken: a table of the index was dropped, run repair_index"),
+        ("the index of pgvector dropped", "has no hnsw index, run repair_index"),
+    ],
+)
+def test_the_view_says_what_is_broken(
+    documents: psycopg.Connection, damage: str, state: str
+) -> None:
+    documents.commit()
+    run(documents, DAMAGES[damage][0])
+    [[found]] = run(documents, "SELECT state FROM colbert.indexes")
+    assert state in found
+
+
+def test_the_view_counts_documents_tokens_and_bytes(documents: psycopg.Connection) -> None:
+    run(documents, "SELECT colbert.reindex('documents')")
+    [[size, *counts]] = run(
+        documents,
+        "SELECT index_bytes, source::text, embeddings::text, key::text, dimensions, options, "
+        "documents, tokens FROM colbert.indexes",
+    )
+    assert counts == ["documents", "embeddings", "id", 3, {}, 5, 4]
+    assert size > 0
+
+
+@pytest.mark.parametrize("bad", ['{"[2,0,0]"}', '{"[1,0,0]",NULL}', '{{"[1,0,0]"},{"[1,0,0]"}}'])
+@pytest.mark.parametrize("function", ["repair_index", "reindex"])
+def test_bad_documents_are_named_and_taken_out_of_the_index(
+    documents: psycopg.Connection, bad: str, function: str
+) -> None:
+    documents.commit()
+    run(documents, UNSEEN.format(f"UPDATE documents SET embeddings = '{bad}' WHERE id = 1"))
+    assert problems(documents) == [("bad document", "1"), ("orphaned document", "1")]
+    [[mended]] = run(documents, f"SELECT colbert.{function}('documents')")
+    assert mended in (0, "")
+    assert problems(documents) == [("bad document", "1")]
+    run(documents, "UPDATE documents SET embeddings = '{\"[1,0,0]\"}' WHERE id = 1")
+    assert problems(documents) == []
+
+
+def test_a_bad_document_does_not_keep_a_missing_table_from_being_mended(
+    documents: psycopg.Connection,
+) -> None:
+    documents.commit()
+    run(documents, UNSEEN.format("UPDATE documents SET embeddings = '{\"[2,0,0]\"}' WHERE id = 1"))
+    run(documents, f"DROP TABLE {TOKENS}")
+    documents.commit()
+    run(documents, "SELECT colbert.repair_index('documents')")
+    assert problems(documents) == [("bad document", "1")]
+
+
+def test_an_exact_index_is_checked_for_bad_documents_and_triggers(
+    connection: psycopg.Connection, documents: psycopg.Connection
+) -> None:
+    run(connection, "SELECT colbert.drop_index('documents')")
+    run(connection, "SELECT colbert.create_index('documents', method => 'exact')")
+    connection.commit()
+    run(connection, "ALTER TABLE documents DISABLE TRIGGER ALL")
+    run(connection, "UPDATE documents SET embeddings = '{\"[2,0,0]\"}' WHERE id = 1")
+    assert problems(connection) == [("trigger", None), ("bad document", "1")]
+    run(connection, "SELECT colbert.repair_index('documents')")
+    assert problems(connection) == [("bad document", "1")]
+
+
+def test_check_changes_nothing_and_runs_read_only(documents: psycopg.Connection) -> None:
+    documents.commit()
+    run(documents, DAMAGES["update unseen"][0])
+    documents.commit()
+    run(documents, "SET TRANSACTION READ ONLY")
+    assert len(problems(documents)) == len(problems(documents)) == 2
+
+
+def test_check_runs_in_repeatable_read(documents: psycopg.Connection) -> None:
+    documents.commit()
+    run(documents, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    assert problems(documents) == []
+
+
+def test_triggers_set_to_always_count_as_enabled(documents: psycopg.Connection) -> None:
+    documents.commit()
+    run(documents, 'ALTER TABLE documents ENABLE ALWAYS TRIGGER "!colbert_sync_1"')
+    assert problems(documents) == []
+    run(documents, UNSEEN.format("DELETE FROM documents WHERE id = 1"))
+    assert problems(documents) == []
+
+
+def test_a_source_that_lost_its_column_cannot_be_checked(documents: psycopg.Connection) -> None:
+    run(documents, "ALTER TABLE documents RENAME embeddings TO vectors")
+    error = refusal(documents, "SELECT * FROM colbert.check_index('documents')")
+    assert error.sqlstate == "42703"
+
+
+def test_only_the_trigger_that_is_broken_is_made_anew(
+    documents: psycopg.Connection,
+) -> None:
+    documents.commit()
+    run(documents, 'ALTER TABLE documents DISABLE TRIGGER "!colbert_sync_1"')
+    run(documents, "SELECT colbert.repair_index('documents')")
+    enabled = "SELECT DISTINCT tgenabled FROM pg_trigger WHERE NOT tgisinternal"
+    assert run(documents, enabled) == [("O",)]
+
+
+def test_a_broken_installation_says_so(documents: psycopg.Connection) -> None:
+    run(documents, "DROP FUNCTION colbert._tokens_problems(colbert._index)")
+    error = refusal(documents, "SELECT * FROM colbert.check_index('documents')")
+    assert error.sqlstate == "42883"
+    assert error.diag.message_primary == "function colbert._tokens_problems() is missing"

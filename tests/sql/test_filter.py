@@ -1,0 +1,169 @@
+"""Filters limit what is searched: exactly min(k, matching) rows, whatever the condition."""
+
+import itertools
+
+import numpy as np
+import psycopg
+import pytest
+
+from tests.sql.documents import (
+    Matrix,
+    create_index,
+    create_table,
+    insert,
+    keys,
+    ranking,
+    refusal,
+    run,
+    search,
+    unit,
+    unit_documents,
+)
+
+COUNT = 300
+Corpus = tuple[psycopg.Connection, dict[int, Matrix], Matrix]
+
+
+@pytest.fixture(params=["exact", "hnsw", "ivfflat"])
+def corpus(
+    connection: psycopg.Connection, rng: np.random.Generator, request: pytest.FixtureRequest
+) -> Corpus:
+    """An indexed table with columns for filters, its documents, and a query."""
+    create_table(
+        connection,
+        embeddings="vector(8)[]",
+        more=", lang text DEFAULT 'en', params jsonb DEFAULT '{\"own\": 1}', doc_id int DEFAULT 7, "
+        "position int DEFAULT 7, embedding text DEFAULT 'e', score real DEFAULT 0.5, "
+        "k int DEFAULT 3",
+    )
+    documents = unit_documents(rng, COUNT, 3, 8)
+    insert(connection, documents)
+    create_index(connection, "documents", f", method => '{request.param}'")
+    run(connection, "ANALYZE documents")
+    return connection, documents, unit(rng, 4, 8)
+
+
+def check(corpus: Corpus, matching: list[int], more: str, *values: object, k: int = 10) -> None:
+    connection, documents, query = corpus
+    found = search(connection, query, f", k => {k}, {more}", *values)
+    expected = ranking(query, {key: documents[key] for key in matching}, k)
+    assert keys(found) == keys(expected)
+    assert [row[1] for row in found] == pytest.approx([row[1] for row in expected], abs=1e-5)
+
+
+@pytest.mark.parametrize("candidates", [1, 100])
+def test_every_selectivity_gives_k_rows_or_all_that_match(corpus: Corpus, candidates: int) -> None:
+    connection, documents, query = corpus
+    every = dict(ranking(query, documents))
+    for matching, k in itertools.product([0, 1, 3, 150, 300], [1, 10, 1000]):
+        found = search(
+            connection,
+            query,
+            f", k => {k}, filter => 'id <= {matching}', candidates => {candidates}",
+        )
+        assert len(found) == min(k, matching)
+        assert all(key <= matching for key in keys(found))
+        scores = [every[key] for key in keys(found)]
+        assert [row[1] for row in found] == pytest.approx(scores, abs=1e-5)
+        if candidates == 100 or k >= matching:
+            best = ranking(query, {key: documents[key] for key in range(1, matching + 1)}, k)
+            assert len(set(keys(best)) & set(keys(found))) >= 0.9 * len(best)
+
+
+CONDITIONS = [
+    ("id = 5 -- x", [5]),
+    ("id = 5 /* x */", [5]),
+    ("-- x\nid = 5", [5]),
+    ("lang = 'en' AND id = 5", [5]),
+    ("id = 5 OR id = 6", [5, 6]),
+    ("lang = $q$it's$q$ OR id = 5", [5]),
+    ("lang LIKE '%n' AND id = 5", [5]),
+    ("NULL", []),
+    ("id IN (SELECT 5)", [5]),
+    ("EXISTS (SELECT FROM documents AS x WHERE x.id = documents.id AND x.id = 5)", [5]),
+    ("documents.id = 5", [5]),
+    ("doc_id = 7 AND position = 7 AND embedding = 'e' AND score < 1 AND k = 3 AND id = 5", [5]),
+    ("cardinality(embeddings) = 3 AND id = 5", [5]),
+    ("(params ->> 'own')::int = 1 AND id = 5", [5]),
+]
+
+
+def test_a_condition_may_be_any_expression_over_the_columns(corpus: Corpus) -> None:
+    for condition, matching in CONDITIONS:
+        check(corpus, matching, "filter => %s", condition)
+
+
+def test_values_come_through_params(corpus: Corpus) -> None:
+    run(corpus[0], "ALTER TABLE documents DROP COLUMN params")
+    run(corpus[0], "UPDATE documents SET lang = 'it''s' WHERE id < 4")
+    condition = (
+        "lang = params->>'lang' AND "
+        "id = ANY (ARRAY(SELECT jsonb_array_elements_text(params->'ids')::int))"
+    )
+    values = 'filter => %s, params => \'{"lang": "it\'\'s", "ids": [1, 3, 9]}\''
+    check(corpus, [1, 3], values, condition)
+
+
+def test_functions_and_types_are_found_in_the_search_path_of_the_caller(corpus: Corpus) -> None:
+    connection = corpus[0]
+    run(
+        connection,
+        "CREATE SCHEMA mine; CREATE TYPE mine.language AS ENUM ('en', 'de'); "
+        "CREATE FUNCTION mine.chosen(id bigint) RETURNS bool LANGUAGE sql RETURN id IN (5, 6); "
+        "SET search_path = mine, public",
+    )
+    check(corpus, [5, 6], "filter => %s", "chosen(id) AND lang::language = 'en'")
+    run(connection, "SET search_path = public")
+    error = refusal(
+        connection,
+        "SELECT colbert.search('documents', ARRAY(SELECT unnest(embeddings) FROM documents "
+        "WHERE id = 1), filter => 'chosen(id)')",
+    )
+    assert error.sqlstate == "42883"
+
+
+REFUSED = [
+    "",
+    "true; DELETE FROM documents",
+    "true)) AS d) AS s; DELETE FROM documents; SELECT (1",
+    "true /* x",
+    "'x",
+    "nope = 1",
+    "1",
+    "(true",
+    "count(*) > 1",
+    "writes()",
+]
+
+
+def test_a_filter_that_is_no_condition_is_refused_and_writes_nothing(corpus: Corpus) -> None:
+    connection = corpus[0]
+    run(
+        connection,
+        "CREATE FUNCTION writes() RETURNS bool LANGUAGE sql STABLE AS "
+        "'DELETE FROM documents; SELECT true'",
+    )
+    for condition in REFUSED:
+        error = refusal(
+            connection,
+            "SELECT colbert.search('documents', "
+            "(SELECT embeddings FROM documents WHERE id = 1), filter => %s)",
+            condition,
+        )
+        assert (error.sqlstate or "")[:2] in ("42", "0A")
+    assert run(connection, "SELECT count(*) FROM documents") == [(COUNT,)]
+
+
+@pytest.mark.parametrize(
+    "condition", ["false) OR (true", "false) UNION ALL SELECT 9, NULL WHERE (true"]
+)
+def test_a_filter_that_closes_its_parenthesis_is_code_like_any_other(
+    corpus: Corpus, condition: str
+) -> None:
+    found = run(
+        corpus[0],
+        "SELECT s.doc_id FROM colbert.search('documents', "
+        "(SELECT embeddings FROM documents WHERE id = 1), 1000, filter => %s) AS s",
+        condition,
+    )
+    assert {key for (key,) in found} <= set(range(1, COUNT + 1))
