@@ -1083,7 +1083,8 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
   'ALTER … OWNER TO the owner of the source. The object comes quoted: TABLE a.b, FUNCTION a.b().';
 
 -- sql/functions/index/_create_derived.sql
--- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting.
+-- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting; doc_id
+-- is its column of keys.
 --
 -- Anybody may read it, and sees the rows of just those documents that they may read in the source with
 -- their array: the policy asks the source, as the reader, and so row-level security, column privileges and
@@ -2352,9 +2353,9 @@ COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
   'SQL for the documents of a relation whose keys are in $3, an array of text.';
 
 -- sql/functions/search/_candidate_keys.sql
--- The keys of the documents worth scoring exactly, as text, in no order; NULL when an exact pass over the whole scope is
--- the better way: the method has no candidates, or the scope is so small that scoring all of it costs less
--- than finding candidates in it.
+-- The keys of the documents worth scoring exactly, as text, in no order; NULL when an exact pass over the whole
+-- scope is the better way: the method has no candidates, or the scope is so small that scoring all of it costs
+-- less than finding candidates in it.
 --
 -- How small that is follows from costs: an exact pass takes about 0.2 ms a document, while an index scan has
 -- to pass over documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about
@@ -2442,8 +2443,11 @@ COMMENT ON FUNCTION colbert._count_matching(colbert._scope, bigint) IS
 --   3. scores: the exact MaxSim of the candidates, from the arrays                    (_scoring_statement)
 --
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
--- faster, never shorter. That pass runs in parallel workers where the server has them: the arrays are long
--- and stored apart, so that the size of the table says little about the work, hence the settings. One snapshot, since the function is STABLE; reads only.
+-- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
+-- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
+-- size of the table tells the planner little about the work, hence the settings.
+--
+-- One snapshot, since the function is STABLE; reads only.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -2481,7 +2485,8 @@ BEGIN
   IF cardinality(_keys) >= k THEN
     _documents := colbert._documents_of_keys(_documents, _types.key_cast);
   ELSE
-    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0;
+    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
+                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
   END IF;
 
   _statement := format(

@@ -151,6 +151,38 @@ def test_of_equal_similarities_the_first_document_token_is_named(
     ) == [(1, 2, 1.0)]
 
 
+def make_it_look_large(connection: psycopg.Connection) -> None:
+    """Let the planner's statistics say that table documents is worth parallel workers."""
+    run(
+        connection,
+        "UPDATE pg_class SET reltuples = 5000 WHERE oid = 'documents'::regclass",
+    )
+
+
+def test_a_pass_over_many_documents_runs_in_parallel_workers(
+    connection: psycopg.Connection, rng: np.random.Generator, server_version_num: int
+) -> None:
+    if server_version_num < 180000:
+        pytest.skip("PostgreSQL counts launched workers since 18")
+    create_table(connection)
+    insert(connection, unit_documents(rng, 200, 5))
+    create_index(connection, "documents", ", method => 'exact'")
+    launched = (
+        "SELECT parallel_workers_launched FROM pg_stat_database WHERE datname = current_database()"
+    )
+    counts = []
+    for large in (False, True):
+        if large:
+            make_it_look_large(connection)
+        search(connection, unit(rng, 4, 3))
+        connection.commit()
+        run(connection, "SELECT pg_stat_force_next_flush()")
+        connection.commit()
+        counts.append(run(connection, launched)[0][0])
+        connection.commit()
+    assert counts[1] > counts[0] == 0
+
+
 @pytest.mark.parametrize("element", ["vector", "halfvec"])
 @pytest.mark.parametrize("tokens", [1, 16, 17, 40, 2000])
 def test_every_way_to_a_score_gives_the_same_bits(
@@ -167,6 +199,7 @@ def test_every_way_to_a_score_gives_the_same_bits(
     by_search = search(connection, query, ", k => 20")
     run(connection, "SET max_parallel_workers_per_gather = 2")
     assert search(connection, query, ", k => 20") == by_search
+    make_it_look_large(connection)
     assert search(connection, query, ", k => 20, exact => true") == by_search
     assert search(connection, query, ", k => 20, filter => 'true'") == by_search
     assert by_search == run(

@@ -1,4 +1,5 @@
--- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting.
+-- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting; doc_id
+-- is its column of keys.
 --
 -- Anybody may read it, and sees the rows of just those documents that they may read in the source with
 -- their array: the policy asks the source, as the reader, and so row-level security, column privileges and

@@ -1,6 +1,6 @@
--- The keys of the documents worth scoring exactly, as text, in no order; NULL when an exact pass over the whole scope is
--- the better way: the method has no candidates, or the scope is so small that scoring all of it costs less
--- than finding candidates in it.
+-- The keys of the documents worth scoring exactly, as text, in no order; NULL when an exact pass over the whole
+-- scope is the better way: the method has no candidates, or the scope is so small that scoring all of it costs
+-- less than finding candidates in it.
 --
 -- How small that is follows from costs: an exact pass takes about 0.2 ms a document, while an index scan has
 -- to pass over documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about

@@ -5,8 +5,11 @@
 --   3. scores: the exact MaxSim of the candidates, from the arrays                    (_scoring_statement)
 --
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
--- faster, never shorter. That pass runs in parallel workers where the server has them: the arrays are long
--- and stored apart, so that the size of the table says little about the work, hence the settings. One snapshot, since the function is STABLE; reads only.
+-- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
+-- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
+-- size of the table tells the planner little about the work, hence the settings.
+--
+-- One snapshot, since the function is STABLE; reads only.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -44,7 +47,8 @@ BEGIN
   IF cardinality(_keys) >= k THEN
     _documents := colbert._documents_of_keys(_documents, _types.key_cast);
   ELSE
-    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0;
+    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
+                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
   END IF;
 
   _statement := format(
