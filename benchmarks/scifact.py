@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from benchmarks.harness import Connection, arguments, circumstances, database
 
+from benchmarks.harness import Connection, arguments, circumstances, database
 from colbert_pg.client import Client
 from colbert_pg.encoder import Encoder
 from colbert_pg.vectors import Matrix
