@@ -734,7 +734,8 @@ COMMENT ON FUNCTION colbert._find_index(regclass, name) IS
 
 -- sql/functions/index/_document_problem.sql
 -- What is wrong with an array of token vectors, if anything is: all OUT columns are NULL for a good one.
--- Positions count from 1. pgvector itself refuses NaN and infinity wherever a vector is made. Unit length is taken with a tolerance of 0.01, wide enough for half precision.
+-- Positions count from 1. Unit length is taken with a tolerance of 0.01, wide enough for half precision. Numbers
+-- that are not finite are refused by pgvector itself, wherever a vector is made.
 CREATE OR REPLACE FUNCTION colbert._document_problem(
   embeddings anyarray, dimensions integer, normalized boolean,
   OUT code text, OUT problem text, OUT hint text)
