@@ -1,6 +1,6 @@
 """What a token pair costs: the scalar maxsim, exact search, and the example max_sim, side by side.
 
-    python -m benchmarks.scoring [--documents 500] [--repeats 7]
+    python -m benchmarks.scoring [--documents 1000] [--repeats 7]
 
 Random unit vectors of 128 dimensions, documents of 240 tokens, queries of 8, 23, 32 and 128 tokens.
 Everything runs in one process unless the line says otherwise. "Slope" is what each further token
@@ -60,7 +60,7 @@ SELECT array_agg(token) FROM (
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--documents", type=int, default=500)
+    parser.add_argument("--documents", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
     with database(options.url) as connection:
