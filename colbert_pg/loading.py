@@ -22,7 +22,7 @@ from rich.console import Console
 
 from colbert_pg.client import Client
 from colbert_pg.errors import ColbertError, ModelMismatch
-from colbert_pg.operations import TextEncoder, quoted
+from colbert_pg.operations import TextEncoder, fingerprint_of, quoted
 from colbert_pg.vectors import (
     VECTOR_TYPES,
     HalfTokenArray,
@@ -249,7 +249,7 @@ class Table:
             ModelMismatch: if the index holds vectors of another model.
         """
         model = self.model()
-        fingerprint = json.loads(json.dumps(encoder.fingerprint))
+        fingerprint = fingerprint_of(encoder)
         if model is not None and model != fingerprint:
             raise ModelMismatch(self.name, model, fingerprint)
         _, half = self.vectors() or (0, False)

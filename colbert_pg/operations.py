@@ -351,7 +351,7 @@ class Operations:
         options: Mapping[str, Any] | None,
         key: str | None,
     ) -> Operation[None]:
-        model = {} if self.encoder is None else {"model": _fingerprint(self.encoder)}
+        model = {} if self.encoder is None else {"model": fingerprint_of(self.encoder)}
         yield _call(
             "create_index",
             {
@@ -607,15 +607,15 @@ class Operations:
     def _differs(self, index: Index | None) -> bool:
         if self.encoder is None or index is None or index.model is None:
             return False
-        return dict(index.model) != _fingerprint(self.encoder)
+        return dict(index.model) != fingerprint_of(self.encoder)
 
     def _check_model(self, source: str, index: Index | None) -> None:
         if self.encoder is not None and index is not None and self._differs(index):
-            raise ModelMismatch(source, index.model or {}, _fingerprint(self.encoder))
+            raise ModelMismatch(source, index.model or {}, fingerprint_of(self.encoder))
 
 
-def _fingerprint(encoder: TextEncoder) -> dict[str, Any]:
-    """As it looks after a journey through jsonb."""
+def fingerprint_of(encoder: TextEncoder) -> dict[str, Any]:
+    """The encoder's fingerprint, as it looks after a journey through jsonb."""
     model: dict[str, Any] = json.loads(json.dumps(encoder.fingerprint))
     return model
 

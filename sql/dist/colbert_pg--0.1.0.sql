@@ -2271,28 +2271,27 @@ $_refuse_count$;
 COMMENT ON FUNCTION colbert._refuse_count(text, integer) IS 'Raises unless a count is at least 1.';
 
 -- The type in which keys come and go has to be the key's own, or of the same family: an integer for an
--- integer, text or varchar for one of them.
-CREATE OR REPLACE FUNCTION colbert._refuse_key_type(index colbert._index, given regtype)
+-- integer, text or varchar for one of them. key is the key's type, without domains.
+CREATE OR REPLACE FUNCTION colbert._refuse_key_type(source regclass, key regtype, given regtype)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_key_type$
 DECLARE
-  _key regtype := (colbert._source_types(index)).key_base;
   _given regtype := colbert._base_type(given);
 BEGIN
-  IF _given <> _key
-     AND NOT ARRAY[_given, _key] <@ ARRAY['int2'::regtype, 'int4'::regtype, 'int8'::regtype]
-     AND NOT ARRAY[_given, _key] <@ ARRAY['text'::regtype, 'varchar'::regtype] THEN
-    RAISE EXCEPTION 'keys of table "%" are of type %, not %', index.source, _key, given
+  IF _given <> key
+     AND NOT ARRAY[_given, key] <@ ARRAY['int2'::regtype, 'int4'::regtype, 'int8'::regtype]
+     AND NOT ARRAY[_given, key] <@ ARRAY['text'::regtype, 'varchar'::regtype] THEN
+    RAISE EXCEPTION 'keys of table "%" are of type %, not %', source, key, given
       USING ERRCODE = 'datatype_mismatch',
             HINT = format('Use that type: key => NULL::%1$s in a search, ids of type %1$s[] in rerank.',
-                          format_type(_key, -1));
+                          format_type(key, -1));
   END IF;
 END
 $_refuse_key_type$;
 
-COMMENT ON FUNCTION colbert._refuse_key_type(colbert._index, regtype) IS
+COMMENT ON FUNCTION colbert._refuse_key_type(regclass, regtype, regtype) IS
   'Raises when keys cannot be given or returned as the type that the caller uses.';
 
 -- sql/functions/search/_scope.sql
@@ -2471,7 +2470,7 @@ DECLARE
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
-          colbert._refuse_key_type(_index, pg_typeof(key));
+          colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
   IF key IS NOT NULL THEN
     RAISE EXCEPTION 'key names a type, it takes no value'
       USING ERRCODE = 'invalid_parameter_value',
@@ -2572,7 +2571,7 @@ DECLARE
   _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_key_type(_index, _id_type);
+          colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
   IF k IS NOT NULL THEN
     PERFORM colbert._refuse_count('k', k);
   END IF;

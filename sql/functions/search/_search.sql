@@ -32,7 +32,7 @@ DECLARE
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
-          colbert._refuse_key_type(_index, pg_typeof(key));
+          colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
   IF key IS NOT NULL THEN
     RAISE EXCEPTION 'key names a type, it takes no value'
       USING ERRCODE = 'invalid_parameter_value',

@@ -19,7 +19,7 @@ DECLARE
   _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_key_type(_index, _id_type);
+          colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
   IF k IS NOT NULL THEN
     PERFORM colbert._refuse_count('k', k);
   END IF;
