@@ -1,5 +1,5 @@
 -- sql/packaging/install_header.sql
--- colbert_pg 0.1.0, for databases where extensions may not be installed. Built: edit sql/, not this.
+-- colbert_pg 0.2.0, for databases where extensions may not be installed. Built: edit sql/, not this.
 --
 --   psql -1 -v ON_ERROR_STOP=1 -f install.sql
 --
@@ -10,15 +10,19 @@
 -- One transaction for everything below: what this statement sets is gone in the next one otherwise.
 DO $remember$
 BEGIN
-  PERFORM pg_catalog.set_config('colbert_pg.installing', '0.1.0', true);
+  PERFORM pg_catalog.set_config('colbert_pg.installing', '0.2.0', true);
   PERFORM pg_catalog.set_config('colbert_pg.caller_search_path',
                                 pg_catalog.current_setting('search_path'), true);
+  -- DROP … IF EXISTS of a step says nothing, as inside CREATE EXTENSION
+  PERFORM pg_catalog.set_config('colbert_pg.caller_messages',
+                                pg_catalog.current_setting('client_min_messages'), true);
+  PERFORM pg_catalog.set_config('client_min_messages', 'warning', true);
 END
 $remember$;
 
 DO $transaction$
 BEGIN
-  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.1.0' THEN
+  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.2.0' THEN
     RAISE EXCEPTION 'install.sql must run inside one transaction'
       USING ERRCODE = 'no_active_sql_transaction',
             HINT = 'Use psql -1 -v ON_ERROR_STOP=1 -f install.sql, or BEGIN first and COMMIT after.';
@@ -76,7 +80,7 @@ DECLARE
   _vector_schema name;
   _newest integer[];
 BEGIN
-  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.1.0' THEN
+  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.2.0' THEN
     RAISE EXCEPTION 'install.sql must run inside one transaction'
       USING ERRCODE = 'no_active_sql_transaction';
   END IF;
@@ -108,11 +112,11 @@ BEGIN
     SELECT pg_catalog.max(pg_catalog.string_to_array(m.version, '.')::integer[])
       INTO _newest
       FROM colbert._migration m;
-    IF _newest > pg_catalog.string_to_array('0.1.0', '.')::integer[] THEN
+    IF _newest > pg_catalog.string_to_array('0.2.0', '.')::integer[] THEN
       RAISE EXCEPTION 'a newer colbert_pg is installed in database "%"',
                       pg_catalog.current_database()
         USING ERRCODE = 'object_not_in_prerequisite_state',
-              DETAIL = pg_catalog.format('Installed: %s or newer. This install.sql: 0.1.0.',
+              DETAIL = pg_catalog.format('Installed: %s or newer. This install.sql: 0.2.0.',
                                          pg_catalog.array_to_string(_newest, '.')),
               HINT = 'Use the install.sql of that version or of a newer one.';
     END IF;
@@ -228,7 +232,7 @@ RETURNS text
 LANGUAGE sql
 STABLE
 PARALLEL SAFE
-RETURN '0.1.0';
+RETURN '0.2.0';
 
 COMMENT ON FUNCTION colbert.version() IS 'The installed version of colbert_pg.';
 
@@ -2720,11 +2724,13 @@ COMMENT ON FUNCTION colbert._by_key_statement(colbert._index, vector[], text) IS
   'Completes the SQL of maxsim and maxsim_matches by key.';
 
 -- sql/packaging/install_end.sql
--- A caller that goes on in this transaction gets its own search_path back.
+-- A caller that goes on in this transaction gets its own settings back.
 DO $restore$
 BEGIN
   PERFORM pg_catalog.set_config('search_path',
                                 pg_catalog.current_setting('colbert_pg.caller_search_path'), true);
+  PERFORM pg_catalog.set_config('client_min_messages',
+                                pg_catalog.current_setting('colbert_pg.caller_messages'), true);
   PERFORM pg_catalog.set_config('colbert_pg.installing', '', true);
 END
 $restore$;
