@@ -15,9 +15,9 @@ from tests.installing import (
     install_with_python,
 )
 from tests.servers import SQL
+from tests.sql.documents import METHODS
 
 RELEASES = sorted(folder.name for folder in (SQL / "released").iterdir())
-METHODS = ["exact", "hnsw", "ivfflat"]
 
 
 @dataclass(frozen=True)
