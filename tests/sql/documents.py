@@ -11,7 +11,7 @@ Matrix = npt.NDArray[np.float32]
 Documents = Mapping[Any, Matrix]
 Row = tuple[Any, ...]
 
-METHODS = ["exact", "hnsw", "ivfflat"]
+METHODS = ["exact", "hnsw", "ivfflat", "plaid"]
 """Every method of create_index: what holds for all of them is tested with all of them."""
 DERIVING = METHODS[1:]
 """Those that keep derived tables."""

@@ -4,6 +4,10 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
 BEGIN
+  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    -- An old snapshot shows the centroids from before a reindex: locking one that is gone is a serialization failure.
+    EXECUTE format('SELECT FROM %s LIMIT 1 FOR KEY SHARE', colbert._derived_table(index, 1));
+  END IF;
   PERFORM colbert._plaid_grow(index, embeddings);
   EXECUTE format(
     'WITH document AS ('
