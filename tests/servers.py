@@ -131,8 +131,10 @@ def server_user() -> str | None:
 
 
 @contextmanager
-def embedded_cluster(version: int, settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """A started server of our own (16 or 18), gone afterwards.
+def embedded_cluster(
+    version: int, settings: Mapping[str, str] | None = None, *initdb: str
+) -> Iterator[Cluster]:
+    """A started server of our own (16 or 18), gone afterwards; more options for initdb.
 
     CREATE EXTENSION colbert_pg is ready to use: through extension_control_path where the server has
     it, else through `make install`.
@@ -141,7 +143,7 @@ def embedded_cluster(version: int, settings: Mapping[str, str] | None = None) ->
         binaries = private_binaries(version, directory)
         settings = offer_extension(version, binaries, directory) | dict(settings or {})
         cluster = Cluster(binaries, directory, settings)
-        cluster.create()
+        cluster.create(*initdb)
         cluster.start()
         try:
             yield cluster

@@ -24,7 +24,7 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def own_cluster() -> Iterator[Cluster]:
     """A running server that a test may kill, of the version that the other tests run on."""
-    with embedded_cluster(chosen_version(), SETTINGS) as cluster:
+    with embedded_cluster(chosen_version(), SETTINGS, "--wal-segsize=1") as cluster:
         with psycopg.connect(cluster.server.conninfo("template1")) as connection:
             connection.execute("CREATE EXTENSION vector")
             connection.execute(INSTALL_SQL.read_bytes())
