@@ -35,6 +35,21 @@ def unit_documents(
     return {key: unit(rng, tokens, dimensions) for key in range(1, count + 1)}
 
 
+def clustered_documents(
+    rng: np.random.Generator, count: int, dimensions: int
+) -> tuple[dict[int, Matrix], list[Matrix]]:
+    """Documents of twelve tokens around 120 shared centres, and ten queries near some of them."""
+    centres = unit(rng, 120, dimensions)
+
+    def near(rows: Matrix) -> Matrix:
+        noisy = rows + 0.6 * unit(rng, len(rows), dimensions)
+        normal: Matrix = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+        return normal.astype(np.float32)
+
+    documents = {key: near(centres[rng.integers(120, size=12)]) for key in range(1, count + 1)}
+    return documents, [near(documents[key][:8]) for key in range(1, 11)]
+
+
 def texts(matrix: Matrix) -> list[str]:
     """Each row as pgvector reads it; cast the list with ::text[]::vector[]."""
     return ["[" + ",".join(map(repr, row)) + "]" for row in matrix.astype(np.float64).tolist()]
@@ -104,6 +119,9 @@ def insert(connection: psycopg.Connection, documents: Documents, name: str = "do
 def create_index(
     connection: psycopg.Connection, name: str = "documents", more: str = "", *values: object
 ) -> None:
+    """Create an index with further arguments as SQL; by hnsw where they name no method."""
+    if "method =>" not in more:
+        more += ", method => 'hnsw'"
     run(connection, f"SELECT colbert.create_index('{name}'{more})", *values)
 
 
