@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # More arguments: make test PYTEST="tests/sql -k search -x"
 PYTEST ?=
 
-.PHONY: help demo test lint format build bench clean
+.PHONY: help demo test lint format build bench soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ format: $(READY) ## format the Python files
 
 build: ## write sql/dist from the SQL sources
 	$(PYTHON) sql/build.py
+
+soak: $(READY) ## eight clients write and search for ten minutes
+	$(BIN)/python -m benchmarks.soak
 
 bench: $(READY) ## measure scoring, and SciFact where it is (benchmarks/README.md)
 	$(BIN)/python -m benchmarks.scoring
