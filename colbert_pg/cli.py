@@ -75,6 +75,7 @@ class Method(StrEnum):
     exact = "exact"
     hnsw = "hnsw"
     ivfflat = "ivfflat"
+    plaid = "plaid"
 
 
 @app.command()
@@ -143,7 +144,7 @@ def load(
     ] = None,
     method: Annotated[
         Method, typer.Option(help="How to index the table once all is in.")
-    ] = Method.hnsw,
+    ] = Method.plaid,
     url: UrlOption = None,
     data: DataOption = None,
 ) -> None:

@@ -38,9 +38,12 @@ from colbert_pg.operations import (
     Operations,
     Problem,
     Query,
+    Recall,
+    Stage,
     Step,
     TextEncoder,
     TokenText,
+    Trial,
 )
 from colbert_pg.vectors import Matrix, register
 
@@ -51,8 +54,11 @@ __all__ = [
     "Hit",
     "Match",
     "Problem",
+    "Recall",
+    "Stage",
     "TextEncoder",
     "TokenText",
+    "Trial",
 ]
 
 _T = TypeVar("_T")
@@ -113,6 +119,69 @@ class Client:
     def repair_index(self, source: str, embeddings: str | None = None) -> int:
         """Mend those differences; returns the number of documents: ``colbert.repair_index``."""
         return self._run(self._operations.repair_index(source, embeddings))
+
+    def measure_recall(
+        self,
+        source: str,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        candidates: int | None = None,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+    ) -> Recall:
+        """Recall and latency of an index against exact search: ``colbert.measure_recall``.
+
+        Args:
+            source: the table.
+            queries: a table or view with a column of token-vector arrays. Default: queries drawn
+                from the documents.
+            k: of how many best documents a share is found.
+            sample: how many of the queries are tried; each is searched exactly, too.
+            candidates: as in :meth:`search`.
+            embeddings: the indexed column. Default: the only one.
+            query_column: the column of ``queries``. Default: the only one of its type.
+        """
+        return self._run(
+            self._operations.measure_recall(
+                source,
+                queries,
+                k=k,
+                sample=sample,
+                candidates=candidates,
+                embeddings=embeddings,
+                query_column=query_column,
+            )
+        )
+
+    def tune(
+        self,
+        source: str,
+        target_recall: float = 0.95,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+    ) -> list[Trial]:
+        """Try settings, keep the fastest that reaches the target: ``colbert.tune``.
+
+        Returns:
+            What was tried, fastest first. None of them is chosen where none reaches the target.
+        """
+        return self._run(
+            self._operations.tune(
+                source,
+                target_recall,
+                queries,
+                k=k,
+                sample=sample,
+                embeddings=embeddings,
+                query_column=query_column,
+            )
+        )
 
     def indexes(self) -> list[dict[str, Any]]:
         """All indexes of the database: a dict per row of the view ``colbert.indexes``."""
@@ -216,6 +285,30 @@ class Client:
                 params=params,
                 candidates=candidates,
                 exact=exact,
+                embeddings=embeddings,
+            )
+        )
+
+    def explain_search(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        *,
+        k: int = 10,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        embeddings: str | None = None,
+    ) -> list[Stage]:
+        """What each stage of that :meth:`search` does: ``colbert.explain_search``."""
+        return self._run(
+            self._operations.explain_search(
+                source,
+                query,
+                k=k,
+                filter=filter,
+                params=params,
+                candidates=candidates,
                 embeddings=embeddings,
             )
         )
@@ -335,6 +428,54 @@ class AsyncClient:
         """See :meth:`Client.repair_index`."""
         return await self._run(self._operations.repair_index(source, embeddings))
 
+    async def measure_recall(
+        self,
+        source: str,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        candidates: int | None = None,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+    ) -> Recall:
+        """See :meth:`Client.measure_recall`."""
+        return await self._run(
+            self._operations.measure_recall(
+                source,
+                queries,
+                k=k,
+                sample=sample,
+                candidates=candidates,
+                embeddings=embeddings,
+                query_column=query_column,
+            )
+        )
+
+    async def tune(
+        self,
+        source: str,
+        target_recall: float = 0.95,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+    ) -> list[Trial]:
+        """See :meth:`Client.tune`."""
+        return await self._run(
+            self._operations.tune(
+                source,
+                target_recall,
+                queries,
+                k=k,
+                sample=sample,
+                embeddings=embeddings,
+                query_column=query_column,
+            )
+        )
+
     async def indexes(self) -> list[dict[str, Any]]:
         """See :meth:`Client.indexes`."""
         return await self._run(self._operations.indexes())
@@ -395,6 +536,30 @@ class AsyncClient:
                 params=params,
                 candidates=candidates,
                 exact=exact,
+                embeddings=embeddings,
+            )
+        )
+
+    async def explain_search(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        *,
+        k: int = 10,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        embeddings: str | None = None,
+    ) -> list[Stage]:
+        """See :meth:`Client.explain_search`."""
+        return await self._run(
+            self._operations.explain_search(
+                source,
+                query,
+                k=k,
+                filter=filter,
+                params=params,
+                candidates=candidates,
                 embeddings=embeddings,
             )
         )

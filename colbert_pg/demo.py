@@ -18,7 +18,7 @@ from colbert_pg.places import Place, prepare
 from colbert_pg.vectors import Matrix
 
 TABLE = "documents"
-METHOD = "hnsw"
+METHOD = "plaid"
 QUESTIONS = {
     "csv": "read a csv file into dictionaries",
     "subprocess": "run a command and capture its output",

@@ -95,6 +95,36 @@ class Problem(NamedTuple):
     detail: str | None
 
 
+class Recall(NamedTuple):
+    """How good an index is, and how fast: a share of the best documents, and milliseconds."""
+
+    queries: int
+    recall: float
+    milliseconds: float
+    milliseconds_p95: float
+    exact_milliseconds: float
+    speedup: float
+
+
+class Trial(NamedTuple):
+    """A setting of an index that was tried, and whether it is now the index's."""
+
+    setting: Mapping[str, int]
+    recall: float
+    milliseconds: float
+    speedup: float
+    chosen: bool
+
+
+class Stage(NamedTuple):
+    """What a stage of a search did."""
+
+    stage: str
+    documents: int
+    milliseconds: float
+    detail: str
+
+
 # The steps
 
 
@@ -305,6 +335,10 @@ _TYPES = {
     "k": "pg_catalog.int4",
     "candidates": "pg_catalog.int4",
     "exact": "pg_catalog.bool",
+    "queries": "pg_catalog.regclass",
+    "query_column": "pg_catalog.name",
+    "sample": "pg_catalog.int4",
+    "target_recall": "pg_catalog.float8",
 }
 
 
@@ -382,6 +416,56 @@ class Operations:
     def repair_index(self, source: str, embeddings: str | None) -> Operation[int]:
         ((mended,),) = yield _call("repair_index", {"source": source, "embeddings": embeddings})
         return int(mended)
+
+    def measure_recall(
+        self,
+        source: str,
+        queries: str | None,
+        *,
+        k: int,
+        sample: int,
+        candidates: int | None,
+        embeddings: str | None,
+        query_column: str | None,
+    ) -> Operation[Recall]:
+        ((*row,),) = yield _call(
+            "measure_recall",
+            {
+                "source": source,
+                "queries": queries,
+                "k": k,
+                "sample": sample,
+                "candidates": candidates,
+                "embeddings": embeddings,
+                "query_column": query_column,
+            },
+        )
+        return Recall(*row)
+
+    def tune(
+        self,
+        source: str,
+        target_recall: float,
+        queries: str | None,
+        *,
+        k: int,
+        sample: int,
+        embeddings: str | None,
+        query_column: str | None,
+    ) -> Operation[list[Trial]]:
+        rows = yield _call(
+            "tune",
+            {
+                "source": source,
+                "target_recall": target_recall,
+                "queries": queries,
+                "k": k,
+                "sample": sample,
+                "embeddings": embeddings,
+                "query_column": query_column,
+            },
+        )
+        return [Trial(*row) for row in rows]
 
     def indexes(self) -> Operation[list[dict[str, Any]]]:
         yield from self.database.vector_types()
@@ -485,6 +569,32 @@ class Operations:
             "embeddings": embeddings,
         }
         return (yield from self._hits("search", arguments, index, isinstance(query, str)))
+
+    def explain_search(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        *,
+        k: int,
+        filter: str | None,
+        params: Mapping[str, Any] | None,
+        candidates: int | None,
+        embeddings: str | None,
+    ) -> Operation[list[Stage]]:
+        vectors = yield from self._query(source, query, embeddings)
+        rows = yield _call(
+            "explain_search",
+            {
+                "source": source,
+                "query": vectors,
+                "k": k,
+                "filter": filter,
+                "params": params,
+                "candidates": candidates,
+                "embeddings": embeddings,
+            },
+        )
+        return [Stage(*row) for row in rows]
 
     def rerank(
         self,

@@ -75,10 +75,10 @@ def test_loaded_documents_are_searched_explained_and_counted(
 
     status = json.loads(run("status", "--json", "--url", database).stdout)
     (index,) = status["indexes"]
-    assert (index["method"], index["documents"]) == ("hnsw", 30)
+    assert (index["method"], index["documents"]) == ("plaid", 30)
     assert status["colbert_pg"] is not None
     assert problems(database) == []
-    assert "hnsw" in run("status", "--url", database).stdout
+    assert "plaid" in run("status", "--url", database).stdout
 
 
 def test_exact_search_and_filters_are_options(run: Run, database: str, corpus: str) -> None:
@@ -194,7 +194,7 @@ def test_load_interrupted_by_ctrl_c_leaves_whole_batches_and_the_next_run_goes_o
     assert rows(database, "SELECT count(*) FROM documents") == [(400,)]
     assert problems(database) == []
     with psycopg.connect(database) as connection:
-        assert [index["method"] for index in Client(connection).indexes()] == ["hnsw"]
+        assert [index["method"] for index in Client(connection).indexes()] == ["plaid"]
 
 
 def test_terminated_program_leaves_the_embedded_server_stopped(
