@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
@@ -98,6 +99,12 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(database) as connection:
         yield connection
         connection.rollback()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers, the same in every run."""
+    return np.random.default_rng(20)
 
 
 @pytest.fixture(scope="session")

@@ -530,7 +530,8 @@ COMMENT ON FUNCTION colbert.maxsim_matches(halfvec[], halfvec[]) IS
 -- workers; with parallel the same score comes from colbert._maxsim, which workers may call.
 --
 -- It runs under the caller's search_path, so that a filter in documents means what it means to the caller:
--- all types match exactly, and what is polymorphic names its schema, so that nothing planted matches better.
+-- all types match exactly, and what is polymorphic, and equality of keys, names its schema, so that nothing planted
+-- matches better.
 -- The terms are summed in groups of sixteen, exactly as colbert._maxsim sums them.
 CREATE OR REPLACE FUNCTION colbert._scoring_statement(
   query_tokens integer, element regtype, documents text, parallel boolean)
@@ -1403,7 +1404,8 @@ COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
 -- may write the source keeps the derived tables in step without any right to write those. It can only be
 -- called as a trigger, and all it does is in colbert._sync.
 --
--- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too.
+-- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
+-- ENABLE ALWAYS, as on a subscriber of logical replication, stay so.
 CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1411,6 +1413,9 @@ SET search_path = pg_catalog, pg_temp
 AS $_create_sync$
 DECLARE
   _names record := colbert._sync_names(index);
+  _always boolean := EXISTS (SELECT FROM pg_trigger AS t
+                              WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
+                                AND t.tgname IN (_names.row_trigger, _names.truncate_trigger));
   _body text := format(
     $body$
 BEGIN
@@ -1441,6 +1446,10 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION %s()',
                  _names.row_trigger, index.source, _names.sync_function);
+  IF _always THEN
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I, ENABLE ALWAYS TRIGGER %I',
+                   index.source, _names.row_trigger, _names.truncate_trigger);
+  END IF;
 END
 $_create_sync$;
 
@@ -1936,7 +1945,7 @@ BEGIN
     operator_class := format('%I.bit_hamming_ops', _schema);
     operator := format('OPERATOR(%I.<~>)', _schema);
     conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
-    similarity := format('%s - (%%s)', index.dimensions);
+    similarity := format('%s::float8 - (%%s)', index.dimensions);
   ELSE
     type := format('%I.%s(%s)', _schema, _token_type, index.dimensions);
     operator_class := format('%I.%s_ip_ops', _schema, _token_type);
@@ -2204,7 +2213,7 @@ BEGIN
     $candidates$,
     format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
     CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id OFFSET 0)', scope.documents) END,
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) t.doc_id OFFSET 0)', scope.documents) END,
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, candidates;
@@ -2427,11 +2436,12 @@ RETURN format('%I.halfvec(%s)', colbert._vector_schema(), index.dimensions);
 
 COMMENT ON FUNCTION colbert._plaid_type(colbert._index) IS 'The type of a centroid.';
 
--- Of the bytes of the array, in which any change shows.
+-- Of the bytes of the array, in which any change shows, but for the first twelve: they hold the OID of its element
+-- type, which is another one in a restored database.
 CREATE OR REPLACE FUNCTION colbert._plaid_digest(embeddings anyarray)
 RETURNS bytea
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
-AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.array_send(embeddings)) $_plaid_digest$;
+AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.substr(pg_catalog.array_send(embeddings), 13)) $_plaid_digest$;
 
 COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array of token vectors.';
 
@@ -2805,7 +2815,7 @@ DECLARE
         FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
     ), probe AS MATERIALIZED (
       SELECT q.position, c.id AS centroid_id,
-             c.similarity - 0.8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
+             c.similarity - 0.8::float8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
         FROM query_token AS q
        CROSS JOIN LATERAL (
              SELECT c.id, - (c.centroid OPERATOR(%2$I.<#>) q.token) AS similarity
@@ -2836,7 +2846,7 @@ DECLARE
     colbert._derived_table(index, 2), colbert._derived_table(index, 3),
     CASE WHEN NOT scope.restricted THEN 'LIMIT $4' END,
     CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = d.doc_id OFFSET 0)', scope.documents) END);
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) d.doc_id OFFSET 0)', scope.documents) END);
 BEGIN
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _nprobe, candidates;
@@ -3258,7 +3268,7 @@ COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
 CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id = ANY ($3::%s[]))',
+RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id OPERATOR(pg_catalog.=) ANY ($3::%s[]))',
               documents, key_cast);
 
 COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
@@ -3401,7 +3411,7 @@ RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format('(SELECT d.doc_id::text AS doc_id, d.embeddings, c.rank'
               '   FROM pg_catalog.unnest($3::%s[]) WITH ORDINALITY AS c (doc_id, rank)'
-              '   JOIN %s AS d ON d.doc_id = c.doc_id)',
+              '   JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) c.doc_id)',
               key_cast, documents);
 
 COMMENT ON FUNCTION colbert._documents_in_order(text, text) IS

@@ -49,7 +49,7 @@ COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
 CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id = ANY ($3::%s[]))',
+RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id OPERATOR(pg_catalog.=) ANY ($3::%s[]))',
               documents, key_cast);
 
 COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
