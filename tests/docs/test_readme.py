@@ -97,6 +97,7 @@ def test_every_python_block_runs_in_order(
         "CHANGELOG.md",
         "docs/alembic.md",
         "docs/django.md",
+        "docs/retrievers.md",
         "docs/sqlalchemy.md",
     ],
 )

