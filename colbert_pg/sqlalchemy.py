@@ -84,50 +84,34 @@ def search(
     """
     table = _table(source)
     key_type = _primary_key(table).type if key is None else key.type
-    call = _function(
-        "search",
-        source=cast(literal(sql_name(table.name, table.schema)), REGCLASS()),
-        query=_vectors(query),
-        key=cast(null(), key_type),
-        k=k,
-        filter=filter,
-        params=params,
-        candidates=candidates,
-        exact=exact,
-        embeddings=embeddings,
+    arguments = {
+        "source": cast(literal(sql_name(table.name, table.schema)), REGCLASS()),
+        "query": _vectors(query),
+        "key": cast(null(), key_type),
+        "k": literal(k),
+        "filter": None if filter is None else literal(filter),
+        "params": None if params is None else literal(dict(params), JSONB()),
+        "candidates": None if candidates is None else literal(candidates),
+        "exact": literal(exact),
+        "embeddings": None if embeddings is None else literal(embeddings),
+    }
+    call: Function[Any] = func.colbert.search(
+        *(
+            literal_column(argument).op("=>")(value)
+            for argument, value in arguments.items()
+            if value is not None
+        )
     )
     doc_id: ColumnClause[Any] = column("doc_id", key_type)
     return call.table_valued(doc_id, column("score", Double()), name=name)
 
 
-def _function(name: str, **arguments: Any) -> Function[Any]:
-    """``colbert.name(argument => value, …)`` of the arguments that are not None."""
-    call: Function[Any] = getattr(func.colbert, name)(
-        *(
-            literal_column(argument).op("=>")(_bound(value))
-            for argument, value in arguments.items()
-            if value is not None
-        )
-    )
-    return call
-
-
-def _bound(value: Any) -> Any:
-    if _is_expression(value):
-        return value
-    return literal(dict(value), JSONB()) if isinstance(value, Mapping) else literal(value)
-
-
 def _vectors(query: Any, half: bool = False) -> Any:
     """A matrix as a bound array of vectors; a SQL expression as it is."""
-    if _is_expression(query):
+    if hasattr(query, "__clause_element__") or isinstance(query, ColumnElement):
         return query
     type_: ARRAY[Any] = ARRAY(HALFVEC() if half else VECTOR(), dimensions=1)
     return cast(bindparam(None, list(as_matrix(query)), type_), type_)
-
-
-def _is_expression(value: Any) -> bool:
-    return hasattr(value, "__clause_element__") or isinstance(value, ColumnElement)
 
 
 def _table(source: type[Any] | Table) -> Table:

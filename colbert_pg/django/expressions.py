@@ -24,6 +24,10 @@ class QueryVectors:
     def __init__(self, query: str | npt.ArrayLike) -> None:
         self._given = query if isinstance(query, str) else as_matrix(query)
 
+    @property
+    def is_text(self) -> bool:
+        return isinstance(self._given, str)
+
     @cached_property
     def matrix(self) -> Matrix:
         return encode_query(self._given) if isinstance(self._given, str) else self._given
@@ -38,10 +42,10 @@ class Vectors(Expression):
         base: Field = HalfVectorField() if half else VectorField()
         super().__init__(output_field=ArrayField(base))
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         value = Value(list(self.query.matrix), output_field=self.output_field)
         sql, params = value.as_sql(compiler, connection)
-        return sql, list(params)
+        return sql, tuple(params)
 
 
 class MaxSim(Func):

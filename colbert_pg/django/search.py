@@ -9,6 +9,7 @@ quoted the values, as Django's own statements do on this driver.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -21,7 +22,10 @@ from django.db.models.expressions import Col, RawSQL
 from django.db.models.sql import AND, Query
 from django.db.models.sql.where import ExtraWhere, WhereNode
 
+from colbert_pg.django.encoding import encoder
 from colbert_pg.django.expressions import MaxSim, QueryVectors, Vectors, is_token_vectors
+from colbert_pg.errors import ModelMismatch
+from colbert_pg.operations import fingerprint_of
 
 
 class LateInteractionQuerySet(QuerySet):
@@ -51,6 +55,9 @@ class LateInteractionQuerySet(QuerySet):
 
         Raises:
             FieldError: if the model has no such field, or several and none is named.
+
+        When it is evaluated, :class:`~colbert_pg.errors.ModelMismatch` for text, if the index
+        remembers another model than that of the encoder.
         """
         field = _token_vectors(self.model, embeddings)
         vectors = QueryVectors(query)
@@ -79,9 +86,11 @@ class Found(Lookup):
 
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         search: Search = self.rhs
         source = search.field.model._meta
+        if search.query.is_text:
+            _refuse_other_model(search.field, connection)
         vectors, vectors_params = compiler.compile(Vectors(search.query))
         arguments = [
             ("source", "%s::pg_catalog.regclass", [connection.ops.quote_name(source.db_table)]),
@@ -100,7 +109,7 @@ class Found(Lookup):
         given = ", ".join(f"{name} => {placeholder}" for name, placeholder, _ in arguments)
         return (
             f"{key} IN (SELECT doc_id FROM colbert.search({given}))",
-            [*params, *(value for _, _, values in arguments for value in values)],
+            (*params, *(value for _, _, values in arguments for value in values)),
         )
 
     def _filter(self, compiler: Any, connection: Any) -> str | None:
@@ -156,6 +165,22 @@ class Found(Lookup):
         if isinstance(keys.group_by, tuple):
             keys.group_by = tuple(e for e in keys.group_by if not self._is_scored_by(e))
         return keys
+
+
+def _refuse_other_model(field: Field, connection: Any) -> None:
+    """Raise where an index remembers another model than that of the settings' encoder."""
+    source = connection.ops.quote_name(field.model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (options -> 'model')::text FROM colbert.indexes"
+            " WHERE source = %s::pg_catalog.regclass AND embeddings = %s",
+            [source, field.column],
+        )
+        ((remembered,),) = cursor.fetchall() or [(None,)]
+    if remembered is not None:
+        model, own = json.loads(remembered), fingerprint_of(encoder())
+        if model != own:
+            raise ModelMismatch(source, model, own)
 
 
 def _conjuncts(node: Any) -> Iterator[Any]:

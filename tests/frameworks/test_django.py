@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime
 import io
+import json
 import pickle
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from colbert_pg.django import MaxSim, encoder
+from colbert_pg.errors import ModelMismatch
 from colbert_pg.vectors import Matrix
 from tests.client.words import WordEncoder
 from tests.client.words import maxsim as expected_score
@@ -250,9 +252,10 @@ def test_values_are_quoted_as_the_session_reads_them(library: None) -> None:
 
 def test_conditions_on_the_model_itself_are_planned_as_they_are(library: None) -> None:
     found = Document.objects.select_related("author").order_by("author__name").filter(lang="zz")
+    query = vectors("needle")
     with CaptureQueriesContext(connection) as queries:
-        list(found.search("needle"))
-        list(Document.objects.select_related("author").search("needle"))
+        list(found.search(query))
+        list(Document.objects.select_related("author").search(query))
     assert """filter => '"library_document"."lang" = ''zz'''""" in queries[0]["sql"]
     assert "filter" not in queries[1]["sql"]
 
@@ -309,8 +312,9 @@ def test_a_search_within_a_relation(library: None) -> None:
 
 
 def test_token_vectors_are_fetched_only_when_they_are_asked_for(library: None) -> None:
+    query = vectors("needle")
     with CaptureQueriesContext(connection) as queries:
-        document = Document.objects.search("needle", k=1)[0]
+        document = Document.objects.search(query, k=1)[0]
         assert '"library_document"."embeddings",' not in queries[0]["sql"]
         assert len(queries) == 1
         assert np.allclose(document.embeddings, vectors("needle"))
@@ -354,7 +358,7 @@ def test_arguments_reach_the_server(library: None) -> None:
         ):
             list(Document.objects.search("needle", **arguments))
     with CaptureQueriesContext(connection) as queries:
-        list(Document.objects.search("needle", exact=True, candidates=7))
+        list(Document.objects.search(vectors("needle"), exact=True, candidates=7))
     assert "exact => true" in queries[0]["sql"]
     assert "candidates => 7" in queries[0]["sql"]
 
@@ -417,3 +421,20 @@ def test_the_encoder_is_made_once_and_a_query_encoded_once_when_it_is_needed(
     assert [(len(made), m.encoded) for m in made] == [(1, ["needle straw"])]
     assert isinstance(encoder(), WordEncoder)
     assert encoder() is not made[0]
+
+
+def test_text_is_not_searched_in_vectors_of_another_model(library: None) -> None:
+    def index(model: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT colbert.drop_index('library_document')")
+            options = json.dumps({"model": model})
+            cursor.execute(
+                "SELECT colbert.create_index('library_document', options => %s)", [options]
+            )
+
+    index({"name": "another"})
+    with pytest.raises(ModelMismatch, match='the index says name "another"'):
+        list(Document.objects.search("needle"))
+    assert Document.objects.search(vectors("needle")).count() == 8
+    index(WordEncoder().fingerprint)
+    assert Document.objects.search("needle").count() == 8
