@@ -113,7 +113,7 @@ def test_autogenerate_creates_what_is_declared_and_leaves_alone_what_is_ours(
     assert written.count("op.") == 4, written
     assert "op.create_table('notes'" in written
     assert (
-        "op.create_late_interaction_index('notes', 'embeddings', method='exact', key='slug')"
+        "op.create_late_interaction_index('notes', 'embeddings', method='plaid', key='slug')"
         in written
     )
     assert written.index("op.drop_late_interaction_index('notes'") < written.index(
