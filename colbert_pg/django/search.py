@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy.typing as npt
+from django.apps import apps
+from django.core.checks import Error
 from django.core.exceptions import FieldError, FullResultSet
 from django.db import NotSupportedError
 from django.db.models import F, Field, Lookup, Manager, QuerySet
@@ -67,7 +69,20 @@ class LateInteractionQuerySet(QuerySet):
         return found.defer(field.name) if found._fields is None else found
 
 
-LateInteractionManager = Manager.from_queryset(LateInteractionQuerySet, "LateInteractionManager")
+_Manager: Any = Manager.from_queryset(LateInteractionQuerySet)
+
+
+class LateInteractionManager(_Manager):
+    """A manager whose querysets can be searched."""
+
+    def check(self, **options: Any) -> list[Any]:
+        """The application has to be installed: without it, arrays are not read as lists."""
+        errors: list[Any] = super().check(**options)
+        if not apps.is_installed("colbert_pg.django"):
+            hint = "Add 'colbert_pg.django' to INSTALLED_APPS."
+            message = "colbert_pg.django is not installed."
+            errors.append(Error(message, hint=hint, obj=self.model, id="colbert_pg.E001"))
+        return errors
 
 
 @dataclass(frozen=True, eq=False)

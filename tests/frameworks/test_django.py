@@ -184,6 +184,12 @@ def test_dropping_is_an_operation_with_a_reverse(project: None) -> None:
     assert indexes()[1][:3] == ("\"library 'note'\"", "title", "exact")
 
 
+def test_a_check_asks_for_the_application() -> None:
+    assert Document.check() == []
+    with override_settings(INSTALLED_APPS=["tests.frameworks.library"]):
+        assert [error.id for error in Document.objects.check()] == ["colbert_pg.E001"]
+
+
 # Searching
 
 
