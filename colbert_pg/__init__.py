@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from colbert_pg.client import AsyncClient, Client, Explanation, Hit, Match, Problem
+    from colbert_pg.client import AsyncClient, Client, Explanation, Hit, HybridHit, Match, Problem
     from colbert_pg.embedded import EmbeddedServer
     from colbert_pg.encoder import Encoder
     from colbert_pg.errors import (
@@ -32,6 +32,7 @@ __all__ = [
     "EncoderMissing",
     "Explanation",
     "Hit",
+    "HybridHit",
     "Match",
     "ModelMismatch",
     "NotInstalled",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "client": ("AsyncClient", "Client", "Explanation", "Hit", "Match", "Problem"),
+    "client": ("AsyncClient", "Client", "Explanation", "Hit", "HybridHit", "Match", "Problem"),
     "embedded": ("EmbeddedServer",),
     "encoder": ("Encoder",),
     "errors": (

@@ -32,6 +32,7 @@ from colbert_pg.operations import (
     Copy,
     Explanation,
     Hit,
+    HybridHit,
     Key,
     Match,
     Operation,
@@ -49,6 +50,7 @@ __all__ = [
     "Client",
     "Explanation",
     "Hit",
+    "HybridHit",
     "Match",
     "Problem",
     "TextEncoder",
@@ -212,6 +214,61 @@ class Client:
                 source,
                 query,
                 k=k,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                exact=exact,
+                embeddings=embeddings,
+            )
+        )
+
+    def hybrid_search(
+        self,
+        source: str,
+        query: str,
+        *,
+        vectors: npt.ArrayLike | None = None,
+        k: int = 10,
+        content: str | None = None,
+        language: str | None = None,
+        match: str | None = None,
+        text_weight: float | None = None,
+        constant: int | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+    ) -> list[HybridHit]:
+        """Late interaction and full text fused by reciprocal rank: ``colbert.hybrid_search``.
+
+        Args:
+            source: the table.
+            query: text, for both parts.
+            vectors: the query as an array (tokens, dimensions), instead of having it encoded.
+            k: how many documents.
+            content: what full text searches, a SQL expression over the columns of the source: a
+                tsvector or a text. Default: the column content.
+            language: a text-search configuration. Default: the server's.
+            match: "any" of the words, or "websearch" for PostgreSQL's syntax of that name.
+            text_weight: from 0, late interaction alone, to 1, full text alone.
+            constant: that of reciprocal rank fusion. Default: 60.
+            filter, params, candidates, exact, embeddings: as in :meth:`search`.
+
+        Raises:
+            ModelMismatch, EncoderMissing: as :meth:`search`.
+        """
+        return self._run(
+            self._operations.hybrid_search(
+                source,
+                query,
+                vectors=vectors,
+                k=k,
+                content=content,
+                language=language,
+                match=match,
+                text_weight=text_weight,
+                constant=constant,
                 filter=filter,
                 params=params,
                 candidates=candidates,
@@ -391,6 +448,44 @@ class AsyncClient:
                 source,
                 query,
                 k=k,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                exact=exact,
+                embeddings=embeddings,
+            )
+        )
+
+    async def hybrid_search(
+        self,
+        source: str,
+        query: str,
+        *,
+        vectors: npt.ArrayLike | None = None,
+        k: int = 10,
+        content: str | None = None,
+        language: str | None = None,
+        match: str | None = None,
+        text_weight: float | None = None,
+        constant: int | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+    ) -> list[HybridHit]:
+        """See :meth:`Client.hybrid_search`."""
+        return await self._run(
+            self._operations.hybrid_search(
+                source,
+                query,
+                vectors=vectors,
+                k=k,
+                content=content,
+                language=language,
+                match=match,
+                text_weight=text_weight,
+                constant=constant,
                 filter=filter,
                 params=params,
                 candidates=candidates,

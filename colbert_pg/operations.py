@@ -28,6 +28,7 @@ from colbert_pg.vectors import (
 
 Key = Any  # int, str, uuid.UUID: whatever psycopg makes of the key's type
 _T = TypeVar("_T")
+_Hit = TypeVar("_Hit", "Hit", "HybridHit")
 
 
 class TokenText(Protocol):
@@ -62,6 +63,22 @@ class Hit(NamedTuple):
 
     doc_id: Key
     score: float
+
+
+class HybridHit(NamedTuple):
+    """A document that hybrid search found: the fused score, and the ranks and scores of both parts.
+
+    ``score`` adds up the reciprocal ranks, ``maxsim_score`` is the exact MaxSim, ``text_score`` that
+    of full text. Ranks count from 1. The pair of a part is None where the document has no tokens, or
+    was not among those that its text found.
+    """
+
+    doc_id: Key
+    score: float
+    maxsim_rank: int | None
+    maxsim_score: float | None
+    text_rank: int | None
+    text_score: float | None
 
 
 class Match(NamedTuple):
@@ -305,6 +322,12 @@ _TYPES = {
     "k": "pg_catalog.int4",
     "candidates": "pg_catalog.int4",
     "exact": "pg_catalog.bool",
+    "words": "pg_catalog.text",
+    "content": "pg_catalog.text",
+    "language": "pg_catalog.regconfig",
+    "match": "pg_catalog.text",
+    "text_weight": "pg_catalog.float8",
+    "constant": "pg_catalog.int4",
 }
 
 
@@ -470,13 +493,10 @@ class Operations:
     ) -> Operation[list[Hit]]:
         vectors = yield from self._query(source, query, embeddings)
         table = yield from self.database.source(source)
-        index = table.index(embeddings)
-        key_type = None if index is None else table.column(index.key).sql_type
         arguments = {
             "source": source,
             "query": vectors,
-            # Integer keys take the form of search() that needs no key.
-            "key": None if key_type in (None, *_INTEGERS) else _Cast(None, str(key_type)),
+            "key": _key_argument(table, embeddings),
             "k": k,
             "filter": filter,
             "params": params,
@@ -484,7 +504,50 @@ class Operations:
             "exact": exact,
             "embeddings": embeddings,
         }
-        return (yield from self._hits("search", arguments, index, isinstance(query, str)))
+        index = table.index(embeddings)
+        return (yield from self._hits("search", arguments, index, isinstance(query, str), Hit))
+
+    def hybrid_search(
+        self,
+        source: str,
+        query: str,
+        *,
+        vectors: npt.ArrayLike | None,
+        k: int,
+        content: str | None,
+        language: str | None,
+        match: str | None,
+        text_weight: float | None,
+        constant: int | None,
+        filter: str | None,
+        params: Mapping[str, Any] | None,
+        candidates: int | None,
+        exact: bool,
+        embeddings: str | None,
+    ) -> Operation[list[HybridHit]]:
+        encoded = yield from self._query(source, query if vectors is None else vectors, embeddings)
+        table = yield from self.database.source(source)
+        arguments = {
+            "source": source,
+            "query": encoded,
+            "words": query,
+            "key": _key_argument(table, embeddings),
+            "k": k,
+            "content": content,
+            "language": language,
+            "match": match,
+            "text_weight": text_weight,
+            "constant": constant,
+            "filter": filter,
+            "params": params,
+            "candidates": candidates,
+            "exact": exact,
+            "embeddings": embeddings,
+        }
+        index = table.index(embeddings)
+        return (
+            yield from self._hits("hybrid_search", arguments, index, vectors is None, HybridHit)
+        )
 
     def rerank(
         self,
@@ -505,7 +568,7 @@ class Operations:
             "embeddings": embeddings,
         }
         index = table.index(embeddings)
-        return (yield from self._hits("rerank", arguments, index, isinstance(query, str)))
+        return (yield from self._hits("rerank", arguments, index, isinstance(query, str), Hit))
 
     def explain(
         self,
@@ -566,27 +629,33 @@ class Operations:
         return TokenArray(matrix)
 
     def _hits(
-        self, function: str, arguments: Mapping[str, Any], index: Index | None, encoded: bool
-    ) -> Operation[list[Hit]]:
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        index: Index | None,
+        encoded: bool,
+        kind: type[_Hit],
+    ) -> Operation[list[_Hit]]:
         """The documents and scores of a search.
 
         For a query that was encoded here, the model that the index remembers comes with the rows:
         an index may be made anew, of another model, after the last look at it.
         """
-        call = _call(function, arguments, "r.doc_id, r.score")
+        call = _call(function, arguments, ", ".join(f"r.{field}" for field in kind._fields))
         if index is None or not encoded:
             rows = yield call
-            return [Hit(*row) for row in rows]
+            return [kind(*row) for row in rows]
         rows = yield Query(
             sql.SQL(
-                "SELECT h.doc_id, h.score, (SELECT i.options -> 'model' FROM colbert.indexes i"
-                " WHERE i.source = {}::pg_catalog.regclass AND i.embeddings = {}) FROM ({}) AS h"
+                "SELECT (SELECT i.options -> 'model' FROM colbert.indexes i"
+                " WHERE i.source = {}::pg_catalog.regclass AND i.embeddings = {}), h.*"
+                " FROM ({}) AS h"
             ).format(sql.Placeholder("source"), sql.Placeholder("indexed"), call.statement),
             {**call.parameters, "indexed": index.embeddings},
         )
         if rows:
-            self._check_model(arguments["source"], index._replace(model=rows[0][2]))
-        return [Hit(doc_id, score) for doc_id, score, _ in rows]
+            self._check_model(arguments["source"], index._replace(model=rows[0][0]))
+        return [kind(*row) for _, *row in rows]
 
     def _text_encoder(self) -> TextEncoder:
         if self.encoder is None:
@@ -618,6 +687,13 @@ def fingerprint_of(encoder: TextEncoder) -> dict[str, Any]:
     """The encoder's fingerprint, as it looks after a journey through jsonb."""
     model: dict[str, Any] = json.loads(json.dumps(encoder.fingerprint))
     return model
+
+
+def _key_argument(table: Source, embeddings: str | None) -> _Cast | None:
+    """``key => NULL::type``; integer keys take the form of a search that needs no key."""
+    index = table.index(embeddings)
+    key_type = None if index is None else table.column(index.key).sql_type
+    return None if key_type in (None, *_INTEGERS) else _Cast(None, str(key_type))
 
 
 def _at(tokens: Sequence[TokenText], position: int) -> TokenText | None:
