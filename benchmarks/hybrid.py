@@ -155,7 +155,7 @@ def by_full_text(
     connection: Connection, queries: Sequence[Asked], query: str, rank: str
 ) -> tuple[list[list[str]], list[float]]:
     statement = sql.SQL(
-        f"SELECT id FROM {TABLE}, (SELECT {query} AS query) AS q"  # type: ignore[arg-type]
+        f"SELECT id FROM {TABLE}, (SELECT {query} AS query) AS q"
         f" WHERE words @@ query ORDER BY {rank} DESC, id LIMIT 10"
     )
 

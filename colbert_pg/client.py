@@ -131,6 +131,7 @@ class Client:
         content_column: str = "content",
         embeddings_column: str | None = None,
         key_column: str | None = None,
+        offsets_column: str | None = None,
         progress: bool = False,
     ) -> int:
         """Add documents in bulk, by one binary COPY.
@@ -146,6 +147,8 @@ class Client:
             embeddings_column: where the vectors go. Default: the indexed column, else
                 ``embeddings``, else the only column of that type.
             key_column: where the keys go. Default: the key of the index, else the primary key.
+            offsets_column: a column of type ``int4range[]`` for where in the text each vector
+                stands, as SQL's ``substr`` counts; NULL for what the model adds.
             progress: show how far encoding is.
 
         Returns:
@@ -154,7 +157,8 @@ class Client:
         Raises:
             ModelMismatch: if the index holds vectors of another model than the encoder's.
             EncoderMissing: for texts without vectors on a client without an encoder.
-            ValueError: if the sequences differ in length, or a column does not exist.
+            ValueError: if the sequences differ in length, or a column does not exist; for offsets,
+                if vectors are pooled or the model's tokenizer does not tell them.
         """
         return self._run(
             self._operations.add(
@@ -166,6 +170,7 @@ class Client:
                 content_column=content_column,
                 embeddings_column=embeddings_column,
                 key_column=key_column,
+                offsets_column=offsets_column,
                 progress=progress,
             )
         )
@@ -407,6 +412,7 @@ class AsyncClient:
         content_column: str = "content",
         embeddings_column: str | None = None,
         key_column: str | None = None,
+        offsets_column: str | None = None,
         progress: bool = False,
     ) -> int:
         """See :meth:`Client.add`."""
@@ -420,6 +426,7 @@ class AsyncClient:
                 content_column=content_column,
                 embeddings_column=embeddings_column,
                 key_column=key_column,
+                offsets_column=offsets_column,
                 progress=progress,
             )
         )

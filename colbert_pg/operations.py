@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy.typing as npt
 from psycopg import sql
 from psycopg.types.json import Jsonb
+from psycopg.types.range import Int4Range
 
 from colbert_pg.errors import NO_SCHEMA, EncoderMissing, ModelMismatch, NotInstalled
 from colbert_pg.vectors import (
@@ -66,11 +67,11 @@ class Hit(NamedTuple):
 
 
 class HybridHit(NamedTuple):
-    """A document that hybrid search found: the fused score, and the ranks and scores of both parts.
+    """A document that hybrid search found: the fused score, and rank and score by both parts.
 
-    ``score`` adds up the reciprocal ranks, ``maxsim_score`` is the exact MaxSim, ``text_score`` that
-    of full text. Ranks count from 1. The pair of a part is None where the document has no tokens, or
-    was not among those that its text found.
+    ``score`` adds up the reciprocal ranks, ``maxsim_score`` is the exact MaxSim, ``text_score``
+    that of full text. Ranks count from 1. Rank and score of a part are None where the document has
+    no tokens, or its text was not found.
     """
 
     doc_id: Key
@@ -424,6 +425,7 @@ class Operations:
         content_column: str,
         embeddings_column: str | None,
         key_column: str | None,
+        offsets_column: str | None,
         progress: bool,
     ) -> Operation[int]:
         types = yield from self.database.vector_types()
@@ -438,6 +440,9 @@ class Operations:
             values[key_column or table.key(array_column)] = keys
         if contents is not None:
             values[content_column] = contents
+        if offsets_column is not None:
+            encoder, texts = self._text_encoder(), contents or ()
+            values[offsets_column] = yield Compute(lambda: [offsets(encoder, t) for t in texts])
         if embeddings is not None:
             half = table.column(array_column).type == types.halfvec_array
             kind = HalfTokenArray if half else TokenArray
@@ -597,17 +602,19 @@ class Operations:
             )
         rows = yield Query(
             sql.SQL(
-                "SELECT m.query_position, m.document_position, m.similarity, {}"
-                " FROM colbert.maxsim_matches({}) AS m ORDER BY m.query_position"
+                "SELECT {}, m.query_position, m.document_position, m.similarity"
+                " FROM (SELECT) AS one LEFT JOIN colbert.maxsim_matches({}) AS m ON true"
+                " ORDER BY m.query_position"
             ).format(content, _named(arguments)),
             {name: _ready(value) for name, value in arguments.items()},
         )
-        text = rows[0][3] if rows else None
+        text = rows[0][0]
         query_tokens = self._tokens("query_tokens", query)
         document_tokens = self._tokens("document_tokens", text)
         matches = [
             Match(q, _at(query_tokens, q), d, _at(document_tokens, d), similarity)
-            for q, d, similarity, _ in rows
+            for _, q, d, similarity in rows
+            if q is not None
         ]
         return Explanation(doc_id, sum(match.similarity for match in matches), matches, text)
 
@@ -681,6 +688,22 @@ class Operations:
     def _check_model(self, source: str, index: Index | None) -> None:
         if self.encoder is not None and index is not None and self._differs(index):
             raise ModelMismatch(source, index.model or {}, fingerprint_of(self.encoder))
+
+
+def offsets(encoder: TextEncoder, text: str) -> list[Int4Range | None]:
+    """Where in a document's text each of its vectors stands, as ``substr`` counts: from 1.
+
+    None for what the model adds. Meant for a column of type ``int4range[]``.
+
+    Raises:
+        ValueError: the vectors are pooled, or the model's tokenizer does not tell offsets.
+    """
+    return [
+        None
+        if token.start is None or token.end is None
+        else Int4Range(token.start + 1, token.end + 1)
+        for token in encoder.document_tokens(text)
+    ]
 
 
 def fingerprint_of(encoder: TextEncoder) -> dict[str, Any]:

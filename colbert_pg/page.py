@@ -61,8 +61,8 @@ def explanation_page(
         raise ColbertError("the document has no text to show")
     if similarities.shape != (len(query_tokens), len(document_tokens)):
         raise ColbertError(
-            f"the text makes {len(document_tokens)} tokens, but {similarities.shape[1]} vectors are "
-            "stored: the text changed, or another model made the vectors"
+            f"the text makes {len(document_tokens)} tokens, but there are {similarities.shape[1]} "
+            "vectors: the text has changed since, or another model made them"
         )
     asked = words(query, query_tokens)
     answering = words(explained.content, document_tokens)
