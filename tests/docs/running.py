@@ -33,7 +33,6 @@ def differences(shown: Sequence[Block], outputs: Sequence[str]) -> dict[int, tup
         for block, output in zip(shown, outputs, strict=False)
         if block.result is not None
     }
-    assert pairs
     return {line: pair for line, pair in pairs.items() if pair[0] != pair[1]}
 
 
