@@ -418,7 +418,8 @@ def test_offsets_are_stored_on_demand_and_kept_by_later_runs(
     cut = rows(
         database,
         "SELECT id, ARRAY(SELECT substr(d.content, lower(o), upper(o) - lower(o))"
-        "                   FROM unnest(d.offsets) AS o), cardinality(offsets), cardinality(embeddings)"
+        "                   FROM unnest(d.offsets) AS o),"
+        "       cardinality(offsets), cardinality(embeddings)"
         "  FROM documents d WHERE id IN ('moon', 'new', 'cake') ORDER BY id",
     )
     assert [words[1:-1] for _, words, _, _ in cut] == [

@@ -1,4 +1,4 @@
-"""The page of an explanation, in a real browser: what it shows, on what it is shown, what it hides."""
+"""The page of an explanation, in a real browser: what it shows, on which device, and no more."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from tests.client.words import WordEncoder
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 QUERY = "cat asleep"
 TEXT = "The cat sat on the mat.\nA dog chased the cat, asleep again."
-HOSTILE = """</p></script><script>document.title = "owned"</script><img src=x onerror="document.title='owned'">
-cat {{ 7 * 7 }} {% raw %} "quoted' & <b>bold</b> \\u003c javascript:alert(1) http://example.com/x.png ‮right‬"""
+HOSTILE = """</p></script><script>document.title = "owned"</script>
+<img src=x onerror="document.title='owned'"> cat {{ 7 * 7 }} {% raw %} "quoted' & <b>bold</b>
+\\u003c javascript:alert(1) http://example.com/x.png \u202eright\u202c"""
 
 
 class Positions(WordEncoder):
-    """The same vector for a word anywhere, but for a little of its place: no two matches are equal."""
+    """The same vector for a word anywhere, but for a little of its place: no two are equal."""
 
     def _encode(self, text: str) -> Any:
         matrix = super()._encode(text)
@@ -183,7 +184,7 @@ def test_the_keyboard_is_enough(show: Any) -> None:
     assert shown.tab.locator("[aria-pressed=true]").count() == 0
 
 
-# On what it is shown
+# On which device
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
