@@ -285,7 +285,8 @@ def test_a_filter_limits_both_parts_and_takes_its_params(
     rows = run(
         connection,
         f"SELECT * FROM colbert.hybrid_search('documents', {QUERY}, 'red sea',"
-        " language => 'english', filter => 'lang = params->>''lang''', params => '{\"lang\": \"de\"}')",
+        " language => 'english', filter => 'lang = params->>''lang''',"
+        ' params => \'{"lang": "de"}\')',
     )
     assert {r[0] for r in rows} == {1, 4, 6}
     assert {r[0]: r[2] for r in rows} == {1: 1, 6: 2, 4: None}
