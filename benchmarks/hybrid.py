@@ -37,7 +37,7 @@ from colbert_pg.encoder import Encoder
 from colbert_pg.vectors import Matrix
 
 WEIGHTS = tuple(n / 10 for n in range(1, 10))
-CONSTANTS = (1, 2, 5, 10, 20, 40, 60)
+CONSTANTS = (5, 10, 20, 40, 60, 100)
 
 # Documents of any word, or of what websearch_to_tsquery makes of them, ranked as PostgreSQL ranks.
 ANY = """(SELECT string_agg(quote_literal(l), ' | ')::tsquery

@@ -132,8 +132,10 @@ def _by_word(
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("a page needs Jinja: pip install 'colbert_pg[cli]'") from error
     environment = Environment(
         loader=PackageLoader("colbert_pg"),
         autoescape=True,

@@ -2640,7 +2640,7 @@ COMMENT ON FUNCTION colbert.rerank(regclass, vector[], anyarray, integer, name) 
 -- the lexeme is: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that were found hold it. That is
 -- BM25's weight (Robertson and Zaragoza 2009), which PostgreSQL's ranking functions lack; ts_rank brings what
 -- grows with the occurrences in a document, less and less, and the weights of a tsvector's labels. On SciFact
--- it finds .67 (nDCG@10) where ts_rank of the whole query finds .58, and ts_rank_cd .46 at best.
+-- it finds .67 (nDCG@10) where ts_rank of the whole query finds .60, and ts_rank_cd .47 (benchmarks/hybrid.py).
 --
 -- Cost: every document that matches is read. All counts are of documents that the search may see, so that
 -- nothing shows through them of what a filter or row-level security hides.
