@@ -253,7 +253,7 @@ class Client:
             vectors: the query as an array (tokens, dimensions), instead of having it encoded.
             k: how many documents.
             content: what full text searches, a SQL expression over the columns of the source: a
-                tsvector or a text. Default: the column content.
+                tsvector or a text. Default: the text column that the index names, else content.
             language: a text-search configuration. Default: the server's.
             match: "any" of the words, or "websearch" for PostgreSQL's syntax of that name.
             text_weight: from 0, late interaction alone, to 1, full text alone.

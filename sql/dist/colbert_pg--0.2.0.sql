@@ -3478,16 +3478,14 @@ DECLARE
                        'content => ''title ||   || body''.', index.source);
   _type regtype;
 BEGIN
-  IF content IS NOT NULL THEN
-    PERFORM set_config('search_path', search_path, true);
-    BEGIN
-      EXECUTE _statement INTO _type;
-    EXCEPTION WHEN undefined_column THEN
-      RAISE EXCEPTION 'content: %', SQLERRM
-        USING ERRCODE = 'undefined_column', HINT = _hint;
-    END;
-    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
-  END IF;
+  PERFORM set_config('search_path', search_path, true);
+  BEGIN
+    EXECUTE _statement INTO _type;
+  EXCEPTION WHEN undefined_column THEN
+    RAISE EXCEPTION 'content: %', SQLERRM
+      USING ERRCODE = 'undefined_column', HINT = _hint;
+  END;
+  PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
   CASE
     WHEN _type = 'tsvector'::regtype THEN
       RETURN format(E'(%s\n)', content);
@@ -3495,7 +3493,7 @@ BEGIN
       RETURN format(E'pg_catalog.to_tsvector(%L::pg_catalog.regconfig, (%s\n)::pg_catalog.text)',
                     language::oid, content);
     ELSE
-      RAISE EXCEPTION 'content is of type %, neither text nor tsvector', coalesce(_type::text, 'NULL')
+      RAISE EXCEPTION 'content is of type %, neither text nor tsvector', _type
         USING ERRCODE = 'datatype_mismatch',
               HINT = format('Name a column of "%s" or an expression over its columns that is one: '
                             'content => ''title || '''' '''' || body''.', index.source);
@@ -3530,6 +3528,7 @@ SET jit = off
 AS $_hybrid_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
   _candidates integer;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
@@ -3545,7 +3544,7 @@ BEGIN
                              _index.embeddings, search_path) AS s
     ), text AS MATERIALIZED (
       SELECT t.doc_id, t.rank, t.score
-        FROM colbert._text_search(_index, words, key, content, language, match,
+        FROM colbert._text_search(_index, words, key, _content, language, match,
                                   filter, params, search_path, _candidates) AS t
     ), scored AS (
       SELECT l.doc_id, l.score FROM late AS l
@@ -3620,7 +3619,8 @@ COMMENT ON FUNCTION colbert._refuse_fusion(text, text, float8, integer) IS
 -- by their text alone.
 --
 --   words          the query once more, as text; stop words are left out
---   content        what is searched in, SQL over the columns of the source: a tsvector, or a text
+--   content        what is searched in, SQL over the columns of the source: a tsvector, or a text (default the
+--                  column that the index names as its text, else the column content)
 --   language       the text-search configuration (default default_text_search_config)
 --   match          which documents the text part finds: those with any of the words, or what
 --                  websearch_to_tsquery makes of them, which is all of the words unless they say otherwise
@@ -3631,7 +3631,7 @@ CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   query vector[],
   words text,
   k integer DEFAULT 10,
-  content text DEFAULT 'content',
+  content text DEFAULT NULL,
   language regconfig DEFAULT NULL,
   match text DEFAULT 'any',
   text_weight float8 DEFAULT 0.5,
@@ -3654,7 +3654,7 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
-  'Late interaction and full text fused by reciprocal rank, best first, with the ranks and scores of both. words is the query as text; content, the text or tsvector it is searched in, as SQL over the table''s columns; language, a text-search configuration; match, ''any'' of the words or ''websearch''; text_weight, from 0, late interaction alone, to 1, full text alone; constant, that of the fusion; the rest is as in search.';
+  'Late interaction and full text fused by reciprocal rank, best first, with the ranks and scores of both. words is the query as text; content, the text or tsvector it is searched in, as SQL over the table''s columns, by default the index''s text column, else "content"; language, a text-search configuration; match, ''any'' of the words or ''websearch''; text_weight, from 0, late interaction alone, to 1, full text alone; constant, that of the fusion; the rest is as in search.';
 
 CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   source regclass,
@@ -3662,7 +3662,7 @@ CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   words text,
   key anyelement,
   k integer DEFAULT 10,
-  content text DEFAULT 'content',
+  content text DEFAULT NULL,
   language regconfig DEFAULT NULL,
   match text DEFAULT 'any',
   text_weight float8 DEFAULT 0.5,

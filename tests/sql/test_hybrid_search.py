@@ -193,11 +193,11 @@ def test_content_is_any_text_or_tsvector_over_the_columns(
     [
         ("id", "42804", "content is of type bigint, neither text nor tsvector"),
         ("body", "42703", 'content: column "body" does not exist'),
-        (None, "42804", "content is of type NULL, neither text nor tsvector"),
+        ("NULL::xml", "42804", "content is of type xml, neither text nor tsvector"),
     ],
 )
 def test_other_content_is_refused_with_a_hint(
-    hybrid: psycopg.Connection, content: str | None, sqlstate: str, complaint: str
+    hybrid: psycopg.Connection, content: str, sqlstate: str, complaint: str
 ) -> None:
     error = refusal(
         hybrid,
@@ -206,6 +206,13 @@ def test_other_content_is_refused_with_a_hint(
     )
     assert (error.sqlstate, primary(error)) == (sqlstate, complaint)
     assert "content => 'title" in hint(error)
+
+
+def test_without_content_the_text_of_the_index_is_searched(hybrid: psycopg.Connection) -> None:
+    run(hybrid, "ALTER TABLE documents ADD \"the body\" text DEFAULT 'zebra'")
+    assert {r[4] for r in hybrid_search(hybrid, "zebra")} == {None}
+    run(hybrid, 'UPDATE colbert._index SET options = \'{"text": "the body"}\'')
+    assert {r[4] for r in hybrid_search(hybrid, "zebra")} == set(range(1, 7))
 
 
 def test_language_decides_how_words_are_cut(hybrid: psycopg.Connection) -> None:

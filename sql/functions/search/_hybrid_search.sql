@@ -13,6 +13,7 @@ SET jit = off
 AS $_hybrid_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
   _candidates integer;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
@@ -28,7 +29,7 @@ BEGIN
                              _index.embeddings, search_path) AS s
     ), text AS MATERIALIZED (
       SELECT t.doc_id, t.rank, t.score
-        FROM colbert._text_search(_index, words, key, content, language, match,
+        FROM colbert._text_search(_index, words, key, _content, language, match,
                                   filter, params, search_path, _candidates) AS t
     ), scored AS (
       SELECT l.doc_id, l.score FROM late AS l

@@ -107,16 +107,14 @@ DECLARE
                        'content => ''title ||   || body''.', index.source);
   _type regtype;
 BEGIN
-  IF content IS NOT NULL THEN
-    PERFORM set_config('search_path', search_path, true);
-    BEGIN
-      EXECUTE _statement INTO _type;
-    EXCEPTION WHEN undefined_column THEN
-      RAISE EXCEPTION 'content: %', SQLERRM
-        USING ERRCODE = 'undefined_column', HINT = _hint;
-    END;
-    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
-  END IF;
+  PERFORM set_config('search_path', search_path, true);
+  BEGIN
+    EXECUTE _statement INTO _type;
+  EXCEPTION WHEN undefined_column THEN
+    RAISE EXCEPTION 'content: %', SQLERRM
+      USING ERRCODE = 'undefined_column', HINT = _hint;
+  END;
+  PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
   CASE
     WHEN _type = 'tsvector'::regtype THEN
       RETURN format(E'(%s\n)', content);
@@ -124,7 +122,7 @@ BEGIN
       RETURN format(E'pg_catalog.to_tsvector(%L::pg_catalog.regconfig, (%s\n)::pg_catalog.text)',
                     language::oid, content);
     ELSE
-      RAISE EXCEPTION 'content is of type %, neither text nor tsvector', coalesce(_type::text, 'NULL')
+      RAISE EXCEPTION 'content is of type %, neither text nor tsvector', _type
         USING ERRCODE = 'datatype_mismatch',
               HINT = format('Name a column of "%s" or an expression over its columns that is one: '
                             'content => ''title || '''' '''' || body''.', index.source);

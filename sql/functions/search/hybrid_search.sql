@@ -9,7 +9,8 @@
 -- by their text alone.
 --
 --   words          the query once more, as text; stop words are left out
---   content        what is searched in, SQL over the columns of the source: a tsvector, or a text
+--   content        what is searched in, SQL over the columns of the source: a tsvector, or a text (default the
+--                  column that the index names as its text, else the column content)
 --   language       the text-search configuration (default default_text_search_config)
 --   match          which documents the text part finds: those with any of the words, or what
 --                  websearch_to_tsquery makes of them, which is all of the words unless they say otherwise
@@ -20,7 +21,7 @@ CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   query vector[],
   words text,
   k integer DEFAULT 10,
-  content text DEFAULT 'content',
+  content text DEFAULT NULL,
   language regconfig DEFAULT NULL,
   match text DEFAULT 'any',
   text_weight float8 DEFAULT 0.5,
@@ -43,7 +44,7 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
-  'Late interaction and full text fused by reciprocal rank, best first, with the ranks and scores of both. words is the query as text; content, the text or tsvector it is searched in, as SQL over the table''s columns; language, a text-search configuration; match, ''any'' of the words or ''websearch''; text_weight, from 0, late interaction alone, to 1, full text alone; constant, that of the fusion; the rest is as in search.';
+  'Late interaction and full text fused by reciprocal rank, best first, with the ranks and scores of both. words is the query as text; content, the text or tsvector it is searched in, as SQL over the table''s columns, by default the index''s text column, else "content"; language, a text-search configuration; match, ''any'' of the words or ''websearch''; text_weight, from 0, late interaction alone, to 1, full text alone; constant, that of the fusion; the rest is as in search.';
 
 CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   source regclass,
@@ -51,7 +52,7 @@ CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   words text,
   key anyelement,
   k integer DEFAULT 10,
-  content text DEFAULT 'content',
+  content text DEFAULT NULL,
   language regconfig DEFAULT NULL,
   match text DEFAULT 'any',
   text_weight float8 DEFAULT 0.5,
