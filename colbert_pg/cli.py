@@ -218,6 +218,9 @@ def search(
         float,
         typer.Option(min=0, max=1, help="What full text counts for in --hybrid, of 1."),
     ] = 0.5,
+    constant: Annotated[
+        int, typer.Option(min=0, help="The lower, the more first ranks stand out in --hybrid.")
+    ] = 60,
     language: Annotated[
         str | None,
         typer.Option(
@@ -246,7 +249,13 @@ def search(
         started = perf_counter()
         hits: Sequence[Hit | HybridHit] = (
             client.hybrid_search(
-                table, query, text_weight=text_weight, language=language, match=match, **limits
+                table,
+                query,
+                text_weight=text_weight,
+                constant=constant,
+                language=language,
+                match=match,
+                **limits,
             )
             if hybrid
             else client.search(table, query, **limits)

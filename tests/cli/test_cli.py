@@ -384,6 +384,8 @@ def test_hybrid_search_finds_by_meaning_and_by_word(run: Run, database: str, cor
     }
     shown = run(*hybrid, "-k", "1", "--text-weight", "1", "--match", "websearch")
     assert "1. by text" in shown.stdout
+    (first,) = json.loads(run(*hybrid, "-k", "1", "--constant", "0", "--json").stdout)
+    assert first["score"] == 0.5 / first["maxsim_rank"] + 0.5
 
 
 def test_a_document_that_only_its_text_finds_is_shown_with_its_text(

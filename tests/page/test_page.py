@@ -146,6 +146,13 @@ def test_a_tap_on_a_word_of_the_query_shows_what_it_matched_and_another_takes_it
     assert shown.tab.locator(".is-answer, .is-chosen, [aria-pressed=true]").count() == 0
 
 
+def test_a_tap_scrolls_to_a_match_that_is_out_of_sight(show: Any) -> None:
+    shown = show(page(text="dog " * 600 + "asleep"), reduced_motion="reduce", **PHONE)
+    assert shown.tab.locator(".word >> text=asleep").bounding_box()["y"] > 740
+    shown.tab.tap("[data-asked='1']")
+    assert 0 < shown.tab.locator(".word.is-answer").bounding_box()["y"] < 740
+
+
 def test_a_tap_on_a_word_of_the_document_shows_what_it_answered(show: Any) -> None:
     shown = show(page(), **PHONE)
     shown.tab.tap(".word >> text=asleep")
