@@ -240,7 +240,7 @@ def search(
     with _reporting(), database(url, data) as (connection, at):
         target = _loaded(connection, table, at)
         client = Client(connection, _encoder(target.model(), model))
-        limits: dict[str, Any] = {
+        search_options: dict[str, Any] = {
             "k": k,
             "filter": filter,
             "candidates": candidates,
@@ -255,10 +255,10 @@ def search(
                 constant=constant,
                 language=language,
                 match=match,
-                **limits,
+                **search_options,
             )
             if hybrid
-            else client.search(table, query, **limits)
+            else client.search(table, query, **search_options)
         )
         took = perf_counter() - started
         found = _explanations(client, table, query, hits)

@@ -29,7 +29,6 @@ from colbert_pg.vectors import (
 
 Key = Any  # int, str, uuid.UUID: whatever psycopg makes of the key's type
 _T = TypeVar("_T")
-_Hit = TypeVar("_Hit", "Hit", "HybridHit")
 
 
 class TokenText(Protocol):
@@ -510,7 +509,7 @@ class Operations:
             "embeddings": embeddings,
         }
         index = table.index(embeddings)
-        return (yield from self._hits("search", arguments, index, isinstance(query, str), Hit))
+        return (yield from self._hits("search", arguments, index, isinstance(query, str)))
 
     def hybrid_search(
         self,
@@ -549,10 +548,14 @@ class Operations:
             "exact": exact,
             "embeddings": embeddings,
         }
-        index = table.index(embeddings)
-        return (
-            yield from self._hits("hybrid_search", arguments, index, vectors is None, HybridHit)
+        rows = yield from self._found(
+            "hybrid_search",
+            arguments,
+            HybridHit._fields,
+            table.index(embeddings),
+            vectors is None,
         )
+        return [HybridHit(*row) for row in rows]
 
     def rerank(
         self,
@@ -573,7 +576,7 @@ class Operations:
             "embeddings": embeddings,
         }
         index = table.index(embeddings)
-        return (yield from self._hits("rerank", arguments, index, isinstance(query, str), Hit))
+        return (yield from self._hits("rerank", arguments, index, isinstance(query, str)))
 
     def explain(
         self,
@@ -636,33 +639,39 @@ class Operations:
         return TokenArray(matrix)
 
     def _hits(
+        self, function: str, arguments: Mapping[str, Any], index: Index | None, encoded: bool
+    ) -> Operation[list[Hit]]:
+        """The documents and scores of a search."""
+        rows = yield from self._found(function, arguments, ("doc_id", "score"), index, encoded)
+        return [Hit(*row) for row in rows]
+
+    def _found(
         self,
         function: str,
         arguments: Mapping[str, Any],
+        columns: Sequence[str],
         index: Index | None,
         encoded: bool,
-        kind: type[_Hit],
-    ) -> Operation[list[_Hit]]:
-        """The documents and scores of a search.
+    ) -> Operation[list[tuple[Any, ...]]]:
+        """The rows of a search.
 
         For a query that was encoded here, the model that the index remembers comes with the rows:
         an index may be made anew, of another model, after the last look at it.
         """
-        call = _call(function, arguments, ", ".join(f"r.{field}" for field in kind._fields))
+        call = _call(function, arguments, ", ".join(f"r.{column}" for column in columns))
         if index is None or not encoded:
             rows = yield call
-            return [kind(*row) for row in rows]
+            return list(rows)
         rows = yield Query(
             sql.SQL(
-                "SELECT (SELECT i.options -> 'model' FROM colbert.indexes i"
-                " WHERE i.source = {}::pg_catalog.regclass AND i.embeddings = {}), h.*"
-                " FROM ({}) AS h"
+                "SELECT h.*, (SELECT i.options -> 'model' FROM colbert.indexes i"
+                " WHERE i.source = {}::pg_catalog.regclass AND i.embeddings = {}) FROM ({}) AS h"
             ).format(sql.Placeholder("source"), sql.Placeholder("indexed"), call.statement),
             {**call.parameters, "indexed": index.embeddings},
         )
         if rows:
-            self._check_model(arguments["source"], index._replace(model=rows[0][0]))
-        return [kind(*row) for _, *row in rows]
+            self._check_model(arguments["source"], index._replace(model=rows[0][-1]))
+        return [tuple(row[:-1]) for row in rows]
 
     def _text_encoder(self) -> TextEncoder:
         if self.encoder is None:
