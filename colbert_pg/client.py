@@ -32,6 +32,7 @@ from colbert_pg.operations import (
     Copy,
     Explanation,
     Hit,
+    HybridHit,
     Key,
     Match,
     Operation,
@@ -52,6 +53,7 @@ __all__ = [
     "Client",
     "Explanation",
     "Hit",
+    "HybridHit",
     "Match",
     "Problem",
     "Recall",
@@ -198,6 +200,7 @@ class Client:
         content_column: str = "content",
         embeddings_column: str | None = None,
         key_column: str | None = None,
+        offsets_column: str | None = None,
         progress: bool = False,
     ) -> int:
         """Add documents in bulk, by one binary COPY.
@@ -213,6 +216,8 @@ class Client:
             embeddings_column: where the vectors go. Default: the indexed column, else
                 ``embeddings``, else the only column of that type.
             key_column: where the keys go. Default: the key of the index, else the primary key.
+            offsets_column: a column of type ``int4range[]`` for where in the text each vector
+                stands, as SQL's ``substr`` counts; NULL for what the model adds.
             progress: show how far encoding is.
 
         Returns:
@@ -221,7 +226,8 @@ class Client:
         Raises:
             ModelMismatch: if the index holds vectors of another model than the encoder's.
             EncoderMissing: for texts without vectors on a client without an encoder.
-            ValueError: if the sequences differ in length, or a column does not exist.
+            ValueError: if the sequences differ in length, or a column does not exist; for offsets,
+                if vectors are pooled or the model's tokenizer does not tell them.
         """
         return self._run(
             self._operations.add(
@@ -233,6 +239,7 @@ class Client:
                 content_column=content_column,
                 embeddings_column=embeddings_column,
                 key_column=key_column,
+                offsets_column=offsets_column,
                 progress=progress,
             )
         )
@@ -309,6 +316,61 @@ class Client:
                 filter=filter,
                 params=params,
                 candidates=candidates,
+                embeddings=embeddings,
+            )
+        )
+
+    def hybrid_search(
+        self,
+        source: str,
+        query: str,
+        *,
+        vectors: npt.ArrayLike | None = None,
+        k: int = 10,
+        content: str | None = None,
+        language: str | None = None,
+        match: str | None = None,
+        text_weight: float | None = None,
+        constant: int | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+    ) -> list[HybridHit]:
+        """Late interaction and full text fused by reciprocal rank: ``colbert.hybrid_search``.
+
+        Args:
+            source: the table.
+            query: text, for both parts.
+            vectors: the query as an array (tokens, dimensions), instead of having it encoded.
+            k: how many documents.
+            content: what full text searches, a SQL expression over the columns of the source: a
+                tsvector or a text. Default: the text column that the index names, else content.
+            language: a text-search configuration. Default: the server's.
+            match: "any" of the words, or "websearch" for PostgreSQL's syntax of that name.
+            text_weight: from 0, late interaction alone, to 1, full text alone.
+            constant: that of reciprocal rank fusion. Default: 60.
+            filter, params, candidates, exact, embeddings: as in :meth:`search`.
+
+        Raises:
+            ModelMismatch, EncoderMissing: as :meth:`search`.
+        """
+        return self._run(
+            self._operations.hybrid_search(
+                source,
+                query,
+                vectors=vectors,
+                k=k,
+                content=content,
+                language=language,
+                match=match,
+                text_weight=text_weight,
+                constant=constant,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                exact=exact,
                 embeddings=embeddings,
             )
         )
@@ -491,6 +553,7 @@ class AsyncClient:
         content_column: str = "content",
         embeddings_column: str | None = None,
         key_column: str | None = None,
+        offsets_column: str | None = None,
         progress: bool = False,
     ) -> int:
         """See :meth:`Client.add`."""
@@ -504,6 +567,7 @@ class AsyncClient:
                 content_column=content_column,
                 embeddings_column=embeddings_column,
                 key_column=key_column,
+                offsets_column=offsets_column,
                 progress=progress,
             )
         )
@@ -560,6 +624,44 @@ class AsyncClient:
                 filter=filter,
                 params=params,
                 candidates=candidates,
+                embeddings=embeddings,
+            )
+        )
+
+    async def hybrid_search(
+        self,
+        source: str,
+        query: str,
+        *,
+        vectors: npt.ArrayLike | None = None,
+        k: int = 10,
+        content: str | None = None,
+        language: str | None = None,
+        match: str | None = None,
+        text_weight: float | None = None,
+        constant: int | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+    ) -> list[HybridHit]:
+        """See :meth:`Client.hybrid_search`."""
+        return await self._run(
+            self._operations.hybrid_search(
+                source,
+                query,
+                vectors=vectors,
+                k=k,
+                content=content,
+                language=language,
+                match=match,
+                text_weight=text_weight,
+                constant=constant,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                exact=exact,
                 embeddings=embeddings,
             )
         )
