@@ -9,6 +9,7 @@ COLBERT_PG_INSTALL=psql|extension|alembic|python says how colbert_pg is installe
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import psycopg
@@ -62,9 +63,8 @@ installed = factories.postgresql_noproc(
 )
 
 
-@pytest.fixture
-def new_database(server: Server) -> Iterator[Callable[..., str]]:
-    """Make a database, empty or a copy of another; returns its connection string."""
+@contextmanager
+def _databases(server: Server) -> Iterator[Callable[..., str]]:
     janitors: list[DatabaseJanitor] = []
 
     def create(template: str | None = None) -> str:
@@ -84,6 +84,20 @@ def new_database(server: Server) -> Iterator[Callable[..., str]]:
     yield create
     for janitor in janitors:
         janitor.drop()
+
+
+@pytest.fixture
+def new_database(server: Server) -> Iterator[Callable[..., str]]:
+    """Make a database, empty or a copy of another; returns its connection string."""
+    with _databases(server) as create:
+        yield create
+
+
+@pytest.fixture(scope="module")
+def module_database(server: Server) -> Iterator[str]:
+    """Connection string of a database where nothing is installed, kept for all of a module."""
+    with _databases(server) as create:
+        yield create()
 
 
 @pytest.fixture

