@@ -45,6 +45,9 @@ CALLS = [
     "SELECT * FROM colbert.search('victim.documents', {q}, key => NULL::{type}, k => 1, "
     "candidates => 1, filter => {f}, params => '[1]')",
     "SELECT * FROM colbert.search('victim.documents', {q}, key => NULL::{type}, exact => true)",
+    "SELECT * FROM colbert.explain_search('victim.documents', {q}, filter => {f})",
+    "SELECT * FROM colbert.hybrid_search('victim.documents', {q}, 'one', key => NULL::{type}, "
+    "filter => {f})",
     "SELECT * FROM colbert.rerank('victim.documents', {q}, ARRAY[{key}]::{type}[])",
     "SELECT colbert.maxsim({q}, {key}::{type}, 'victim.documents')",
     "SELECT * FROM colbert.maxsim_matches({q}, {key}::{type}, 'victim.documents')",
@@ -117,7 +120,8 @@ def test_nothing_planted_on_the_path_of_a_caller_is_run(
         run(session, "SET search_path = planted, public")
         run(
             session,
-            f"CREATE TABLE victim.documents (id {key_type} PRIMARY KEY, embeddings vector(3)[])",
+            f"CREATE TABLE victim.documents (id {key_type} PRIMARY KEY, embeddings vector(3)[], "
+            "content text DEFAULT 'one of many')",
         )
         create = "SELECT colbert.create_index('victim.documents', method => '{}', options => '{}')"
         run(session, create.format("hnsw" if method == "bit" else method, options))

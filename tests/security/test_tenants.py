@@ -21,7 +21,10 @@ from tests.sql.documents import (
     unit_documents,
 )
 
-PLAIN = "CREATE TABLE documents (id int PRIMARY KEY, embeddings vector(3)[], tenant name)"
+PLAIN = """
+    CREATE TABLE documents (id int PRIMARY KEY, embeddings vector(3)[], tenant name,
+                            content text DEFAULT 'one of many')
+"""
 PARTITIONED = f"""
     {PLAIN} PARTITION BY RANGE (id);
     CREATE TABLE low PARTITION OF documents FOR VALUES FROM (0) TO (200);
@@ -36,6 +39,10 @@ CALLS = [
     "SELECT * FROM colbert.search('documents', %(q)s::text[]::vector[], k => 3, exact => true)",
     "SELECT * FROM colbert.search('documents', %(q)s::text[]::vector[], k => 1000, "
     "filter => '1 / (id %% 2) = 1')",
+    "SELECT * FROM colbert.hybrid_search('documents', %(q)s::text[]::vector[], 'one two', "
+    "k => 1000)",
+    "SELECT stage, documents FROM colbert.explain_search('documents', %(q)s::text[]::vector[]) "
+    "WHERE documents > 0",
     "SELECT * FROM colbert.rerank('documents', %(q)s::text[]::vector[], "
     "(SELECT array_agg(i) FROM generate_series(0, 900) AS i))",
     "SELECT i, colbert.maxsim(%(q)s::text[]::vector[], i) FROM generate_series(0, 900, 50) AS i",
