@@ -136,14 +136,19 @@ class InPostgres:
         run(f"VACUUM ANALYZE {self.table}")
 
     def search(self, chosen: Setting, one_thread: bool, queries: Sequence[int]) -> Answers:
-        for name, value in self._parameters(chosen, one_thread).items():
+        return self._answers(self.statement, self._parameters(chosen, one_thread), queries)
+
+    def _answers(
+        self, statement: str, parameters: Mapping[str, Any], queries: Sequence[int]
+    ) -> Answers:
+        for name, value in parameters.items():
             setting(self.connection, name, value)
         found, seconds = [], []
         for number in queries:
             query = TokenArray(self.collection.queries[number])
             started = time.perf_counter()
             rows = self.connection.execute(
-                self.statement.encode(), (query,), prepare=True, binary=True
+                statement.encode(), (query,), prepare=True, binary=True
             ).fetchall()
             seconds.append(time.perf_counter() - started)
             found.append([document for (document,) in rows])
@@ -257,11 +262,22 @@ class Indexed(InPostgres):
         self.statement = f"SELECT doc_id FROM colbert.search('{self.table}', %s::vector[], k => 10)"
 
     def build(self) -> Built:
-        client = Client(self.connection)
-        for index in client.indexes():
-            if index["source"] == self.table:
-                client.drop_index(self.table)
+        self.drop_index()
         self.copy_documents()
+        return self.create_index()
+
+    def exact(self, queries: Sequence[int]) -> Answers:
+        """The answers of exact search in one process."""
+        statement = self.statement.replace("k => 10", "k => 10, exact => true")
+        return self._answers(statement, self._parameters(Setting({}), True), queries)
+
+    def drop_index(self) -> None:
+        client = Client(self.connection)
+        if any(index["source"] == self.table for index in client.indexes()):
+            client.drop_index(self.table)
+
+    def create_index(self) -> Built:
+        client = Client(self.connection)
         started = time.perf_counter()
         try:
             client.create_index(self.table, method=self.method, options=self.options)
