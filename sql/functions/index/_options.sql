@@ -4,7 +4,8 @@
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
---   candidates   how many documents a search scores exactly, where the caller names no number
+--   candidates   how many documents a search scores exactly, at the most
+--   patience     how many in a row may change nothing before it stops (search/_score_candidates.sql)
 CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

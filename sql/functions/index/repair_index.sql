@@ -8,6 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _mend text := colbert._operation(_index.method, 'mend');
   _mended bigint := 0;
   _doc_id text;
 BEGIN
@@ -32,8 +33,8 @@ BEGIN
   LOOP
     _mended := _mended + colbert._mend_document(_index, _doc_id);
   END LOOP;
-  IF colbert._index_state(_index) LIKE 'broken: %' THEN
-    EXECUTE format('SELECT %s($1)', colbert._operation(_index.method, 'rebuild')) USING _index;
+  IF _mend IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _mend) USING _index;
   END IF;
   RETURN _mended;
 END
@@ -42,8 +43,8 @@ $repair_index$;
 COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
   'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
 
--- Puts one document into an index as its array has it now, under its row lock. 1 when it is in step after
--- that, 0 for a bad document, which is taken out.
+-- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
+-- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other.
 CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -52,7 +53,6 @@ AS $_mend_document$
 DECLARE
   _bad boolean;
 BEGIN
-  PERFORM colbert._remove(index, doc_id);
   EXECUTE format(
     'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
     'SELECT p.problem IS NOT NULL '
@@ -61,11 +61,11 @@ BEGIN
      INTO _bad
     USING doc_id, index.dimensions, colbert._normalized(index);
   IF _bad IS FALSE THEN
-    -- Another writer may have been ahead of the lock: what is there now is taken out before what belongs there goes in.
-    PERFORM colbert._remove(index, doc_id);
     EXECUTE format('SELECT colbert._put($1, $2, s.%I) FROM %s AS s WHERE s.%I = $2::%s',
                    index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
       USING index, doc_id;
+  ELSE
+    PERFORM colbert._remove(index, doc_id);
   END IF;
   RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
 END
