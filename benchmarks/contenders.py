@@ -35,7 +35,7 @@ QUERIES = "benchmark_queries"
 BATCH = 500  # documents a COPY
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """A contender cannot take part; the message says why, and ends up in the table."""
 
 
@@ -49,9 +49,8 @@ class Setting(NamedTuple):
     typical: bool = False
 
     def __str__(self) -> str:
-        return ", ".join(
-            f"{name.removeprefix('colbert.')} {value}" for name, value in self.knobs.items()
-        )
+        knobs = [f"{name.removeprefix('colbert.')} {value}" for name, value in self.knobs.items()]
+        return ", ".join(knobs) or "default"
 
 
 class Built(NamedTuple):
@@ -81,7 +80,7 @@ class Contender(Protocol):
         """Index all documents.
 
         Raises:
-            Missing: if that cannot be.
+            MissingError: if that cannot be.
         """
 
     def search(self, chosen: Setting, one_thread: bool, queries: Sequence[int]) -> Answers:
@@ -141,6 +140,7 @@ class InPostgres:
     def _answers(
         self, statement: str, parameters: Mapping[str, Any], queries: Sequence[int]
     ) -> Answers:
+        self.connection.execute("RESET ALL")
         for name, value in parameters.items():
             setting(self.connection, name, value)
         found, seconds = [], []
@@ -182,13 +182,8 @@ class InPostgres:
         return float(rate.split()[2])
 
     def _parameters(self, chosen: Setting, one_thread: bool) -> dict[str, Any]:
-        workers = {"max_parallel_workers_per_gather": 0} if one_thread else {}
-        if not one_thread:
-            (workers["max_parallel_workers_per_gather"],) = self.connection.execute(
-                "SELECT reset_val::integer FROM pg_settings"
-                " WHERE name = 'max_parallel_workers_per_gather'"
-            ).fetchone() or (2,)
-        return {**workers, **chosen.knobs}
+        one = {"max_parallel_workers_per_gather": 0} if one_thread else {}
+        return {**one, **chosen.knobs}
 
     def close(self) -> None:
         self.connection.close()
@@ -208,11 +203,10 @@ class Example(InPostgres):
 
     name = "example max_sim"
     table = "benchmark_example"
-    settings = (Setting({}, typical=True),)
+    settings: Sequence[Setting] = (Setting({}, typical=True),)
     tokens_a_second = 100_000.0
     statement = (
-        f"SELECT id FROM {table}"
-        " ORDER BY benchmark_max_sim(embeddings, %s::vector[]) DESC LIMIT 10"
+        f"SELECT id FROM {table} ORDER BY benchmark_max_sim(embeddings, %s::vector[]) DESC LIMIT 10"
     )
 
     def build(self) -> Built:
@@ -282,7 +276,7 @@ class Indexed(InPostgres):
         try:
             client.create_index(self.table, method=self.method, options=self.options)
         except psycopg.errors.InvalidParameterValue as error:
-            raise Missing(str(error.diag.message_primary)) from error
+            raise MissingError(str(error.diag.message_primary)) from error
         seconds = time.perf_counter() - started
         (index,) = (index for index in client.indexes() if index["source"] == self.table)
         return Built(seconds, index["index_bytes"])
@@ -348,7 +342,7 @@ class Peer:
             for process in self.processes.values():
                 opened = process.ask("open", directory=str(self.directory))
         except ProcessError as error:
-            raise Missing(str(error)) from error
+            raise MissingError(str(error)) from error
         return Built(built["seconds"], built["bytes"], opened["versions"])
 
     def search(self, chosen: Setting, one_thread: bool, queries: Sequence[int]) -> Answers:
@@ -386,11 +380,11 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
         print(f"  installing {' '.join(requirements)} into {folder}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         finished = subprocess.run([*pip, *requirements], capture_output=True, text=True)
         if finished.returncode != 0:
             said = [line for line in finished.stderr.splitlines() if line.startswith("ERROR")]
-            raise Missing(f"cannot be installed: {(said or ['pip failed'])[-1]}")
+            raise MissingError(f"cannot be installed: {(said or ['pip failed'])[-1]}")
         ready.touch()
     return python
 
@@ -424,9 +418,7 @@ class Process:
         assert self.running.stdin is not None
         assert self.running.stdout is not None
         try:
-            print(
-                json.dumps({"do": request, **arguments}), file=self.running.stdin, flush=True
-            )
+            print(json.dumps({"do": request, **arguments}), file=self.running.stdin, flush=True)
             line = self.running.stdout.readline()
         except BrokenPipeError:
             line = ""

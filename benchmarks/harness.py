@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server, timing, tables, and the lines that say where figures come from."""
+"""What the benchmarks share: a server, timing, tables, and where figures come from."""
 
 from __future__ import annotations
 

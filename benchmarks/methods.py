@@ -29,7 +29,7 @@ from benchmarks.contenders import (
     Contender,
     Example,
     Indexed,
-    Missing,
+    MissingError,
     Peer,
     Setting,
     fill,
@@ -47,37 +47,37 @@ FAST_PLAID = "fast-plaid==1.7.0.2110"
 LANCEDB = "lancedb==0.40.0"
 
 HNSW = (
-    Setting({"colbert.hits": 50, "colbert.candidates": 50}),
-    Setting({"colbert.hits": 100, "colbert.candidates": 100}, typical=True),
-    Setting({"colbert.hits": 100, "colbert.candidates": 200}),
-    Setting({"colbert.hits": 200, "colbert.candidates": 400}),
+    Setting({"colbert.hits": 50, "colbert.patience": 20}),
+    Setting({"colbert.hits": 50}),
+    Setting({}, typical=True),
+    Setting({"colbert.hits": 200, "colbert.patience": 80}),
 )
 IVFFLAT = (
-    Setting({"colbert.nprobe": 4, "colbert.candidates": 100}),
-    Setting({"colbert.nprobe": 8, "colbert.candidates": 100}, typical=True),
-    Setting({"colbert.nprobe": 16, "colbert.candidates": 200}),
-    Setting({"colbert.nprobe": 32, "colbert.candidates": 400}),
+    Setting({"colbert.nprobe": 4, "colbert.patience": 20}),
+    Setting({}, typical=True),
+    Setting({"colbert.nprobe": 16}),
+    Setting({"colbert.nprobe": 32, "colbert.patience": 80}),
 )
 PLAID = (
-    Setting({"colbert.nprobe": 2, "colbert.candidates": 50}),
-    Setting({"colbert.nprobe": 4, "colbert.candidates": 100}),
-    Setting({"colbert.nprobe": 8, "colbert.candidates": 100}, typical=True),
-    Setting({"colbert.nprobe": 8, "colbert.candidates": 200}),
-    Setting({"colbert.nprobe": 16, "colbert.candidates": 200}),
-    Setting({"colbert.nprobe": 32, "colbert.candidates": 400}),
+    Setting({"colbert.nprobe": 4, "colbert.patience": 10}),
+    Setting({"colbert.nprobe": 8, "colbert.patience": 20}),
+    Setting({"colbert.nprobe": 16, "colbert.patience": 20}),
+    Setting({}, typical=True),
+    Setting({"colbert.nprobe": 16, "colbert.patience": 80}),
+    Setting({"colbert.nprobe": 32, "colbert.patience": 160}),
 )
 FAST_PLAID_SETTINGS = (
     Setting({"n_ivf_probe": 2, "n_full_scores": 256}),
     Setting({"n_ivf_probe": 4, "n_full_scores": 256}, typical=True),
     Setting({"n_ivf_probe": 4, "n_full_scores": 512}),
     Setting({"n_ivf_probe": 8, "n_full_scores": 1024}),
-    Setting({"n_ivf_probe": 8, "n_full_scores": 4096}),  # its defaults
+    Setting({}),
 )
 LANCEDB_SETTINGS = (
     Setting({"nprobes": 20, "refine_factor": 5}),
     Setting({"nprobes": 20, "refine_factor": 10}, typical=True),
     Setting({"nprobes": 20, "refine_factor": 20}),
-    Setting({"nprobes": 50, "refine_factor": 50}),
+    Setting({"nprobes": 20, "refine_factor": 50}),
 )
 
 
@@ -117,10 +117,10 @@ def _options() -> Namespace:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="leave out all other contenders")
     parser.add_argument("--without", nargs="+", metavar="NAME", default=[], help="leave these out")
     parser.add_argument(
-        "--budget", type=float, default=30, help="seconds of searching for each setting"
+        "--budget", type=float, default=20, help="seconds of searching for each setting"
     )
     parser.add_argument(
-        "--load", type=float, default=3, help="seconds under concurrent clients, each (0: none)"
+        "--load", type=float, default=2, help="seconds under concurrent clients, each (0: none)"
     )
     parser.add_argument("--nbits", type=int, nargs="+", default=[4], help="of fast-plaid's index")
     parser.add_argument("--element", choices=["halfvec", "vector"], default="halfvec")
@@ -136,9 +136,7 @@ def _stop(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _contenders(
-    options: Namespace, whole: Collection, dsn: str, vectors: Path
-) -> list[Contender]:
+def _contenders(options: Namespace, whole: Collection, dsn: str, vectors: Path) -> list[Contender]:
     """All of them, in the order of the table, but for those that the options leave out."""
     anyway = (Setting({}, typical=True),)
     makers: dict[str, Callable[[], Contender]] = {
@@ -147,10 +145,8 @@ def _contenders(
         "exact": lambda: Indexed(dsn, whole, "exact", anyway, 1e7),
         "hnsw": lambda: Indexed(dsn, whole, "hnsw", HNSW, 5_000),
         "ivfflat": lambda: Indexed(dsn, whole, "ivfflat", IVFFLAT, 20_000),
-        "plaid": lambda: Indexed(dsn, whole, "plaid", PLAID, 20_000),
-        "LanceDB": lambda: Peer(
-            "LanceDB", "lancedb", [LANCEDB], LANCEDB_SETTINGS, 20_000, vectors
-        ),
+        "plaid": lambda: Indexed(dsn, whole, "plaid", PLAID, 15_000),
+        "LanceDB": lambda: Peer("LanceDB", "lancedb", [LANCEDB], LANCEDB_SETTINGS, 10_000, vectors),
     }
     for nbits in options.nbits:
         name = "fast-plaid" if options.nbits == [nbits] else f"fast-plaid {nbits} bits"
@@ -187,11 +183,13 @@ def measure(
         print(f"building {contender.name}, usually {about:.0f} s", flush=True)
         try:
             built = contender.build()
-        except Missing as missing:
+        except MissingError as missing:
             print(f"  {missing}", flush=True)
             measured.entries.append(Entry(contender.name, missing=str(missing)))
             continue
-        print(f"  {built.seconds:.1f} s, {built.bytes / whole.tokens:.1f} bytes a token", flush=True)
+        print(
+            f"  {built.seconds:.1f} s, {built.bytes / whole.tokens:.1f} bytes a token", flush=True
+        )
         entry = Entry(contender.name, built.seconds, built.bytes, built.versions)
         measured.entries.append(entry)
         for chosen in contender.settings:

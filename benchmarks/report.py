@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 import numpy as np
 
@@ -106,12 +107,15 @@ HEADER = (
 )
 
 NOTES = """\
-build s: seconds to build the index on all cores, without loading the vectors. B/token: bytes a token
-of what is kept beside the vectors; fast-plaid keeps no vectors, and this is all it keeps. speed: of
-the median search, in times that of exact with one thread. recall@10: against brute force on the same
-vectors. nDCG@10 over the queries that the row measured; vs exact: less that of exact search on
-the same queries. q/s: searches a second with 2 and 8 concurrent clients, in PostgreSQL one process each by
-pgbench, of peers threads in one process with one thread or the default, whichever is faster."""
+build s: seconds to build the index on all cores, without loading the vectors.
+B/token: bytes a token of what is kept beside the vectors; fast-plaid keeps no vectors, and this is
+all that it keeps.
+queries: how many were measured, the first ones; a slow setting answers fewer.
+speed: of the median search, in times that of exact with one thread.
+recall@10: against brute force on the same vectors.
+nDCG@10: over the queries that the row measured; vs exact: less that of exact search on the same.
+q/s: searches a second with 2 and with 8 concurrent clients, in PostgreSQL by pgbench, one process
+for each; of peers by threads, with one thread a search or the default, whichever is faster."""
 
 
 def written(measured: Measurement) -> str:
@@ -189,47 +193,38 @@ def draw(measured: Measurement, path: Path) -> None:
     matplotlib.use("Agg")
     matplotlib.rcParams.update({"svg.hashsalt": "colbert_pg", "font.size": 10})
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.2), layout="constrained")
+    sizes: list[tuple[float, float, str]] = []
     for entry in measured.entries:
-        points = sorted(
-            (median(run.seconds) * 1e3, mean(run.recall))
+        points = [
+            (mean(run.recall), median(run.seconds) * 1e3)
             for run in entry.runs
             if run.one_thread and run.seconds
-        )
+        ]
         if not points:
             continue
-        latency, recall = zip(*points, strict=True)
-        size = max(entry.bytes / measured.tokens, 1.0)
         colour = COLOURS.get(entry.name, OTHER)
-        style = {"color": colour, "marker": "o", "markersize": 5, "linewidth": 1.8}
-        left.plot(recall, latency, label=entry.name, **style)
-        right.plot([size] * len(recall), recall, **style)
-        left.annotate(
-            entry.name,
-            (recall[-1], latency[-1]),
-            xytext=(-7, 5),
-            textcoords="offset points",
-            ha="right",
-            color=colour,
-        )
-        right.annotate(
-            entry.name,
-            (size, max(recall)),
-            xytext=(6, -3),
-            textcoords="offset points",
-            color=colour,
-            rotation=-35 if entry.bytes == 0 else 0,
-        )
+        edge = _edge(points)
+        left.plot(*zip(*points, strict=True), "o", color=colour, markersize=5, alpha=0.35)
+        left.plot(*zip(*edge, strict=True), "o-", color=colour, markersize=5.5, label=entry.name)
+        size = max(entry.bytes / measured.tokens, 1.0)
+        recalls = [recall for recall, _ in points]
+        right.plot([size, size], [min(recalls), max(recalls)], "-", color=colour, linewidth=1.8)
+        right.plot([size] * len(recalls), recalls, "o", color=colour, markersize=5.5)
+        sizes.append((size, min(recalls), entry.name))
+    _label(right, sizes)
     plain = FuncFormatter(lambda value, _: f"{value:g}")
     left.set(yscale="log", xlabel="recall@10", ylabel="median latency in ms (less is better)")
+    left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     left.yaxis.set_major_formatter(plain)
     left.yaxis.set_minor_formatter(NullFormatter())
     left.set_title("Recall and latency, one thread", loc="left")
     right.set(
         xscale="log", xlabel="bytes a token beside the vectors (less is better)", ylabel="recall@10"
     )
+    right.set_xlim(0.6, 3000)
     right.xaxis.set_major_formatter(FuncFormatter(lambda v, _: "none" if v == 1 else f"{v:g}"))
     right.set_title("Size and recall", loc="left")
     for panel in (left, right):
@@ -238,8 +233,39 @@ def draw(measured: Measurement, path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
     left.legend(frameon=False, loc="best")
     figure.suptitle(measured.collection, fontsize=11, x=0.01, ha="left", color="#555555")
-    figure.savefig(path, facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else None)
+    figure.savefig(path, facecolor="white", dpi=150)
     plt.close(figure)
+
+
+def _edge(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points (recall, latency) than which no other is both better and faster, by latency."""
+    edge: list[tuple[float, float]] = []
+    for recall, latency in sorted(points, key=lambda point: (point[1], -point[0])):
+        if not edge or recall > edge[-1][0]:
+            edge.append((recall, latency))
+    return edge
+
+
+def _label(panel: Any, sizes: list[tuple[float, float, str]]) -> None:
+    """Names below the points; those of one size together, neighbours to either side."""
+    names: dict[float, list[str]] = {}
+    lowest: dict[float, float] = {}
+    for size, recall, name in sizes:
+        names.setdefault(size, []).append(name)
+        lowest[size] = min(recall, lowest.get(size, recall))
+    for size in names:
+        close_above = any(size < other < 3 * size for other in names)
+        close_below = any(size / 3 < other < size for other in names)
+        side = "right" if close_above else "left" if close_below else "center"
+        panel.annotate(
+            "\n".join(names[size]),
+            (size, lowest[size]),
+            xytext=(0, -7),
+            textcoords="offset points",
+            ha=side,
+            va="top",
+            color=COLOURS.get(names[size][0], OTHER) if len(names[size]) == 1 else "#333333",
+        )
 
 
 if __name__ == "__main__":

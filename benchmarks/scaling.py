@@ -2,9 +2,10 @@
 
     python -m benchmarks.scaling [--sizes 5000 15000 50000] [--method plaid] [--recall 0.95]
 
-SciFact's documents come first, then documents made of them (benchmarks/growth.py), streamed into one
-table. At each size the index is built anew and every setting measured in one process; the latency
-at a recall is read off the line between the two nearest settings on the edge of what they reach.
+SciFact's documents come first, then documents made of them (benchmarks/growth.py), streamed into
+one table. At each size the index is built anew and every setting measured in one process; the
+latency at a recall is read off the line between the two nearest settings on the edge of what they
+reach.
 Exact search of a few queries is the baseline. The last table has each size in times of the first.
 """
 
@@ -20,12 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.contenders import Indexed, Missing, Setting, fill
+from benchmarks.contenders import Indexed, MissingError, Setting, fill
 from benchmarks.growth import more_documents
 from benchmarks.harness import arguments, circumstances, database, table
 from benchmarks.methods import HNSW, IVFFLAT
-from benchmarks.scifact import VECTORS, Matrix, brute_force, collection
+from benchmarks.scifact import VECTORS, brute_force, collection
 from colbert_pg.client import Client
+from colbert_pg.vectors import Matrix
 
 RESULT = Path(__file__).resolve().parent / "results" / "scaling.txt"
 CHUNK = 500  # documents that are made, loaded and compared at a time
@@ -34,11 +36,8 @@ GRIDS = {
     "hnsw": HNSW,
     "ivfflat": IVFFLAT,
     "plaid": [
-        Setting({"colbert.nprobe": nprobe, "colbert.candidates": candidates})
-        for nprobe, candidates in [
-            *[(2, 50), (4, 50), (4, 100), (8, 100), (8, 200)],
-            *[(16, 200), (16, 400), (32, 400), (32, 800)],
-        ]
+        Setting({"colbert.nprobe": nprobe, "colbert.patience": patience})
+        for nprobe, patience in itertools.product((4, 8, 16, 32), (10, 20, 40, 80))
     ],
 }
 
@@ -93,7 +92,7 @@ def main() -> None:
                 sizes.append(size)
                 text = "\n".join([*head, "", _settings(sizes), "", _summary(sizes, options.recall)])
                 options.output.write_text(text + "\n")  # after each size: nothing is lost
-        except Missing as missing:
+        except MissingError as missing:
             sys.exit(str(missing))
         finally:
             contender.close()

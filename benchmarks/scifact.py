@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,13 +62,15 @@ class Collection(NamedTuple):
 def collection(
     documents: int | None = None, queries: int | None = None, cache: Path | None = None
 ) -> Collection:
-    """SciFact or, where it is not, a generated collection; all of it, or the first of each.
+    """SciFact or a part of it; generated, where a part is asked for and SciFact is not there.
 
     The documents that are judged for the chosen queries come before all others, so that a part of
     the collection can be judged, too.
     """
     if not SCIFACT.is_dir():
-        return generated(documents or 1000, queries or 100)
+        if documents is None:
+            sys.exit(f"no SciFact in {SCIFACT}: set COLBERT_PG_SCIFACT")
+        return generated(documents, queries or 100)
     corpus, questions = read("corpus.jsonl"), read("queries.jsonl")
     judged = relevance()
     vectors, query_vectors = encoded(corpus.texts, questions.texts, cache or VECTORS)

@@ -9,14 +9,14 @@ import numpy as np
 
 from benchmarks.peers.worker import Vectors, serve
 
-DOCUMENTS_AT_A_TIME = 16  # so that their products with a query stay in the cache
+DOCUMENTS_AT_A_TIME = 128  # so that their products with a query stay in the cache
 
 
 class BruteForce:
     """NumPy's matrix product with all document tokens, then the maximum over each document."""
 
     def versions(self) -> str:
-        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index]
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
         return f"NumPy {np.__version__}, {blas['name']} {blas['version']}"
 
     def load(self, directory: Path, documents: Sequence[Vectors]) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from fast_plaid.search import FastPlaid
@@ -34,13 +35,9 @@ class FastPlaidEngine:
     def open(self, directory: Path, documents: Sequence[Vectors]) -> None:
         self.index = FastPlaid(index=str(directory), device="cpu")
 
-    def search(self, query: Vectors, n_ivf_probe: int, n_full_scores: int) -> list[int]:
+    def search(self, query: Vectors, **setting: Any) -> list[int]:
         (hits,) = self.index.search(
-            torch.tensor(query)[None],
-            top_k=10,
-            n_ivf_probe=n_ivf_probe,
-            n_full_scores=n_full_scores,
-            show_progress=False,
+            torch.tensor(query)[None], top_k=10, show_progress=False, **setting
         )
         return [document for document, _ in hits]
 

@@ -31,13 +31,13 @@ class Engine(Protocol):
     def load(self, directory: Path, documents: Sequence[Vectors]) -> None:
         """Take in the documents, before :meth:`build`, whose time counts. The directory is new."""
 
-    def build(self, **options: Any) -> int:
+    def build(self, *args: Any, **options: Any) -> int:
         """Index the documents; bytes of what is kept beside their vectors."""
 
     def open(self, directory: Path, documents: Sequence[Vectors]) -> None:
         """Make ready to search what was built there."""
 
-    def search(self, query: Vectors, **setting: Any) -> list[int]:
+    def search(self, query: Vectors, *args: Any, **setting: Any) -> list[int]:
         """The ten best documents, best first."""
 
 
