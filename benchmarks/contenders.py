@@ -177,7 +177,7 @@ class InPostgres:
             command += [f"--time={max(1, round(seconds))}", self.connection.info.dsn]
             finished = subprocess.run(command, env=environment, capture_output=True, text=True)
         if finished.returncode != 0:
-            raise RuntimeError(finished.stderr.strip())
+            raise ProcessError(finished.stderr.strip())
         (rate,) = (line for line in finished.stdout.splitlines() if line.startswith("tps = "))
         return float(rate.split()[2])
 
@@ -379,8 +379,8 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
     if not ready.exists():
         print(f"  installing {' '.join(requirements)} into {folder}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        venv.create(folder)
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
         finished = subprocess.run([*pip, *requirements], capture_output=True, text=True)
         if finished.returncode != 0:
             said = [line for line in finished.stderr.splitlines() if line.startswith("ERROR")]
@@ -390,7 +390,7 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
 
 
 class ProcessError(Exception):
-    """A peer's process ended, or never began to answer."""
+    """A process that measures ended before it had answered."""
 
 
 class Process:
@@ -430,7 +430,5 @@ class Process:
         return answer
 
     def close(self) -> None:
-        assert self.running.stdin is not None
-        if self.running.poll() is None:
-            self.running.stdin.close()
-            self.running.wait()
+        self.running.terminate()
+        self.running.wait()

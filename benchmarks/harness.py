@@ -84,24 +84,22 @@ def circumstances(connection: Connection) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns under their names: the first to the left, numbers to the right.
+    """Columns under their names, words to the left and numbers to the right.
 
     A row of fewer cells than the header ends in a remark, which may be as long as it likes.
     """
-    full = [row for row in rows if len(row) == len(header)]
-    widths = [max(len(row[column]) for row in [header, *full]) for column in range(len(header))]
+    aligned = [row if len(row) == len(header) else row[:-1] for row in rows]
+    columns = [[row[c] for row in aligned if c < len(row)] for c in range(len(header))]
+    widths = [max(map(len, [n, *cells])) for n, cells in zip(header, columns, strict=True)]
+    words = [any(cell[:1].isalpha() for cell in cells) for cells in columns]
 
     def line(cells: Sequence[str]) -> str:
-        *cells, last = cells
         padded = [
-            cell.ljust(width) if _is_text(cell) else cell.rjust(width)
-            for cell, width in zip(cells, widths, strict=False)
+            cell.ljust(width) if left else cell.rjust(width)
+            for cell, width, left in zip(cells, widths, words, strict=False)
         ]
-        short = len(padded) + 1 < len(header)
-        return "  ".join([*padded, last if short else last.rjust(widths[-1])]).rstrip()
+        if len(cells) < len(header):
+            padded[-1] = cells[-1]
+        return "  ".join(padded).rstrip()
 
     return "\n".join(line(row) for row in [header, *rows])
-
-
-def _is_text(cell: str) -> bool:
-    return cell[:1].isalpha()

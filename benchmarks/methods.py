@@ -18,12 +18,16 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
 from typing import NoReturn
 
 import numpy as np
+import psycopg
 
 from benchmarks.contenders import (
     Contender,
@@ -31,6 +35,7 @@ from benchmarks.contenders import (
     Indexed,
     MissingError,
     Peer,
+    ProcessError,
     Setting,
     fill,
     share,
@@ -150,7 +155,8 @@ def _contenders(options: Namespace, whole: Collection, dsn: str, vectors: Path) 
     }
     for nbits in options.nbits:
         name = "fast-plaid" if options.nbits == [nbits] else f"fast-plaid {nbits} bits"
-        makers[name] = lambda name=name, nbits=nbits: Peer(  # type: ignore[misc]
+        makers[name] = partial(
+            Peer,
             name,
             "fast_plaid",
             [FAST_PLAID],
@@ -213,29 +219,32 @@ def _in_turns(
     truth = np.argsort(-scores, axis=0, kind="stable")[:10].T.tolist()
     print("brute force knows the truth", flush=True)
     # Once to warm up, which also tells how many queries a run can afford.
-    afford = {
-        id(run): max(5, int(budget / contender.search(chosen, run.one_thread, [0]).seconds[0]))
-        for contender, chosen, run in runs
-    }
+    afford: dict[int, int] = {}
+    for contender, chosen, run in runs:
+        with _failing_alone(contender, run):
+            seconds = contender.search(chosen, run.one_thread, [0]).seconds[0]
+            afford[id(run)] = max(5, int(budget / seconds))
     started = time.monotonic()
     for first in range(0, len(whole.queries), BLOCK):
         stop = min(first + BLOCK, len(whole.queries))
         for contender, chosen, run in runs:
-            block = range(first, min(stop, afford[id(run)]))
-            if not block:
+            block = range(first, min(stop, afford.get(id(run), 0)))
+            if not block or run.failed:
                 continue
-            answers = contender.search(chosen, run.one_thread, block)
-            run.seconds += answers.seconds
-            run.cores = max(run.cores, answers.cores)
-            for number, found in zip(block, answers.found, strict=True):
-                best = truth[number]
-                run.recall.append(len({*found} & {*best}) / len(best))
-                run.gain.append(ndcg(found, whole.judgements[number]))
-                run.exact_gain.append(ndcg(best, whole.judgements[number]))
+            with _failing_alone(contender, run):
+                answers = contender.search(chosen, run.one_thread, block)
+                run.seconds += answers.seconds
+                run.cores = max(run.cores, answers.cores)
+                for number, found in zip(block, answers.found, strict=True):
+                    best = truth[number]
+                    run.recall.append(len({*found} & {*best}) / len(best))
+                    run.gain.append(ndcg(found, whole.judgements[number]))
+                    run.exact_gain.append(ndcg(best, whole.judgements[number]))
         keep()
         left = sum(
             mean(run.seconds) * max(0, min(len(whole.queries), afford[id(run)]) - stop)
             for _, _, run in runs
+            if run.seconds and not run.failed
         )
         print(
             f"  {stop} of {len(whole.queries)} queries in {time.monotonic() - started:.0f} s,"
@@ -248,14 +257,28 @@ def _under_load(
     runs: Sequence[tuple[Contender, Setting, Run]], seconds: float, keep: Callable[[], None]
 ) -> None:
     single = [(contender, chosen, run) for contender, chosen, run in runs if run.one_thread]
-    about = len(single) * len(CLIENTS) * seconds
-    print(f"under concurrent clients, about {about:.0f} s", flush=True)
+    processes = sum(2 if isinstance(contender, Peer) else 1 for contender, _, _ in single)
+    about = processes * len(CLIENTS) * seconds
+    print(f"under concurrent clients, at least {about:.0f} s", flush=True)
     for clients in CLIENTS:
         for contender, chosen, run in single:
-            rate = contender.throughput(chosen, clients, seconds)
-            if rate is not None:
-                run.rates[str(clients)] = rate
+            if run.failed:
+                continue
+            with _failing_alone(contender, run):
+                rate = contender.throughput(chosen, clients, seconds)
+                if rate is not None:
+                    run.rates[str(clients)] = rate
             keep()
+
+
+@contextmanager
+def _failing_alone(contender: Contender, run: Run) -> Iterator[None]:
+    """A setting that fails says so in the table, and the others go on."""
+    try:
+        yield
+    except (ProcessError, psycopg.Error) as error:
+        run.failed = str(error).splitlines()[0]
+        print(f"  {contender.name}, {run.setting}: {run.failed}", flush=True)
 
 
 def _keep(measured: Measurement) -> None:
@@ -271,7 +294,10 @@ def _publish(measured: Measurement, output: Path) -> None:
     print(f"\n{text}")
     output.parent.mkdir(parents=True, exist_ok=True)
     output.with_suffix(".txt").write_text(text + "\n")
-    draw(measured, output.with_suffix(".svg"))
+    if find_spec("matplotlib") is None:
+        print("no plot: that takes matplotlib, the extra bench")
+    else:
+        draw(measured, output.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Run:
     exact_gain: list[float] = field(default_factory=list)
     cores: float = 0.0
     rates: dict[str, float] = field(default_factory=dict)
+    failed: str = ""
 
 
 @dataclass
@@ -126,15 +127,16 @@ def written(measured: Measurement) -> str:
         if entry.missing:
             rows.append([entry.name, f"missing: {entry.missing}"])
         for number, run in enumerate(entry.runs):
-            if not run.seconds:
-                rows.append([entry.name, run.setting or "-", "not measured"])
+            if run.failed or not run.seconds:
+                said = f"failed: {run.failed}" if run.failed else "not measured"
+                rows.append([entry.name, run.setting, said])
                 continue
             latency = median(run.seconds)
             ours = number == 0
             rows.append(
                 [
                     entry.name,
-                    run.setting or "-",
+                    run.setting,
                     "one" if run.one_thread else "default",
                     f"{entry.build_seconds:.0f}" if ours else "",
                     f"{entry.bytes / measured.tokens:.0f}" if ours else "",
@@ -201,7 +203,7 @@ def draw(measured: Measurement, path: Path) -> None:
         points = [
             (mean(run.recall), median(run.seconds) * 1e3)
             for run in entry.runs
-            if run.one_thread and run.seconds
+            if run.one_thread and run.seconds and not run.failed
         ]
         if not points:
             continue
