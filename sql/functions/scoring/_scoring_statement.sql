@@ -17,8 +17,9 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   WITH term AS (
     SELECT i, format('min(d.token OPERATOR(%I.<#>) $1[%s]::%s)',
-                     colbert._vector_schema(), i, element) AS sql
+                     pgvector.schema, i, element) AS sql
       FROM generate_series(1, query_tokens) AS i
+     CROSS JOIN (SELECT colbert._vector_schema() AS schema OFFSET 0) AS pgvector
      WHERE NOT parallel
   ), term_group AS (
     SELECT (i - 1) / 16 AS i, string_agg(sql, ' + ' ORDER BY i) AS sql

@@ -18,6 +18,11 @@ DECLARE
   _postings regclass;
   _documents regclass;
 BEGIN
+  IF index.dimensions > 4000 THEN
+    RAISE EXCEPTION 'plaid takes vectors of at most 4000 dimensions, not %', index.dimensions
+      USING ERRCODE = 'program_limit_exceeded',
+            HINT = 'That is the limit of pgvector''s index on the centroids. Use the method exact.';
+  END IF;
   _centroids := colbert._create_derived(
     index, 'centroids',
     format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
