@@ -65,6 +65,7 @@ class Size(NamedTuple):
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[5000, 15000, 50000])
+    parser.add_argument("--real", type=int, help="real documents to start with; default: all")
     parser.add_argument("--method", choices=GRIDS, default="plaid")
     parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.98])
     parser.add_argument("--queries", type=int, default=100)
@@ -73,7 +74,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
 
-    whole = collection(None, options.queries, options.cache)
+    whole = collection(options.real, options.queries, options.cache)
     source = itertools.chain(whole.documents, more_documents(whole.documents))
     with database(options.url) as connection:
         head = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import contenders, harness, loading, methods, scifact
+from benchmarks import contenders, harness, loading, methods, scaling, scifact
 
 
 @pytest.fixture
@@ -72,3 +72,12 @@ def test_loading_measures_every_method(run: Callable[..., Path]) -> None:
     text = run(loading.main, *arguments).read_text()
     for method in ("exact", "hnsw", "ivfflat", "plaid"):
         assert all(float(cell.replace(",", "")) > 0 for cell in row(text, method)[1:])
+
+
+def test_scaling_compares_each_size_with_the_first(run: Callable[..., Path]) -> None:
+    arguments = ["--real", "30", "--sizes", "25", "50", "--queries", "4", "--exact-queries", "1"]
+    text = run(scaling.main, *arguments).read_text()
+    summary = text[text.index("documents  tokens") :]
+    first, second = row(summary, "       25"), row(summary, "       50")
+    assert int(second[1].replace(",", "")) > int(first[1].replace(",", ""))
+    assert first[-1] == "1.0"
