@@ -51,25 +51,23 @@ CLIENTS = (2, 8)
 FAST_PLAID = "fast-plaid==1.7.0.2110"
 LANCEDB = "lancedb==0.40.0"
 
-HNSW = (
-    Setting({"colbert.hits": 50, "colbert.patience": 20}),
-    Setting({"colbert.hits": 50}),
-    Setting({}, typical=True),
-    Setting({"colbert.hits": 200, "colbert.patience": 80}),
-)
-IVFFLAT = (
-    Setting({"colbert.nprobe": 4, "colbert.patience": 20}),
-    Setting({}, typical=True),
-    Setting({"colbert.nprobe": 16}),
-    Setting({"colbert.nprobe": 32, "colbert.patience": 80}),
-)
+
+def effort(patience: int, **knobs: int) -> Setting:
+    """Knobs of colbert_pg, with five times as many candidates at most as patience."""
+    knobs |= {"patience": patience, "candidates": 5 * patience}
+    return Setting({f"colbert.{name}": value for name, value in knobs.items()})
+
+
+DEFAULT = Setting({}, typical=True)
+HNSW = (effort(20, hits=50), effort(40, hits=50), DEFAULT, effort(80, hits=200))
+IVFFLAT = (effort(20, nprobe=4), DEFAULT, effort(40, nprobe=16), effort(80, nprobe=32))
 PLAID = (
-    Setting({"colbert.nprobe": 4, "colbert.patience": 10}),
-    Setting({"colbert.nprobe": 8, "colbert.patience": 20}),
-    Setting({"colbert.nprobe": 16, "colbert.patience": 20}),
-    Setting({}, typical=True),
-    Setting({"colbert.nprobe": 16, "colbert.patience": 80}),
-    Setting({"colbert.nprobe": 32, "colbert.patience": 160}),
+    effort(10, nprobe=4),
+    effort(20, nprobe=8),
+    effort(20, nprobe=16),
+    DEFAULT,
+    effort(80, nprobe=32),
+    effort(160, nprobe=64),
 )
 FAST_PLAID_SETTINGS = (
     Setting({"n_ivf_probe": 2, "n_full_scores": 256}),
@@ -143,11 +141,10 @@ def _stop(*_: object) -> NoReturn:
 
 def _contenders(options: Namespace, whole: Collection, dsn: str, vectors: Path) -> list[Contender]:
     """All of them, in the order of the table, but for those that the options leave out."""
-    anyway = (Setting({}, typical=True),)
     makers: dict[str, Callable[[], Contender]] = {
-        "brute force": lambda: Peer("brute force", "blas", [], anyway, 1e9, vectors),
+        "brute force": lambda: Peer("brute force", "blas", [], (DEFAULT,), 1e9, vectors),
         "example max_sim": lambda: Example(dsn, whole),
-        "exact": lambda: Indexed(dsn, whole, "exact", anyway, 1e7),
+        "exact": lambda: Indexed(dsn, whole, "exact", (DEFAULT,), 1e7),
         "hnsw": lambda: Indexed(dsn, whole, "hnsw", HNSW, 5_000),
         "ivfflat": lambda: Indexed(dsn, whole, "ivfflat", IVFFLAT, 20_000),
         "plaid": lambda: Indexed(dsn, whole, "plaid", PLAID, 15_000),
@@ -218,11 +215,12 @@ def _in_turns(
     scores = brute_force(whole.documents, whole.queries)
     truth = np.argsort(-scores, axis=0, kind="stable")[:10].T.tolist()
     print("brute force knows the truth", flush=True)
-    # Once to warm up, which also tells how many queries a run can afford.
+    # To warm up, which also tells how many queries a run can afford.
     afford: dict[int, int] = {}
     for contender, chosen, run in runs:
         with _failing_alone(contender, run):
-            seconds = contender.search(chosen, run.one_thread, [0]).seconds[0]
+            first_ones = range(min(2, len(whole.queries)))
+            seconds = min(contender.search(chosen, run.one_thread, first_ones).seconds)
             afford[id(run)] = max(5, int(budget / seconds))
     started = time.monotonic()
     for first in range(0, len(whole.queries), BLOCK):

@@ -11,20 +11,20 @@ Exact search of a few queries is the baseline. The last table has each size in t
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice, product
 from pathlib import Path
 from statistics import mean, median
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.contenders import Indexed, MissingError, Setting, fill
+from benchmarks.contenders import Indexed, MissingError, fill
 from benchmarks.growth import more_documents
 from benchmarks.harness import arguments, circumstances, database, table
-from benchmarks.methods import HNSW, IVFFLAT
+from benchmarks.methods import DEFAULT, effort
 from benchmarks.scifact import VECTORS, brute_force, collection
 from colbert_pg.client import Client
 from colbert_pg.vectors import Matrix
@@ -32,13 +32,10 @@ from colbert_pg.vectors import Matrix
 RESULT = Path(__file__).resolve().parent / "results" / "scaling.txt"
 CHUNK = 500  # documents that are made, loaded and compared at a time
 GRIDS = {
-    "exact": [Setting({})],
-    "hnsw": HNSW,
-    "ivfflat": IVFFLAT,
-    "plaid": [
-        Setting({"colbert.nprobe": nprobe, "colbert.patience": patience})
-        for nprobe, patience in itertools.product((4, 8, 16, 32), (10, 20, 40, 80))
-    ],
+    "exact": [DEFAULT],
+    "hnsw": [effort(p, hits=h) for h, p in product((50, 100, 200), (20, 40, 80))],
+    "ivfflat": [effort(p, nprobe=n) for n, p in product((4, 8, 16), (20, 40, 80))],
+    "plaid": [effort(p, nprobe=n) for n, p in product((8, 16, 32, 64), (10, 20, 40, 80, 160))],
 }
 
 
@@ -75,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
 
     whole = collection(options.real, options.queries, options.cache)
-    source = itertools.chain(whole.documents, more_documents(whole.documents))
+    source = chain(whole.documents, more_documents(whole.documents))
     with database(options.url) as connection:
         head = [
             circumstances(connection),
@@ -112,7 +109,7 @@ def _measured(
     for size in sizes:
         contender.drop_index()
         while len(truth) < size:
-            some = list(itertools.islice(source, min(CHUNK, size - len(truth))))
+            some = list(islice(source, min(CHUNK, size - len(truth))))
             keys = range(len(truth), len(truth) + len(some))
             started = time.perf_counter()
             client.add(contender.table, keys=keys, embeddings=some)
