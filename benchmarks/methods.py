@@ -102,14 +102,16 @@ def main() -> None:
             f"{name} {connection.execute(f'SHOW {name}').fetchone()[0]}"  # type: ignore[index]
             for name in ("shared_buffers", "maintenance_work_mem", "jit")
         )
-        measured = Measurement(str(whole), whole.tokens, circumstances(connection), settings, [])
+        measured = Measurement(str(whole), whole.tokens, circumstances(connection), settings)
         try:
             measure(contenders, whole, measured, options, lambda: _keep(measured))
+            measured.finished = True
         except KeyboardInterrupt:
             print("stopped: what follows is what had been measured", flush=True)
         finally:
             for contender in contenders:
                 contender.close()
+            _keep(measured)
             _publish(measured, options.output)
 
 

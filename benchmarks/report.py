@@ -76,7 +76,8 @@ class Measurement:
     tokens: int
     circumstances: str
     settings: str
-    entries: list[Entry]
+    entries: list[Entry] = field(default_factory=list)
+    finished: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -163,6 +164,7 @@ def written(measured: Measurement) -> str:
             f"{_processor()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}",
             measured.collection,
             measured.settings,
+            *([] if measured.finished else ["NOT FINISHED: stopped, or still running"]),
             "",
             table(HEADER, rows),
             "",
@@ -226,7 +228,8 @@ def draw(measured: Measurement, path: Path) -> None:
     right.set(
         xscale="log", xlabel="bytes a token beside the vectors (less is better)", ylabel="recall@10"
     )
-    right.set_xlim(0.6, 3000)
+    right.set_xlim(0.4, 3000)
+    right.margins(y=0.14)
     right.xaxis.set_major_formatter(FuncFormatter(lambda v, _: "none" if v == 1 else f"{v:g}"))
     right.set_title("Size and recall", loc="left")
     for panel in (left, right):
