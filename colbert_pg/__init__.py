@@ -11,7 +11,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from colbert_pg.client import AsyncClient, Client, Explanation, Hit, Match, Problem
+    from colbert_pg.client import (
+        AsyncClient,
+        Client,
+        Explanation,
+        Hit,
+        HybridHit,
+        Match,
+        Problem,
+        Recall,
+        Stage,
+        Trial,
+    )
     from colbert_pg.embedded import EmbeddedServer
     from colbert_pg.encoder import Encoder
     from colbert_pg.errors import (
@@ -32,14 +43,29 @@ __all__ = [
     "EncoderMissing",
     "Explanation",
     "Hit",
+    "HybridHit",
     "Match",
     "ModelMismatch",
     "NotInstalled",
     "Problem",
+    "Recall",
+    "Stage",
+    "Trial",
 ]
 
 _MODULES = {
-    "client": ("AsyncClient", "Client", "Explanation", "Hit", "Match", "Problem"),
+    "client": (
+        "AsyncClient",
+        "Client",
+        "Explanation",
+        "Hit",
+        "HybridHit",
+        "Match",
+        "Problem",
+        "Recall",
+        "Stage",
+        "Trial",
+    ),
     "embedded": ("EmbeddedServer",),
     "encoder": ("Encoder",),
     "errors": (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -19,11 +19,12 @@ import psycopg
 import typer
 
 from colbert_pg import display
-from colbert_pg.client import Client
+from colbert_pg.client import Client, Explanation, Hit, HybridHit
 from colbert_pg.errors import ColbertError
 from colbert_pg.install import install as install_script
 from colbert_pg.install import installed_version
 from colbert_pg.loading import Table, check, load_and_index, read
+from colbert_pg.page import explanation_page
 from colbert_pg.places import (
     Place,
     TwoDatabases,
@@ -33,6 +34,7 @@ from colbert_pg.places import (
     run_psql,
     without_password,
 )
+from colbert_pg.vectors import Matrix
 
 if TYPE_CHECKING:
     from colbert_pg.encoder import Encoder
@@ -69,12 +71,20 @@ ModelOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
+class Words(StrEnum):
+    """What full text makes of a query."""
+
+    any = "any"
+    websearch = "websearch"
+
+
 class Method(StrEnum):
     """Index methods."""
 
     exact = "exact"
     hnsw = "hnsw"
     ivfflat = "ivfflat"
+    plaid = "plaid"
 
 
 @app.command()
@@ -127,7 +137,13 @@ def load(
     model: ModelOption = None,
     dimensions: Annotated[
         int | None,
-        typer.Option(min=1, help="Length of the vectors. Default: 128.", show_default=False),
+        typer.Option(
+            "--dim",
+            "--dimensions",
+            min=1,
+            help="Length of the vectors. Default: 128.",
+            show_default=False,
+        ),
     ] = None,
     half: Annotated[
         bool | None,
@@ -141,9 +157,15 @@ def load(
             min=1, help="Keep about one vector in so many of a document.", show_default=False
         ),
     ] = None,
+    offsets: Annotated[
+        bool,
+        typer.Option(
+            "--offsets", help="Store where in the text each vector stands, in a column offsets."
+        ),
+    ] = False,
     method: Annotated[
         Method, typer.Option(help="How to index the table once all is in.")
-    ] = Method.hnsw,
+    ] = Method.plaid,
     url: UrlOption = None,
     data: DataOption = None,
 ) -> None:
@@ -162,8 +184,10 @@ def load(
             if there is not None and dimensions is None and known is None and there[0] > 0:
                 dimensions = there[0]
             encoder = _encoder(known, model, dimensions, pool)
+            if offsets:
+                encoder.document_tokens("")  # refuses where vectors are pooled
             wanted = there[1] if half is None and there is not None else bool(half)
-            target.create(encoder.dimensions, wanted)
+            target.create(encoder.dimensions, wanted, offsets)
             loaded = load_and_index(target, encoder, read(file), total, method.value, err)
     err.print(
         f"{loaded.added} documents added, {loaded.changed} changed, {loaded.unchanged} as they were"
@@ -188,6 +212,26 @@ def search(
         typer.Option(min=1, help="How many documents to score exactly.", show_default=False),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Score every document.")] = False,
+    hybrid: Annotated[
+        bool, typer.Option("--hybrid", help="Fuse the ranks with those of full-text search.")
+    ] = False,
+    text_weight: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="What full text counts for in --hybrid, of 1."),
+    ] = 0.5,
+    constant: Annotated[
+        int, typer.Option(min=0, help="The lower, the more first ranks stand out in --hybrid.")
+    ] = 60,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            help="Text-search configuration for --hybrid. Default: the server's.",
+            show_default=False,
+        ),
+    ] = None,
+    match: Annotated[
+        Words, typer.Option(help="Documents with any of the words, or PostgreSQL's websearch.")
+    ] = Words.any,
     model: ModelOption = None,
     as_json: JsonOption = False,
     url: UrlOption = None,
@@ -197,19 +241,37 @@ def search(
     with _reporting(), database(url, data) as (connection, at):
         target = _loaded(connection, table, at)
         client = Client(connection, _encoder(target.model(), model))
+        search_options: dict[str, Any] = {
+            "k": k,
+            "filter": filter,
+            "candidates": candidates,
+            "exact": exact,
+        }
         started = perf_counter()
-        hits = client.search(table, query, k=k, filter=filter, candidates=candidates, exact=exact)
+        hits: Sequence[Hit | HybridHit] = (
+            client.hybrid_search(
+                table,
+                query,
+                text_weight=text_weight,
+                constant=constant,
+                language=language,
+                match=match,
+                **search_options,
+            )
+            if hybrid
+            else client.search(table, query, **search_options)
+        )
         took = perf_counter() - started
-        contents = target.contents([hit.doc_id for hit in hits])
+        found = _explanations(client, table, query, hits)
     if as_json:
         _print_json(
             [
-                {"id": hit.doc_id, "score": hit.score, "content": contents.get(hit.doc_id)}
+                {"id": hit.doc_id, **_without_id(hit), "content": found[hit.doc_id].content}
                 for hit in hits
             ]
         )
     else:
-        out.print(display.results(hits, contents))
+        out.print(display.results(hits, found))
         err.print(f"{len(hits)} documents in {took * 1000:.0f} ms, encoding included", style="dim")
 
 
@@ -217,6 +279,15 @@ def search(
 def explain(
     query: Annotated[str, typer.Argument(help="What was looked for.", show_default=False)],
     doc: Annotated[str, typer.Option("--doc", help="Id of the document.", show_default=False)],
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page for the browser, of one file, instead.",
+            dir_okay=False,
+            writable=True,
+            show_default=False,
+        ),
+    ] = None,
     table: TableOption = "documents",
     model: ModelOption = None,
     url: UrlOption = None,
@@ -227,8 +298,15 @@ def explain(
         target = _loaded(connection, table, at)
         if not target.contents([doc]):
             raise ColbertError(f"table {table} has no document with the id {doc!r}")
-        client = Client(connection, _encoder(target.model(), model))
-        out.print(display.explanation(client.explain(table, query, doc)))
+        encoder = _encoder(target.model(), model)
+        client = Client(connection, encoder)
+        explained = client.explain(table, query, doc)
+        if html is None:
+            out.print(display.explanation(explained))
+            return
+        (stored,) = client.embeddings(table, [doc])
+        html.write_text(_page(encoder, query, explained, stored), encoding="utf-8")
+    err.print(f"wrote {html}", markup=False)
 
 
 @app.command()
@@ -279,6 +357,30 @@ def main() -> None:
     """The program ``colbert-pg``."""
     signal.signal(signal.SIGTERM, _terminated)  # leave the embedded server as at any other end
     app(prog_name="colbert-pg")
+
+
+def _explanations(
+    client: Client, table: str, query: str, hits: Sequence[Hit | HybridHit]
+) -> dict[str, Explanation]:
+    """Why each document was found; one without tokens was found by its text."""
+    return {hit.doc_id: client.explain(table, query, hit.doc_id) for hit in hits}
+
+
+def _without_id(hit: Hit | HybridHit) -> dict[str, Any]:
+    return {name: value for name, value in hit._asdict().items() if name != "doc_id"}
+
+
+def _page(encoder: Encoder, query: str, explained: Explanation, stored: Matrix | None) -> str:
+    if stored is None or explained.content is None:
+        raise ColbertError(f"document {explained.doc_id!r} has no vectors to explain")
+    (vectors,) = encoder.encode_queries([query])
+    return explanation_page(
+        query,
+        explained,
+        encoder.query_tokens(query),
+        encoder.document_tokens(explained.content),
+        vectors @ stored.T,
+    )
 
 
 def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table:

@@ -77,7 +77,7 @@ def ranking(query: Matrix, documents: Documents, k: int | None = None) -> list[t
 def run(connection: psycopg.Connection, statement: str, *values: object) -> list[Row]:
     """Execute a statement; returns its rows."""
     cursor = connection.execute(statement.encode(), values or None)
-    return cursor.fetchall() if cursor.description else []
+    return cursor.fetchall() if cursor.rownumber is not None else []
 
 
 def refusal(connection: psycopg.Connection, statement: str, *values: object) -> psycopg.Error:

@@ -43,7 +43,7 @@ def side_by_side(
 
     writer = threading.Thread(target=write)
     writer.start()
-    waiting = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
     with psycopg.connect(first.info.dsn, autocommit=True) as observer:
         for _ in range(10000):
             if run(observer, waiting, second.info.backend_pid):

@@ -137,7 +137,7 @@ def test_an_update_moves_a_document_and_a_delete_leaves_nothing(many: psycopg.Co
     assert count(many, CENTROIDS) > 0
 
 
-DAMAGES = {
+DAMAGES: dict[str, tuple[str, list[tuple[str, str | None]]]] = {
     "postings deleted": (
         f"DELETE FROM {POSTINGS} USING {FILED} AS d WHERE d.ordinal = {POSTINGS}.ordinal "
         "AND d.doc_id = 3 AND centroid_id = d.centroid_ids[1]",
@@ -303,4 +303,4 @@ def test_vectors_beyond_the_limit_of_pgvector_are_refused(connection: psycopg.Co
     create_table(connection, embeddings="vector(5000)[]")
     error = refusal(connection, "SELECT colbert.create_index('documents', method => 'plaid')")
     assert error.sqlstate == "54000"
-    assert "plaid takes vectors of at most 4000 dimensions" in str(error)
+    assert "plaid takes vectors of at most 4000 dimensions, not 5000" in str(error)

@@ -95,14 +95,16 @@ def test_tune_keeps_the_fastest_setting_that_reaches_the_target(
 def test_tune_leaves_the_options_where_no_setting_reaches_the_target(
     connection: psycopg.Connection, questions: list[Matrix]
 ) -> None:
-    run(connection, "CREATE VIEW first AS SELECT id, embeddings FROM questions LIMIT 2")
-    given = """, method => 'hnsw', options => '{"token_type": "bit"}'"""
+    given = """, method => 'hnsw', options => '{"hits": 77}'"""
     create_index(connection, "documents", given)
+    run(connection, "CREATE VIEW first AS SELECT embeddings FROM questions WHERE id = 0")
+    run(connection, "SET LOCAL session_replication_role = replica")
+    run(connection, "INSERT INTO documents SELECT 0, embeddings FROM first")  # the index misses it
     tried = run(
-        connection, "SELECT recall, chosen FROM colbert.tune('documents', 1, 'first', k => 300)"
+        connection, "SELECT recall, chosen FROM colbert.tune('documents', 0.5, 'first', k => 1)"
     )
-    assert all(recall < 1 and not chosen for recall, chosen in tried)
-    assert run(connection, "SELECT options FROM colbert.indexes") == [({"token_type": "bit"},)]
+    assert set(tried) == {(0.0, False)}
+    assert run(connection, "SELECT options FROM colbert.indexes") == [({"hits": 77},)]
 
 
 @pytest.mark.parametrize("method", DERIVING)
@@ -143,13 +145,13 @@ def test_explain_names_the_stages_of_a_search(
         (
             "measure_recall('documents', 'pairs')",
             "42702",
-            '"pairs" has 2 columns of token vectors',
+            '"public.pairs" has 2 columns of token vectors',
             "query_column =>",
         ),
         (
             "measure_recall('documents', 'pairs', query_column => 'c')",
             "42703",
-            '"pairs" has 0 columns of token vectors named "c"',
+            '"public.pairs" has 0 columns of token vectors named "c"',
             "query_column =>",
         ),
     ],

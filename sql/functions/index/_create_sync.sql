@@ -21,7 +21,8 @@ COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
 -- may write the source keeps the derived tables in step without any right to write those. It can only be
 -- called as a trigger, and all it does is in colbert._sync.
 --
--- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too.
+-- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
+-- ENABLE ALWAYS, as on a subscriber of logical replication, stay so.
 CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -29,6 +30,9 @@ SET search_path = pg_catalog, pg_temp
 AS $_create_sync$
 DECLARE
   _names record := colbert._sync_names(index);
+  _always boolean := EXISTS (SELECT FROM pg_trigger AS t
+                              WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
+                                AND t.tgname IN (_names.row_trigger, _names.truncate_trigger));
   _body text := format(
     $body$
 BEGIN
@@ -59,6 +63,10 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION %s()',
                  _names.row_trigger, index.source, _names.sync_function);
+  IF _always THEN
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I, ENABLE ALWAYS TRIGGER %I',
+                   index.source, _names.row_trigger, _names.truncate_trigger);
+  END IF;
 END
 $_create_sync$;
 

@@ -8,7 +8,8 @@
 -- workers; with parallel the same score comes from colbert._maxsim, which workers may call.
 --
 -- It runs under the caller's search_path, so that a filter in documents means what it means to the caller:
--- all types match exactly, and what is polymorphic names its schema, so that nothing planted matches better.
+-- all types match exactly, and what is polymorphic, and equality of keys, names its schema, so that nothing planted
+-- matches better.
 -- The terms are summed in groups of sixteen, exactly as colbert._maxsim sums them.
 CREATE OR REPLACE FUNCTION colbert._scoring_statement(
   query_tokens integer, element regtype, documents text, parallel boolean)

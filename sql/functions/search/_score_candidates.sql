@@ -70,7 +70,7 @@ RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format('(SELECT d.doc_id::text AS doc_id, d.embeddings, c.rank'
               '   FROM pg_catalog.unnest($3::%s[]) WITH ORDINALITY AS c (doc_id, rank)'
-              '   JOIN %s AS d ON d.doc_id = c.doc_id)',
+              '   JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) c.doc_id)',
               key_cast, documents);
 
 COMMENT ON FUNCTION colbert._documents_in_order(text, text) IS

@@ -64,7 +64,7 @@ DECLARE
 BEGIN
   IF cardinality(_columns) <> 1 THEN
     RAISE EXCEPTION '"%" has % columns of token vectors%', queries, cardinality(_columns),
-                    coalesce(format(' named "%s"', named), '')
+                    CASE WHEN named IS NULL THEN '' ELSE format(' named "%s"', named) END
       USING ERRCODE = CASE WHEN named IS NULL THEN 'ambiguous_column' ELSE 'undefined_column' END,
             HINT = 'Name the column of queries: query_column => ''column''.';
   END IF;

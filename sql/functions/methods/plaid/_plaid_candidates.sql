@@ -32,7 +32,7 @@ DECLARE
         FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
     ), probe AS MATERIALIZED (
       SELECT q.position, c.id AS centroid_id,
-             c.similarity - 0.8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
+             c.similarity - 0.8::float8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
         FROM query_token AS q
        CROSS JOIN LATERAL (
              SELECT c.id, - (c.centroid OPERATOR(%2$I.<#>) q.token) AS similarity
@@ -63,7 +63,7 @@ DECLARE
     colbert._derived_table(index, 2), colbert._derived_table(index, 3),
     CASE WHEN NOT scope.restricted THEN 'LIMIT $4' END,
     CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = d.doc_id OFFSET 0)', scope.documents) END);
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) d.doc_id OFFSET 0)', scope.documents) END);
 BEGIN
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _nprobe, candidates;
