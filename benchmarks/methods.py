@@ -13,6 +13,7 @@ vectors; a slow setting answers the first queries only, as many as --budget seco
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import tempfile
@@ -94,14 +95,15 @@ def main() -> None:
         database(options.url) as connection,
     ):
         print(circumstances(connection), flush=True)
+        contenders = _contenders(options, whole, connection.info.dsn, Path(directory))
         share(whole, Path(directory))
         fill(connection, whole, options.element)
         print("documents loaded", flush=True)
-        contenders = _contenders(options, whole, connection.info.dsn, Path(directory))
         settings = f"{options.element}({whole.documents[0].shape[1]})[] columns, " + ", ".join(
             f"{name} {connection.execute(f'SHOW {name}').fetchone()[0]}"  # type: ignore[index]
             for name in ("shared_buffers", "maintenance_work_mem", "jit")
         )
+        settings += f", index options {json.dumps(options.options)}" if options.options else ""
         measured = Measurement(str(whole), whole.tokens, circumstances(connection), settings)
         try:
             measure(contenders, whole, measured, options, lambda: _keep(measured))
@@ -127,6 +129,12 @@ def _options() -> Namespace:
     parser.add_argument(
         "--load", type=float, default=2, help="seconds under concurrent clients, each (0: none)"
     )
+    parser.add_argument(
+        "--options",
+        type=json.loads,
+        default={},
+        help='of our indexes, by method: {"plaid": {"centroids": 8192}}',
+    )
     parser.add_argument("--nbits", type=int, nargs="+", default=[4], help="of fast-plaid's index")
     parser.add_argument("--element", choices=["halfvec", "vector"], default="halfvec")
     parser.add_argument("--cache", type=Path, help=f"of encoded texts; default: {VECTORS}")
@@ -143,15 +151,22 @@ def _stop(*_: object) -> NoReturn:
 
 def _contenders(options: Namespace, whole: Collection, dsn: str, vectors: Path) -> list[Contender]:
     """All of them, in the order of the table, but for those that the options leave out."""
-    makers: dict[str, Callable[[], Contender]] = {
-        "brute force": lambda: Peer("brute force", "blas", [], (DEFAULT,), 1e9, vectors),
-        "example max_sim": lambda: Example(dsn, whole),
-        "exact": lambda: Indexed(dsn, whole, "exact", (DEFAULT,), 1e7),
-        "hnsw": lambda: Indexed(dsn, whole, "hnsw", HNSW, 5_000),
-        "ivfflat": lambda: Indexed(dsn, whole, "ivfflat", IVFFLAT, 20_000),
-        "plaid": lambda: Indexed(dsn, whole, "plaid", PLAID, 15_000),
-        "LanceDB": lambda: Peer("LanceDB", "lancedb", [LANCEDB], LANCEDB_SETTINGS, 10_000, vectors),
+    indexed = {
+        "exact": ((DEFAULT,), 1e7),
+        "hnsw": (HNSW, 5_000),
+        "ivfflat": (IVFFLAT, 20_000),
+        "plaid": (PLAID, 15_000),
     }
+    makers: dict[str, Callable[[], Contender]] = {
+        "brute force": partial(Peer, "brute force", "blas", [], (DEFAULT,), 1e9, vectors),
+        "example max_sim": partial(Example, dsn, whole),
+    }
+    for method, (settings, pace) in indexed.items():
+        its_own = options.options.get(method, {})
+        makers[method] = partial(Indexed, dsn, whole, method, settings, pace, its_own)
+    makers["LanceDB"] = partial(
+        Peer, "LanceDB", "lancedb", [LANCEDB], LANCEDB_SETTINGS, 10_000, vectors
+    )
     for nbits in options.nbits:
         name = "fast-plaid" if options.nbits == [nbits] else f"fast-plaid {nbits} bits"
         makers[name] = partial(

@@ -64,8 +64,7 @@ def collection(
 ) -> Collection:
     """SciFact or a part of it; generated, where a part is asked for and SciFact is not there.
 
-    The documents that are judged for the chosen queries come before all others, so that a part of
-    the collection can be judged, too.
+    A part has the documents that are judged for its queries, all of them, and then others.
     """
     if not SCIFACT.is_dir():
         if documents is None:
@@ -76,13 +75,14 @@ def collection(
     vectors, query_vectors = encoded(corpus.texts, questions.texts, cache or VECTORS)
     chosen = questions.ids[:queries]
     wanted = {name for query in chosen for name in judged[query]}
-    order = sorted(range(len(corpus.ids)), key=lambda i: corpus.ids[i] not in wanted)[:documents]
+    order = sorted(range(len(corpus.ids)), key=lambda i: corpus.ids[i] not in wanted)
+    order = order[: max(documents or len(order), len(wanted))]
     keys = {corpus.ids[i]: key for key, i in enumerate(order)}
     return Collection(
         "SciFact" if len(order) == len(corpus.ids) else "part of SciFact",
         [_rounded(vectors[i]) for i in order],
         [_rounded(vectors) for vectors in query_vectors[: len(chosen)]],
-        [{keys[n]: gain for n, gain in judged[q].items() if n in keys} for q in chosen],
+        [{keys[n]: gain for n, gain in judged[q].items()} for q in chosen],
     )
 
 

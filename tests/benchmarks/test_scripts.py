@@ -34,6 +34,7 @@ def row(text: str, start: str) -> list[str]:
 
 def test_methods_find_what_brute_force_finds(run: Callable[..., Path]) -> None:
     arguments = ["--documents", "60", "--queries", "8", "--budget", "1", "--load", "0"]
+    arguments += ["--options", '{"plaid": {"centroids": 500}}']
     output = run(
         methods.main, *arguments, "--only", "brute force", "example max_sim", "exact", "plaid"
     )
@@ -42,7 +43,8 @@ def test_methods_find_what_brute_force_finds(run: Callable[..., Path]) -> None:
         lines = [line for line in table.splitlines() if line.startswith(f"{name}  ")]
         assert len(lines) == 2  # one thread, and the default
         assert all("1.0000" in line and "+0.0000" in line for line in lines)
-    assert "plaid" in table
+    assert 'index options {"plaid": {"centroids": 500}}' in table
+    assert "NOT FINISHED" not in table
     assert "failed" not in table
 
 
