@@ -124,7 +124,7 @@ def _options() -> Namespace:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="leave out all other contenders")
     parser.add_argument("--without", nargs="+", metavar="NAME", default=[], help="leave these out")
     parser.add_argument(
-        "--budget", type=float, default=20, help="seconds of searching for each setting"
+        "--budget", type=float, default=30, help="seconds of searching for each setting"
     )
     parser.add_argument(
         "--load", type=float, default=2, help="seconds under concurrent clients, each (0: none)"
