@@ -1,6 +1,6 @@
 """What full text adds to late interaction on SciFact, through the database, with the default model.
 
-    python -m benchmarks.hybrid [--method hnsw] [--cache FILE.npz] [--train-queries 809]
+    python -m benchmarks.hybrid [--method plaid] [--cache FILE.npz] [--train-queries 809]
 
 Chooses the weight and the constant of the fusion on the train queries, then prints nDCG@10 on the
 test queries for late interaction alone, full text alone, and both fused, and before that what
@@ -28,7 +28,7 @@ from colbert_pg.vectors import Matrix
 
 TABLE = "benchmark_hybrid"
 WEIGHTS = tuple(n / 10 for n in range(1, 10))
-CONSTANTS = (5, 10, 20, 40, 60, 100)
+CONSTANTS = (1, 2, 5, 10, 20, 40, 60)
 
 # Documents of any word, or of what websearch_to_tsquery makes of them, ranked as PostgreSQL ranks.
 ANY = """(SELECT string_agg(quote_literal(l), ' | ')::tsquery
@@ -70,7 +70,7 @@ DEFAULT, LATE, TEXT = Fusion(0.5, 60), Fusion(0, 60), Fusion(1, 60)
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--method", default="hnsw")
+    parser.add_argument("--method", default="plaid")
     parser.add_argument("--cache", type=Path, help="where to keep the encoded texts")
     parser.add_argument("--train-queries", type=int, default=809)
     options = parser.parse_args()
