@@ -3300,7 +3300,7 @@ DECLARE
     cardinality(query), _types.element, colbert._documents_in_order(scope.documents, _types.key_cast), false)
     || ' ORDER BY s.rank';
   _scored refcursor;
-  _best float8[] := '{}';  -- the best k scores so far, lowest first
+  _best float8[] := ARRAY[]::float8[];  -- the best k scores so far, lowest first
   _place integer;
   _in_vain integer := 0;
 BEGIN
@@ -4077,7 +4077,7 @@ DECLARE
   _drawn record;
   _setting jsonb;
   _measured record;
-  _tried jsonb := '[]';
+  _tried jsonb := jsonb '[]';
   _best jsonb;
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source);

@@ -23,7 +23,7 @@ DECLARE
   _drawn record;
   _setting jsonb;
   _measured record;
-  _tried jsonb := '[]';
+  _tried jsonb := jsonb '[]';
   _best jsonb;
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source);
