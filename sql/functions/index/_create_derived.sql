@@ -2,13 +2,13 @@
 -- is its column of keys.
 --
 -- Anybody may read it, and sees the rows of just those documents that they may read in the source with
--- their array: the policy asks the source, as the reader, and so row-level security, column privileges and
+-- what the rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so row-level security, column privileges and
 -- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
 -- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
 -- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
 -- answer for a few rows.)
 CREATE OR REPLACE FUNCTION colbert._create_derived(
-  index colbert._index, suffix text, columns text, doc_id text)
+  index colbert._index, suffix text, columns text, doc_id text, seen name DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -26,11 +26,12 @@ BEGIN
   EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
                  'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR EXISTS '
                  '(SELECT FROM %2$s AS s WHERE s.%3$I = %4$s AND s.%5$I IS NOT NULL OFFSET 0))',
-                 _table, index.source, index.key, format('%s.%I', _table, doc_id), index.embeddings);
+                 _table, index.source, index.key, format('%s.%I', _table, doc_id),
+                 coalesce(seen, index.embeddings));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   RETURN _table::regclass;
 END
 $_create_derived$;
 
-COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text) IS
+COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';

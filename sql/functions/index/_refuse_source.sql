@@ -57,7 +57,7 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
   END IF;
   RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "candidates": "integer", "triggers": "boolean"}';
+                         "candidates": "integer", "triggers": "boolean", "text": "string"}';
 END
 $_option_rules$;
 

@@ -21,7 +21,8 @@ BEGIN
   END IF;
 
   IF old_key IS NOT NULL THEN
-    PERFORM colbert._remove(_index, old_key);
+    PERFORM colbert._remove(_index, old_key),
+            colbert._forget_attempts(_index, old_key);
   END IF;
   IF new_key IS NOT NULL THEN
     PERFORM colbert._put(_index, new_key, new_embeddings);
@@ -82,6 +83,7 @@ BEGIN
   IF _clear IS NOT NULL THEN
     EXECUTE format('SELECT %s($1)', _clear) USING _index;
   END IF;
+  PERFORM colbert._forget_attempts(_index);
 END
 $_sync_truncate$;
 

@@ -15,11 +15,11 @@ SET search_path = pg_catalog, pg_temp
 AS $create_index$
 DECLARE
   _index colbert._index;
-  _create text := colbert._operation(method, 'create');
   _build text := colbert._operation(method, 'build');
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings),
-          colbert._refuse_options(options, colbert._option_rules(method));
+          colbert._refuse_options(options, colbert._option_rules(method)),
+          colbert._refuse_text_column(source, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   PERFORM colbert._forget_dropped_sources();
   IF EXISTS (SELECT FROM colbert._index AS i
@@ -35,10 +35,7 @@ BEGIN
   RETURNING * INTO _index;
 
   PERFORM colbert._refuse_documents(_index);
-  IF _create IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING _index;
-    UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = _index.id;
-  END IF;
+  _index := colbert._create_tables(_index);
   IF colbert._triggers(_index) THEN
     PERFORM colbert._create_sync(_index);
   END IF;
@@ -46,6 +43,9 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _build) USING _index;
   END IF;
   EXECUTE format('ANALYZE %s (%I)', source, _index.key);
+  IF colbert._text_column(_index) IS NOT NULL THEN
+    PERFORM colbert._notify_workers(_index.id);
+  END IF;
 END
 $create_index$;
 
