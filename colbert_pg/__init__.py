@@ -11,7 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from colbert_pg.client import AsyncClient, Client, Explanation, Hit, Match, Problem
+    from colbert_pg.client import (
+        AsyncClient,
+        Client,
+        Explanation,
+        Hit,
+        Match,
+        ParentHit,
+        Problem,
+    )
     from colbert_pg.embedded import EmbeddedServer
     from colbert_pg.encoder import Encoder
     from colbert_pg.errors import (
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
         ModelMismatch,
         NotInstalled,
     )
+    from colbert_pg.query_cache import QueryCache
+    from colbert_pg.worker import Worker
 
 __all__ = [
     "AsyncClient",
@@ -35,11 +45,14 @@ __all__ = [
     "Match",
     "ModelMismatch",
     "NotInstalled",
+    "ParentHit",
     "Problem",
+    "QueryCache",
+    "Worker",
 ]
 
 _MODULES = {
-    "client": ("AsyncClient", "Client", "Explanation", "Hit", "Match", "Problem"),
+    "client": ("AsyncClient", "Client", "Explanation", "Hit", "Match", "ParentHit", "Problem"),
     "embedded": ("EmbeddedServer",),
     "encoder": ("Encoder",),
     "errors": (
@@ -49,6 +62,8 @@ _MODULES = {
         "ModelMismatch",
         "NotInstalled",
     ),
+    "query_cache": ("QueryCache",),
+    "worker": ("Worker",),
 }
 
 

@@ -10,13 +10,15 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from colbert_pg.client import Explanation, Hit, Match, TokenText
+from colbert_pg.client import Explanation, Hit, Match, ParentHit, TokenText
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _CONTEXT = 24  # characters beside a matched word
 
 
-def results(hits: Sequence[Hit], contents: Mapping[str, str]) -> RenderableType:
+def results(
+    hits: Sequence[Hit] | Sequence[ParentHit], contents: Mapping[str, str]
+) -> RenderableType:
     """Documents, best first: score, key, and on a line of its own the beginning of the text."""
     lines: list[RenderableType] = []
     for hit in hits:

@@ -64,6 +64,14 @@ class Hit(NamedTuple):
     score: float
 
 
+class ParentHit(NamedTuple):
+    """A document that was found by its chunks: its key, the score of its best chunk, and that."""
+
+    parent_id: Key
+    score: float
+    doc_id: Key
+
+
 class Match(NamedTuple):
     """Which document token answered a query token.
 
@@ -139,7 +147,7 @@ class Index(NamedTuple):
 
     embeddings: str
     key: str
-    model: Mapping[str, Any] | None
+    model: Mapping[str, Any] | str | None
 
 
 @dataclass(frozen=True)
@@ -298,6 +306,7 @@ _TYPES = {
     "source": "pg_catalog.regclass",
     "embeddings": "pg_catalog.name",
     "key": "pg_catalog.name",
+    "parent": "pg_catalog.name",
     "method": "pg_catalog.text",
     "filter": "pg_catalog.text",
     "options": "pg_catalog.jsonb",
@@ -486,6 +495,46 @@ class Operations:
         }
         return (yield from self._hits("search", arguments, index, isinstance(query, str)))
 
+    def search_parents(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        parent: str,
+        *,
+        k: int,
+        filter: str | None,
+        params: Mapping[str, Any] | None,
+        candidates: int | None,
+        exact: bool,
+        embeddings: str | None,
+    ) -> Operation[list[ParentHit]]:
+        vectors = yield from self._query(source, query, embeddings)
+        table = yield from self.database.source(source)
+        index = table.index(embeddings)
+        parent_type = table.column(parent).sql_type
+        chunk_type = "bigint" if index is None else table.column(index.key).sql_type
+        integers = {parent_type, chunk_type} <= set(_INTEGERS)
+        arguments = {
+            "source": source,
+            "query": vectors,
+            "parent": parent,
+            "key": None if integers else _Cast(None, parent_type),
+            "k": k,
+            "filter": filter,
+            "params": params,
+            "candidates": candidates,
+            "exact": exact,
+            "embeddings": embeddings,
+        }
+        rows = yield from self._found(
+            "search_parents",
+            arguments,
+            ("parent_id", "score", "doc_id"),
+            index,
+            isinstance(query, str),
+        )
+        return [ParentHit(*row) for row in rows]
+
     def rerank(
         self,
         source: str,
@@ -568,25 +617,37 @@ class Operations:
     def _hits(
         self, function: str, arguments: Mapping[str, Any], index: Index | None, encoded: bool
     ) -> Operation[list[Hit]]:
-        """The documents and scores of a search.
+        """The documents and scores of a search."""
+        rows = yield from self._found(function, arguments, ("doc_id", "score"), index, encoded)
+        return [Hit(*row) for row in rows]
+
+    def _found(
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        columns: Sequence[str],
+        index: Index | None,
+        encoded: bool,
+    ) -> Operation[list[tuple[Any, ...]]]:
+        """The rows of a search.
 
         For a query that was encoded here, the model that the index remembers comes with the rows:
         an index may be made anew, of another model, after the last look at it.
         """
-        call = _call(function, arguments, "r.doc_id, r.score")
+        call = _call(function, arguments, ", ".join(f"r.{column}" for column in columns))
         if index is None or not encoded:
             rows = yield call
-            return [Hit(*row) for row in rows]
+            return list(rows)
         rows = yield Query(
             sql.SQL(
-                "SELECT h.doc_id, h.score, (SELECT i.options -> 'model' FROM colbert.indexes i"
+                "SELECT h.*, (SELECT i.options -> 'model' FROM colbert.indexes i"
                 " WHERE i.source = {}::pg_catalog.regclass AND i.embeddings = {}) FROM ({}) AS h"
             ).format(sql.Placeholder("source"), sql.Placeholder("indexed"), call.statement),
             {**call.parameters, "indexed": index.embeddings},
         )
         if rows:
-            self._check_model(arguments["source"], index._replace(model=rows[0][2]))
-        return [Hit(doc_id, score) for doc_id, score, _ in rows]
+            self._check_model(arguments["source"], index._replace(model=rows[0][-1]))
+        return [tuple(row[:-1]) for row in rows]
 
     def _text_encoder(self) -> TextEncoder:
         if self.encoder is None:
@@ -607,7 +668,7 @@ class Operations:
     def _differs(self, index: Index | None) -> bool:
         if self.encoder is None or index is None or index.model is None:
             return False
-        return dict(index.model) != fingerprint_of(self.encoder)
+        return not same_model(index.model, fingerprint_of(self.encoder))
 
     def _check_model(self, source: str, index: Index | None) -> None:
         if self.encoder is not None and index is not None and self._differs(index):
@@ -618,6 +679,16 @@ def fingerprint_of(encoder: TextEncoder) -> dict[str, Any]:
     """The encoder's fingerprint, as it looks after a journey through jsonb."""
     model: dict[str, Any] = json.loads(json.dumps(encoder.fingerprint))
     return model
+
+
+def same_model(known: Mapping[str, Any] | str | None, fingerprint: Mapping[str, Any]) -> bool:
+    """Whether an index may hold vectors of the encoder with this fingerprint.
+
+    It remembers a fingerprint, or a mere name of a model or nothing until the first worker comes.
+    """
+    if isinstance(known, str):
+        return known == fingerprint.get("name")
+    return known is None or dict(known) == fingerprint
 
 
 def _at(tokens: Sequence[TokenText], position: int) -> TokenText | None:

@@ -22,6 +22,11 @@ BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
           colbert._refuse_parent(_index.source, parent, pg_typeof(key));
+  IF key IS NOT NULL THEN
+    RAISE EXCEPTION 'key names a type, it takes no value'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
+  END IF;
 
   IF exact OR colbert._operation(_index.method, 'candidates') IS NULL THEN
     _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
