@@ -7,9 +7,9 @@ from alembic import op
 SQL = Path(__file__).resolve().parent.parent / "sql"
 
 
-def install() -> None:
-    """Install colbert_pg, or bring what is installed to the version of this checkout."""
-    _run(SQL / "dist" / "install.sql")
+def install(release: str | None = None) -> None:
+    """Install colbert_pg, or bring what is installed to a released version or this checkout's."""
+    _run(SQL / ("dist" if release is None else f"released/{release}") / "install.sql")
 
 
 def uninstall() -> None:

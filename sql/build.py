@@ -1,19 +1,21 @@
-"""Concatenate the SQL sources into the two files that install them.
+"""Concatenate the SQL sources into the files that install and upgrade them.
 
     python sql/build.py            write sql/dist/
     python sql/build.py --check    fail if sql/dist/ is not what the sources give
 
-`sql/dist/colbert_pg--VERSION.sql` is the script of CREATE EXTENSION and `sql/dist/install.sql` the
-one for psql, Alembic and Python. Both hold the same steps and functions. See sql/README.md.
+`sql/dist/colbert_pg--VERSION.sql` is the script of CREATE EXTENSION, `colbert_pg--OLD--VERSION.sql`
+that of ALTER EXTENSION UPDATE from a released version, and `install.sql` the one for psql, Alembic
+and Python. All hold the same steps and functions. See sql/README.md.
 """
 
 import argparse
+import hashlib
 import re
 import sys
 from pathlib import Path
 
 SQL = Path(__file__).resolve().parent
-EXTENSION_GUARD = r'\echo Use "CREATE EXTENSION colbert_pg" to load this file. \quit' + "\n"
+EXTENSION_GUARD = r'\echo Use "{} EXTENSION colbert_pg{}" to load this file. \quit' + "\n"
 LEDGER_STEP = "0000_ledger"
 
 
@@ -32,10 +34,21 @@ def version(sql: Path = SQL) -> str:
 
 def build(sql: Path = SQL) -> dict[str, str]:
     """Map each file name in dist/ to its text."""
+    refuse_changed_releases(sql)
     body = [*schema_steps(sql), *functions(sql)]
-    parts = {
+    upgrades = {
+        f"colbert_pg--{old}--{version(sql)}.sql": [
+            EXTENSION_GUARD.format("ALTER", " UPDATE"),
+            *packaging(sql, "requirements"),
+            *body,
+            *packaging(sql, "extension_end"),
+        ]
+        for old in released(sql)
+        if old != version(sql)
+    }
+    parts = upgrades | {
         f"colbert_pg--{version(sql)}.sql": [
-            EXTENSION_GUARD,
+            EXTENSION_GUARD.format("CREATE", ""),
             *packaging(sql, "requirements", "extension_begin"),
             *body,
             *packaging(sql, "extension_end"),
@@ -49,6 +62,25 @@ def build(sql: Path = SQL) -> dict[str, str]:
     return {
         name: "\n".join(texts).replace("@version@", version(sql)) for name, texts in parts.items()
     }
+
+
+def released(sql: Path) -> list[str]:
+    """The versions that were released: a folder each in released/."""
+    return sorted(path.name for path in (sql / "released").glob("*.*.*"))
+
+
+def refuse_changed_releases(sql: Path) -> None:
+    """What SHA256SUMS lists, the steps of schema/ among it, is as it was when it was released."""
+    for old in released(sql):
+        folder = sql / "released" / old
+        for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+            digest, name = line.split("  ")
+            file = (folder / name).resolve()
+            if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+                raise BuildError(
+                    f"{file.relative_to(sql)}: gone or changed since {old} was released; "
+                    "a change is a step with the next number"
+                )
 
 
 def packaging(sql: Path, *names: str) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 
@@ -11,8 +12,8 @@ from tests.servers import REPOSITORY, SQL, psql, run, sqlalchemy_url
 INSTALL_SQL = SQL / "dist" / "install.sql"
 
 
-def install_with_psql(conninfo: str) -> None:
-    done = psql(conninfo, "-1", "-v", "ON_ERROR_STOP=1", "-f", str(INSTALL_SQL))
+def install_with_psql(conninfo: str, script: Path = INSTALL_SQL) -> None:
+    done = psql(conninfo, "-1", "-v", "ON_ERROR_STOP=1", "-f", str(script))
     if done.returncode:
         raise RuntimeError(done.stderr)
 

@@ -183,9 +183,17 @@ def extension_directory(parent: Path) -> Path:
     """A directory for extension_control_path that holds colbert_pg."""
     directory = parent / "colbert_pg"
     (directory / "extension").mkdir(parents=True)
-    for source in (SQL / "colbert_pg.control", *(SQL / "dist").glob("colbert_pg--*.sql")):
+    for source in (SQL / "colbert_pg.control", *extension_scripts()):
         shutil.copy(source, directory / "extension")
     return directory
+
+
+def extension_scripts() -> list[Path]:
+    """The scripts of the extension: this version's, its upgrades, and the released ones."""
+    return [
+        *(SQL / "dist").glob("colbert_pg--*.sql"),
+        *(SQL / "released").glob("*/colbert_pg--*.sql"),
+    ]
 
 
 def make_install(pg_config: Path, *variables: str) -> None:

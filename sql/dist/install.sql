@@ -1,5 +1,5 @@
 -- sql/packaging/install_header.sql
--- colbert_pg 0.1.0, for databases where extensions may not be installed. Built: edit sql/, not this.
+-- colbert_pg 0.2.0, for databases where extensions may not be installed. Built: edit sql/, not this.
 --
 --   psql -1 -v ON_ERROR_STOP=1 -f install.sql
 --
@@ -10,15 +10,19 @@
 -- One transaction for everything below: what this statement sets is gone in the next one otherwise.
 DO $remember$
 BEGIN
-  PERFORM pg_catalog.set_config('colbert_pg.installing', '0.1.0', true);
+  PERFORM pg_catalog.set_config('colbert_pg.installing', '0.2.0', true);
   PERFORM pg_catalog.set_config('colbert_pg.caller_search_path',
                                 pg_catalog.current_setting('search_path'), true);
+  -- DROP … IF EXISTS of a step says nothing, as inside CREATE EXTENSION
+  PERFORM pg_catalog.set_config('colbert_pg.caller_messages',
+                                pg_catalog.current_setting('client_min_messages'), true);
+  PERFORM pg_catalog.set_config('client_min_messages', 'warning', true);
 END
 $remember$;
 
 DO $transaction$
 BEGIN
-  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.1.0' THEN
+  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.2.0' THEN
     RAISE EXCEPTION 'install.sql must run inside one transaction'
       USING ERRCODE = 'no_active_sql_transaction',
             HINT = 'Use psql -1 -v ON_ERROR_STOP=1 -f install.sql, or BEGIN first and COMMIT after.';
@@ -76,7 +80,7 @@ DECLARE
   _vector_schema name;
   _newest integer[];
 BEGIN
-  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.1.0' THEN
+  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.2.0' THEN
     RAISE EXCEPTION 'install.sql must run inside one transaction'
       USING ERRCODE = 'no_active_sql_transaction';
   END IF;
@@ -108,11 +112,11 @@ BEGIN
     SELECT pg_catalog.max(pg_catalog.string_to_array(m.version, '.')::integer[])
       INTO _newest
       FROM colbert._migration m;
-    IF _newest > pg_catalog.string_to_array('0.1.0', '.')::integer[] THEN
+    IF _newest > pg_catalog.string_to_array('0.2.0', '.')::integer[] THEN
       RAISE EXCEPTION 'a newer colbert_pg is installed in database "%"',
                       pg_catalog.current_database()
         USING ERRCODE = 'object_not_in_prerequisite_state',
-              DETAIL = pg_catalog.format('Installed: %s or newer. This install.sql: 0.1.0.',
+              DETAIL = pg_catalog.format('Installed: %s or newer. This install.sql: 0.2.0.',
                                          pg_catalog.array_to_string(_newest, '.')),
               HINT = 'Use the install.sql of that version or of a newer one.';
     END IF;
@@ -223,6 +227,25 @@ $run_once$;
 
 DO $run_once$
 BEGIN
+  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0004_registry_ids') THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0004_registry_ids.sql
+-- 0.2.0: only the registry's own sequence gives out ids
+-- A role could enter an index of its own table under the id that the next create_index of another role would
+-- get, and so keep that role from creating one.
+REVOKE INSERT, UPDATE ON colbert._index FROM PUBLIC;
+GRANT INSERT (source, embeddings, key, method, options, dimensions, tables),
+      UPDATE (source, embeddings, key, method, options, dimensions, tables)
+   ON colbert._index TO PUBLIC;
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0004_registry_ids', '0.2.0');
+END
+$run_once$;
+
+DO $run_once$
+BEGIN
   IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0005_worker') THEN
     RETURN;
   END IF;
@@ -263,6 +286,22 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0006_changed_functions') THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0006_changed_functions.sql
+-- 0.2.0: functions of 0.1.0 whose arguments or results are others now, for text columns
+DROP FUNCTION IF EXISTS colbert._sync_problem(colbert._index);
+DROP FUNCTION IF EXISTS colbert._sync_names(colbert._index);
+DROP FUNCTION IF EXISTS colbert._create_derived(colbert._index, text, text, text);
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0006_changed_functions', '0.2.0');
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -270,7 +309,7 @@ RETURNS text
 LANGUAGE sql
 STABLE
 PARALLEL SAFE
-RETURN '0.1.0';
+RETURN '0.2.0';
 
 COMMENT ON FUNCTION colbert.version() IS 'The installed version of colbert_pg.';
 
@@ -944,6 +983,12 @@ BEGIN
       USING ERRCODE = 'wrong_object_type',
             HINT = 'Index a table or a partitioned table, not a temporary one.';
   END IF;
+  IF _table.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = source) THEN
+    RAISE EXCEPTION 'table "%" has child tables', source
+      USING ERRCODE = 'wrong_object_type',
+            DETAIL = 'Neither a key nor a trigger holds for the rows of tables that inherit from it.',
+            HINT = 'Index each of them, or make it a partitioned table.';
+  END IF;
   PERFORM colbert._refuse_stranger(source),
           colbert._refuse_partial_view(source),
           colbert._refuse_old_snapshot();
@@ -1518,9 +1563,11 @@ BEGIN
             HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
   END IF;
 
+  IF old_key <> new_key OR new_key IS NULL THEN
+    PERFORM colbert._remove(_index, old_key);
+  END IF;
   IF old_key IS NOT NULL THEN
-    PERFORM colbert._remove(_index, old_key),
-            colbert._forget_attempts(_index, old_key);
+    PERFORM colbert._forget_attempts(_index, old_key);
   END IF;
   IF new_key IS NOT NULL THEN
     PERFORM colbert._put(_index, new_key, new_embeddings);
@@ -1531,6 +1578,8 @@ $_sync$;
 COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
   'Takes the old row out of an index and puts the new one in: what the row triggers call.';
 
+-- What the index has under the key already goes: the array before this one, or what a write left behind that the
+-- triggers did not see.
 CREATE OR REPLACE FUNCTION colbert._put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1539,7 +1588,8 @@ AS $_put$
 DECLARE
   _put text := colbert._operation(index.method, 'put');
 BEGIN
-  PERFORM colbert._refuse_document(index, doc_id, embeddings);
+  PERFORM colbert._refuse_document(index, doc_id, embeddings),
+          colbert._remove(index, doc_id);
   IF _put IS NOT NULL AND cardinality(embeddings) > 0 THEN
     EXECUTE format('SELECT %s($1, $2, $3)', _put) USING index, doc_id, embeddings;
   END IF;
@@ -1547,7 +1597,7 @@ END
 $_put$;
 
 COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
-  'Puts a document that is not there into an index; refuses a bad one. NULL and empty arrays add nothing.';
+  'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
 
 CREATE OR REPLACE FUNCTION colbert._remove(index colbert._index, doc_id text)
 RETURNS void
@@ -1789,7 +1839,6 @@ BEGIN
   END IF;
 
   IF NOT colbert._triggers(_index) THEN
-    PERFORM colbert._remove(_index, doc_id::text);
     EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
       USING _index, doc_id::text, vectors;
   END IF;
@@ -1996,8 +2045,8 @@ $repair_index$;
 COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
   'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
 
--- Puts one document into an index as its array has it now, under its row lock. 1 when it is in step after
--- that, 0 for a bad document, which is taken out.
+-- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
+-- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other.
 CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2006,7 +2055,6 @@ AS $_mend_document$
 DECLARE
   _bad boolean;
 BEGIN
-  PERFORM colbert._remove(index, doc_id);
   EXECUTE format(
     'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
     'SELECT p.problem IS NOT NULL '
@@ -2015,11 +2063,11 @@ BEGIN
      INTO _bad
     USING doc_id, index.dimensions, colbert._normalized(index);
   IF _bad IS FALSE THEN
-    -- Another writer may have been ahead of the lock: what is there now is taken out before what belongs there goes in.
-    PERFORM colbert._remove(index, doc_id);
     EXECUTE format('SELECT colbert._put($1, $2, s.%I) FROM %s AS s WHERE s.%I = $2::%s',
                    index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
       USING index, doc_id;
+  ELSE
+    PERFORM colbert._remove(index, doc_id);
   END IF;
   RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
 END
@@ -3701,11 +3749,13 @@ COMMENT ON COLUMN colbert.pending.time_left IS 'How long the pending documents w
 GRANT SELECT ON colbert.pending TO PUBLIC;
 
 -- sql/packaging/install_end.sql
--- A caller that goes on in this transaction gets its own search_path back.
+-- A caller that goes on in this transaction gets its own settings back.
 DO $restore$
 BEGIN
   PERFORM pg_catalog.set_config('search_path',
                                 pg_catalog.current_setting('colbert_pg.caller_search_path'), true);
+  PERFORM pg_catalog.set_config('client_min_messages',
+                                pg_catalog.current_setting('colbert_pg.caller_messages'), true);
   PERFORM pg_catalog.set_config('colbert_pg.installing', '', true);
 END
 $restore$;

@@ -32,7 +32,7 @@ def test_upgrade_installs_and_downgrade_removes(vector_database: str) -> None:
 def test_offline_script_installs_and_removes(vector_database: str, tmp_path: Path) -> None:
     for arguments, expected in (
         (("upgrade", "head"), "colbert"),
-        (("downgrade", "0001:base"), None),
+        (("downgrade", "0002:base"), None),
     ):
         script = tmp_path / "script.sql"
         with script.open("w", encoding="utf-8") as file:

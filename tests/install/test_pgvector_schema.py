@@ -7,8 +7,8 @@ import pytest
 from psycopg import sql
 
 from tests.installing import install_with_psql
+from tests.sql.documents import METHODS
 
-METHODS = ["exact", "hnsw", "ivfflat"]
 DOCUMENTS = {1: ["[1,0,0]", "[0,1,0]"], 2: ["[0,1,0]", "[0,0,1]"], 3: ["[0,0,1]"]}
 QUERY = ["[1,0,0]", "[0,1,0]"]
 FOUND = [(1, 2.0), (2, 1.0), (3, 0.0)]

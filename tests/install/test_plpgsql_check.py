@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-METHODS = ["exact", "hnsw", "ivfflat"]
+from tests.sql.documents import METHODS
 
 # What a polymorphic function is checked with: a key's type, or pgvector's. One of them fits.
 ELEMENT_TYPES = ["bigint", "vector", "halfvec"]

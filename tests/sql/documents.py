@@ -11,6 +11,11 @@ Matrix = npt.NDArray[np.float32]
 Documents = Mapping[Any, Matrix]
 Row = tuple[Any, ...]
 
+METHODS = ["exact", "hnsw", "ivfflat"]
+"""Every method of create_index: what holds for all of them is tested with all of them."""
+DERIVING = METHODS[1:]
+"""Those that keep derived tables."""
+
 A, B, C = (np.eye(3, dtype=np.float32)[[i]] for i in range(3))
 """Documents and queries of one token of three dimensions, orthogonal to each other."""
 AB = np.concatenate([A, B])
@@ -121,6 +126,12 @@ def keys(rows: Sequence[Row]) -> list[Any]:
 def problems(connection: psycopg.Connection, name: str = "documents") -> list[Row]:
     """What check_index finds: (problem, doc_id)."""
     return run(connection, f"SELECT problem, doc_id FROM colbert.check_index('{name}')")
+
+
+def derived_tables(connection: psycopg.Connection, name: str = "documents") -> list[str]:
+    """The tables that an index keeps beside its source."""
+    statement = "SELECT unnest(tables)::text FROM colbert._index WHERE source = %s::regclass"
+    return keys(run(connection, statement, name))
 
 
 def tokens(connection: psycopg.Connection, name: str = "documents") -> list[Row]:

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tests.sql.documents import AB, problems, refusal, run, search
+from tests.sql.documents import AB, METHODS, create_index, problems, refusal, run, search
 
 TOKENS = "documents_embeddings_tokens"
 UNSEEN = "SET session_replication_role = replica; {}; RESET session_replication_role"
@@ -98,6 +98,29 @@ def test_every_damage_is_found_and_mended(
     left = run(documents, "SELECT id FROM documents WHERE cardinality(embeddings) > 0")
     assert {row[0] for row in search(documents, AB)} == {row[0] for row in left}
     run(documents, "DELETE FROM documents")
+    assert problems(documents) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("unseen", "seen"),
+    [
+        ("DELETE FROM documents WHERE id = 1", "INSERT INTO documents VALUES (1, '{\"[0,0,1]\"}')"),
+        ("DELETE FROM documents WHERE id = 1", "INSERT INTO documents VALUES (1, NULL)"),
+        ("DELETE FROM documents WHERE id = 1", "UPDATE documents SET id = 1 WHERE id = 2"),
+        (
+            "UPDATE documents SET embeddings = embeddings || embeddings WHERE id = 1",
+            "UPDATE documents SET embeddings = '{}' WHERE id = 1",
+        ),
+    ],
+)
+def test_a_write_mends_what_another_left_under_its_key_unseen(
+    documents: psycopg.Connection, method: str, unseen: str, seen: str
+) -> None:
+    run(documents, "SELECT colbert.drop_index('documents')")
+    create_index(documents, "documents", f", method => '{method}'")
+    run(documents, UNSEEN.format(unseen))
+    run(documents, seen)
     assert problems(documents) == []
 
 

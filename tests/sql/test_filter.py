@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from tests.sql.documents import (
+    METHODS,
     Matrix,
     create_index,
     create_table,
@@ -24,7 +25,7 @@ COUNT = 300
 Corpus = tuple[psycopg.Connection, dict[int, Matrix], Matrix]
 
 
-@pytest.fixture(params=["exact", "hnsw", "ivfflat"])
+@pytest.fixture(params=METHODS)
 def corpus(
     connection: psycopg.Connection, rng: np.random.Generator, request: pytest.FixtureRequest
 ) -> Corpus:

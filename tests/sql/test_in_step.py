@@ -5,6 +5,7 @@ import pytest
 
 from tests.sql.documents import (
     AB,
+    METHODS,
     A,
     B,
     create_index,
@@ -61,7 +62,7 @@ ONE = """'{"[0,0,1]"}'::vector[]"""
         ),
     ],
 )
-@pytest.mark.parametrize("method", ["hnsw", "ivfflat", "exact"])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_statement_leaves_the_index_in_step(
     documents: psycopg.Connection, method: str, statement: str, expected: dict[int, int]
 ) -> None:

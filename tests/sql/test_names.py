@@ -6,6 +6,7 @@ from psycopg import sql
 
 from tests.sql.documents import (
     AB,
+    METHODS,
     A,
     B,
     create_index,
@@ -34,7 +35,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("method", ["exact", "hnsw", "ivfflat"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("schema", "table", "column", "key"), NAMES)
 def test_an_index_works_under_any_name(
     connection: psycopg.Connection,

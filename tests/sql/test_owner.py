@@ -8,6 +8,7 @@ import pytest
 from tests.servers import as_role
 from tests.sql.documents import (
     AB,
+    METHODS,
     B,
     create_index,
     create_table,
@@ -47,7 +48,7 @@ def owned(owner: psycopg.Connection, connection: psycopg.Connection) -> psycopg.
     return owner
 
 
-@pytest.mark.parametrize("method", ["exact", "hnsw", "ivfflat"])
+@pytest.mark.parametrize("method", METHODS)
 def test_an_ordinary_owner_creates_checks_repairs_rebuilds_and_drops_an_index(
     owner: psycopg.Connection, method: str
 ) -> None:

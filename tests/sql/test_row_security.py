@@ -7,10 +7,21 @@ import psycopg
 import pytest
 
 from tests.servers import as_role
-from tests.sql.documents import AB, A, B, C, create_index, insert, primary, refusal, run, texts
+from tests.sql.documents import (
+    AB,
+    METHODS,
+    A,
+    B,
+    C,
+    create_index,
+    insert,
+    primary,
+    refusal,
+    run,
+    texts,
+)
 
 QUERY = """'{"[1,0,0]","[0,1,0]"}'::vector[]"""
-METHODS = ["exact", "hnsw", "ivfflat"]
 SEARCHES = [
     f"colbert.search('documents', {QUERY}, k => 100)",
     f"colbert.search('documents', {QUERY}, k => 5, candidates => 5)",

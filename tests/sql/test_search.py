@@ -9,6 +9,7 @@ import pytest
 
 from tests.sql.documents import (
     AB,
+    METHODS,
     A,
     C,
     create_index,
@@ -30,7 +31,7 @@ QUERY = """'{"[1,0,0]","[0,1,0]"}'::vector[]"""
 ALL = [(1, 2.0), (2, 1.0), (3, 0.0)]
 
 
-@pytest.mark.parametrize("method", ["exact", "hnsw", "ivfflat"])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_k_best_come_first_with_their_true_scores(
     connection: psycopg.Connection, rng: np.random.Generator, method: str
 ) -> None:
@@ -257,7 +258,7 @@ SETTINGS = """
 """
 
 
-@pytest.mark.parametrize("method", ["exact", "hnsw", "ivfflat"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("given", [False, True], ids=["defaults", "own settings"])
 def test_no_setting_leaks_out_of_a_search(
     documents: psycopg.Connection, method: str, given: bool
@@ -281,7 +282,7 @@ def test_no_setting_leaks_out_of_a_search(
         assert run(documents, SETTINGS) == before
 
 
-@pytest.mark.parametrize("method", ["exact", "hnsw", "ivfflat"])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_first_search_of_a_session_leaves_the_settings_of_pgvector_at_their_defaults(
     documents: psycopg.Connection, database: str, method: str
 ) -> None:

@@ -20,6 +20,12 @@ BEGIN
       USING ERRCODE = 'wrong_object_type',
             HINT = 'Index a table or a partitioned table, not a temporary one.';
   END IF;
+  IF _table.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = source) THEN
+    RAISE EXCEPTION 'table "%" has child tables', source
+      USING ERRCODE = 'wrong_object_type',
+            DETAIL = 'Neither a key nor a trigger holds for the rows of tables that inherit from it.',
+            HINT = 'Index each of them, or make it a partitioned table.';
+  END IF;
   PERFORM colbert._refuse_stranger(source),
           colbert._refuse_partial_view(source),
           colbert._refuse_old_snapshot();

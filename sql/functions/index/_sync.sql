@@ -20,9 +20,11 @@ BEGIN
             HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
   END IF;
 
+  IF old_key <> new_key OR new_key IS NULL THEN
+    PERFORM colbert._remove(_index, old_key);
+  END IF;
   IF old_key IS NOT NULL THEN
-    PERFORM colbert._remove(_index, old_key),
-            colbert._forget_attempts(_index, old_key);
+    PERFORM colbert._forget_attempts(_index, old_key);
   END IF;
   IF new_key IS NOT NULL THEN
     PERFORM colbert._put(_index, new_key, new_embeddings);
@@ -33,6 +35,8 @@ $_sync$;
 COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
   'Takes the old row out of an index and puts the new one in: what the row triggers call.';
 
+-- What the index has under the key already goes: the array before this one, or what a write left behind that the
+-- triggers did not see.
 CREATE OR REPLACE FUNCTION colbert._put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -41,7 +45,8 @@ AS $_put$
 DECLARE
   _put text := colbert._operation(index.method, 'put');
 BEGIN
-  PERFORM colbert._refuse_document(index, doc_id, embeddings);
+  PERFORM colbert._refuse_document(index, doc_id, embeddings),
+          colbert._remove(index, doc_id);
   IF _put IS NOT NULL AND cardinality(embeddings) > 0 THEN
     EXECUTE format('SELECT %s($1, $2, $3)', _put) USING index, doc_id, embeddings;
   END IF;
@@ -49,7 +54,7 @@ END
 $_put$;
 
 COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
-  'Puts a document that is not there into an index; refuses a bad one. NULL and empty arrays add nothing.';
+  'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
 
 CREATE OR REPLACE FUNCTION colbert._remove(index colbert._index, doc_id text)
 RETURNS void

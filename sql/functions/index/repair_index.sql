@@ -42,8 +42,8 @@ $repair_index$;
 COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
   'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
 
--- Puts one document into an index as its array has it now, under its row lock. 1 when it is in step after
--- that, 0 for a bad document, which is taken out.
+-- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
+-- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other.
 CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -52,7 +52,6 @@ AS $_mend_document$
 DECLARE
   _bad boolean;
 BEGIN
-  PERFORM colbert._remove(index, doc_id);
   EXECUTE format(
     'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
     'SELECT p.problem IS NOT NULL '
@@ -61,11 +60,11 @@ BEGIN
      INTO _bad
     USING doc_id, index.dimensions, colbert._normalized(index);
   IF _bad IS FALSE THEN
-    -- Another writer may have been ahead of the lock: what is there now is taken out before what belongs there goes in.
-    PERFORM colbert._remove(index, doc_id);
     EXECUTE format('SELECT colbert._put($1, $2, s.%I) FROM %s AS s WHERE s.%I = $2::%s',
                    index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
       USING index, doc_id;
+  ELSE
+    PERFORM colbert._remove(index, doc_id);
   END IF;
   RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
 END

@@ -37,7 +37,6 @@ BEGIN
   END IF;
 
   IF NOT colbert._triggers(_index) THEN
-    PERFORM colbert._remove(_index, doc_id::text);
     EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
       USING _index, doc_id::text, vectors;
   END IF;

@@ -160,6 +160,25 @@ $run_once$;
 
 DO $run_once$
 BEGIN
+  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0004_registry_ids') THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0004_registry_ids.sql
+-- 0.2.0: only the registry's own sequence gives out ids
+-- A role could enter an index of its own table under the id that the next create_index of another role would
+-- get, and so keep that role from creating one.
+REVOKE INSERT, UPDATE ON colbert._index FROM PUBLIC;
+GRANT INSERT (source, embeddings, key, method, options, dimensions, tables),
+      UPDATE (source, embeddings, key, method, options, dimensions, tables)
+   ON colbert._index TO PUBLIC;
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0004_registry_ids', '0.2.0');
+END
+$run_once$;
+
+DO $run_once$
+BEGIN
   IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0005_worker') THEN
     RETURN;
   END IF;
@@ -200,6 +219,22 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0006_changed_functions') THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0006_changed_functions.sql
+-- 0.2.0: functions of 0.1.0 whose arguments or results are others now, for text columns
+DROP FUNCTION IF EXISTS colbert._sync_problem(colbert._index);
+DROP FUNCTION IF EXISTS colbert._sync_names(colbert._index);
+DROP FUNCTION IF EXISTS colbert._create_derived(colbert._index, text, text, text);
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0006_changed_functions', '0.2.0');
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -207,7 +242,7 @@ RETURNS text
 LANGUAGE sql
 STABLE
 PARALLEL SAFE
-RETURN '0.1.0';
+RETURN '0.2.0';
 
 COMMENT ON FUNCTION colbert.version() IS 'The installed version of colbert_pg.';
 
@@ -881,6 +916,12 @@ BEGIN
       USING ERRCODE = 'wrong_object_type',
             HINT = 'Index a table or a partitioned table, not a temporary one.';
   END IF;
+  IF _table.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = source) THEN
+    RAISE EXCEPTION 'table "%" has child tables', source
+      USING ERRCODE = 'wrong_object_type',
+            DETAIL = 'Neither a key nor a trigger holds for the rows of tables that inherit from it.',
+            HINT = 'Index each of them, or make it a partitioned table.';
+  END IF;
   PERFORM colbert._refuse_stranger(source),
           colbert._refuse_partial_view(source),
           colbert._refuse_old_snapshot();
@@ -1455,9 +1496,11 @@ BEGIN
             HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
   END IF;
 
+  IF old_key <> new_key OR new_key IS NULL THEN
+    PERFORM colbert._remove(_index, old_key);
+  END IF;
   IF old_key IS NOT NULL THEN
-    PERFORM colbert._remove(_index, old_key),
-            colbert._forget_attempts(_index, old_key);
+    PERFORM colbert._forget_attempts(_index, old_key);
   END IF;
   IF new_key IS NOT NULL THEN
     PERFORM colbert._put(_index, new_key, new_embeddings);
@@ -1468,6 +1511,8 @@ $_sync$;
 COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
   'Takes the old row out of an index and puts the new one in: what the row triggers call.';
 
+-- What the index has under the key already goes: the array before this one, or what a write left behind that the
+-- triggers did not see.
 CREATE OR REPLACE FUNCTION colbert._put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1476,7 +1521,8 @@ AS $_put$
 DECLARE
   _put text := colbert._operation(index.method, 'put');
 BEGIN
-  PERFORM colbert._refuse_document(index, doc_id, embeddings);
+  PERFORM colbert._refuse_document(index, doc_id, embeddings),
+          colbert._remove(index, doc_id);
   IF _put IS NOT NULL AND cardinality(embeddings) > 0 THEN
     EXECUTE format('SELECT %s($1, $2, $3)', _put) USING index, doc_id, embeddings;
   END IF;
@@ -1484,7 +1530,7 @@ END
 $_put$;
 
 COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
-  'Puts a document that is not there into an index; refuses a bad one. NULL and empty arrays add nothing.';
+  'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
 
 CREATE OR REPLACE FUNCTION colbert._remove(index colbert._index, doc_id text)
 RETURNS void
@@ -1726,7 +1772,6 @@ BEGIN
   END IF;
 
   IF NOT colbert._triggers(_index) THEN
-    PERFORM colbert._remove(_index, doc_id::text);
     EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
       USING _index, doc_id::text, vectors;
   END IF;
@@ -1933,8 +1978,8 @@ $repair_index$;
 COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
   'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
 
--- Puts one document into an index as its array has it now, under its row lock. 1 when it is in step after
--- that, 0 for a bad document, which is taken out.
+-- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
+-- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other.
 CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1943,7 +1988,6 @@ AS $_mend_document$
 DECLARE
   _bad boolean;
 BEGIN
-  PERFORM colbert._remove(index, doc_id);
   EXECUTE format(
     'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
     'SELECT p.problem IS NOT NULL '
@@ -1952,11 +1996,11 @@ BEGIN
      INTO _bad
     USING doc_id, index.dimensions, colbert._normalized(index);
   IF _bad IS FALSE THEN
-    -- Another writer may have been ahead of the lock: what is there now is taken out before what belongs there goes in.
-    PERFORM colbert._remove(index, doc_id);
     EXECUTE format('SELECT colbert._put($1, $2, s.%I) FROM %s AS s WHERE s.%I = $2::%s',
                    index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
       USING index, doc_id;
+  ELSE
+    PERFORM colbert._remove(index, doc_id);
   END IF;
   RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
 END
@@ -3642,3 +3686,4 @@ GRANT SELECT ON colbert.pending TO PUBLIC;
 -- Not the ledger: CREATE EXTENSION fills it.
 SELECT pg_catalog.pg_extension_config_dump('colbert._index', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._index_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('colbert._worker', '');

@@ -1,0 +1,2730 @@
+-- sql/packaging/install_header.sql
+-- colbert_pg 0.1.0, for databases where extensions may not be installed. Built: edit sql/, not this.
+--
+--   psql -1 -v ON_ERROR_STOP=1 -f install.sql
+--
+-- or any driver, in one transaction. Run it again whenever you like, and with a newer version to
+-- upgrade. It needs CREATE on the database and pgvector installed, and no superuser.
+
+-- sql/packaging/install_begin.sql
+-- One transaction for everything below: what this statement sets is gone in the next one otherwise.
+DO $remember$
+BEGIN
+  PERFORM pg_catalog.set_config('colbert_pg.installing', '0.1.0', true);
+  PERFORM pg_catalog.set_config('colbert_pg.caller_search_path',
+                                pg_catalog.current_setting('search_path'), true);
+END
+$remember$;
+
+DO $transaction$
+BEGIN
+  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.1.0' THEN
+    RAISE EXCEPTION 'install.sql must run inside one transaction'
+      USING ERRCODE = 'no_active_sql_transaction',
+            HINT = 'Use psql -1 -v ON_ERROR_STOP=1 -f install.sql, or BEGIN first and COMMIT after.';
+  END IF;
+END
+$transaction$;
+
+-- sql/packaging/requirements.sql
+-- PostgreSQL 15 or newer, pgvector 0.8.0 or newer; loads pgvector's library, so that a role that is
+-- not a superuser may create functions with SET hnsw.ef_search and the like.
+DO $requirements$
+DECLARE
+  _vector_schema text;
+  _vector_version text;
+BEGIN
+  IF pg_catalog.current_setting('server_version_num')::integer < 150000 THEN
+    RAISE EXCEPTION 'colbert_pg needs PostgreSQL 15 or newer'
+      USING ERRCODE = 'feature_not_supported',
+            DETAIL = pg_catalog.format('This server is PostgreSQL %s.',
+                                       pg_catalog.current_setting('server_version')),
+            HINT = 'Upgrade the server.';
+  END IF;
+
+  SELECT n.nspname, e.extversion
+    INTO _vector_schema, _vector_version
+    FROM pg_catalog.pg_extension e
+    JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+   WHERE e.extname = 'vector';
+
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'colbert_pg needs pgvector, which is not installed in database "%"',
+                    pg_catalog.current_database()
+      USING ERRCODE = 'undefined_object',
+            HINT = 'Run CREATE EXTENSION vector, then install again.';
+  END IF;
+
+  IF (pg_catalog.regexp_match(_vector_version, '^(\d+)\.(\d+)'))::integer[] < ARRAY[0, 8] THEN
+    RAISE EXCEPTION 'colbert_pg needs pgvector 0.8.0 or newer'
+      USING ERRCODE = 'feature_not_supported',
+            DETAIL = pg_catalog.format('This database has pgvector %s.', _vector_version),
+            HINT = 'Install a newer pgvector on the server and run ALTER EXTENSION vector UPDATE.';
+  END IF;
+
+  EXECUTE pg_catalog.format('SELECT %L::%I.vector', '[1]', _vector_schema);
+END
+$requirements$;
+
+-- sql/packaging/install_schema.sql
+-- The schema, owned by whoever installs; installs at the same time wait for one another here.
+-- Leaves the search_path that CREATE EXTENSION would set: colbert, pgvector's schema, pg_temp.
+DO $schema$
+DECLARE
+  _lock CONSTANT bigint := 7166185020517810021;  -- any number, the same in every version
+  _owner name;
+  _vector_schema name;
+  _newest integer[];
+BEGIN
+  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.1.0' THEN
+    RAISE EXCEPTION 'install.sql must run inside one transaction'
+      USING ERRCODE = 'no_active_sql_transaction';
+  END IF;
+
+  PERFORM pg_catalog.pg_advisory_xact_lock(_lock);
+
+  IF EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'colbert_pg') THEN
+    RAISE EXCEPTION 'colbert_pg is installed as an extension in database "%"',
+                    pg_catalog.current_database()
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Run ALTER EXTENSION colbert_pg UPDATE instead of install.sql.';
+  END IF;
+
+  SELECT pg_catalog.pg_get_userbyid(n.nspowner)
+    INTO _owner
+    FROM pg_catalog.pg_namespace n
+   WHERE n.nspname = 'colbert';
+
+  IF NOT FOUND THEN
+    CREATE SCHEMA colbert;
+  ELSIF _owner <> current_user THEN
+    RAISE EXCEPTION 'schema "colbert" belongs to role "%"', _owner
+      USING ERRCODE = 'insufficient_privilege',
+            DETAIL = pg_catalog.format('The installing role is "%s".', current_user),
+            HINT = pg_catalog.format('Install as that role, or SET ROLE %I first.', _owner);
+  END IF;
+
+  IF pg_catalog.to_regclass('colbert._migration') IS NOT NULL THEN
+    SELECT pg_catalog.max(pg_catalog.string_to_array(m.version, '.')::integer[])
+      INTO _newest
+      FROM colbert._migration m;
+    IF _newest > pg_catalog.string_to_array('0.1.0', '.')::integer[] THEN
+      RAISE EXCEPTION 'a newer colbert_pg is installed in database "%"',
+                      pg_catalog.current_database()
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              DETAIL = pg_catalog.format('Installed: %s or newer. This install.sql: 0.1.0.',
+                                         pg_catalog.array_to_string(_newest, '.')),
+              HINT = 'Use the install.sql of that version or of a newer one.';
+    END IF;
+  END IF;
+
+  SELECT n.nspname
+    INTO STRICT _vector_schema
+    FROM pg_catalog.pg_extension e
+    JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+   WHERE e.extname = 'vector';
+  PERFORM pg_catalog.set_config('search_path',
+                                pg_catalog.format('colbert, %I, pg_temp', _vector_schema), true);
+END
+$schema$;
+
+DO $run_once$
+BEGIN
+  IF pg_catalog.to_regclass('colbert._migration') IS NOT NULL THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0000_ledger.sql
+-- 0.1.0: the ledger of the steps in this folder that a database has taken
+CREATE TABLE colbert._migration (
+  name text PRIMARY KEY,
+  version text NOT NULL
+);
+COMMENT ON TABLE colbert._migration IS
+  'Steps of sql/schema that this database has taken, and the version that brought each.';
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0000_ledger', '0.1.0');
+END
+$run_once$;
+
+DO $run_once$
+BEGIN
+  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0001_index') THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0001_index.sql
+-- 0.1.0: the registry of indexes
+CREATE TABLE colbert._index (
+  id integer GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+  source regclass NOT NULL,
+  embeddings name NOT NULL,
+  key name NOT NULL,
+  method text NOT NULL CHECK (method IN ('exact', 'hnsw', 'ivfflat')),
+  options jsonb NOT NULL,
+  dimensions integer NOT NULL,
+  tables regclass[] NOT NULL DEFAULT '{}',
+  UNIQUE (source, embeddings)
+);
+
+COMMENT ON TABLE colbert._index IS
+  'One row an index. Not a public interface: read the view colbert.indexes.';
+COMMENT ON COLUMN colbert._index.source IS 'The table that is indexed.';
+COMMENT ON COLUMN colbert._index.embeddings IS 'Its column of token-vector arrays.';
+COMMENT ON COLUMN colbert._index.key IS 'Its unique column that names a document.';
+COMMENT ON COLUMN colbert._index.options IS 'What create_index was given, and what tune has found.';
+COMMENT ON COLUMN colbert._index.dimensions IS 'The length of every token vector.';
+COMMENT ON COLUMN colbert._index.tables IS 'The tables of derived data, as the method made them.';
+
+-- Everybody may read the registry; a row is written by the owner of the table that it is about.
+-- A row whose table is gone may be cleared away by anybody.
+ALTER TABLE colbert._index ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read ON colbert._index FOR SELECT USING (true);
+CREATE POLICY write ON colbert._index
+  USING ((SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+            FROM pg_catalog.pg_class c WHERE c.oid = source) IS NOT FALSE)
+  WITH CHECK ((SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+                 FROM pg_catalog.pg_class c WHERE c.oid = source));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON colbert._index TO PUBLIC;
+GRANT USAGE ON SCHEMA colbert TO PUBLIC;
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0001_index', '0.1.0');
+END
+$run_once$;
+
+DO $run_once$
+BEGIN
+  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0002_scope') THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0002_scope.sql
+-- 0.1.0: what a search is limited to
+CREATE TYPE colbert._scope AS (
+  documents text,
+  params jsonb,
+  search_path text,
+  restricted boolean
+);
+
+COMMENT ON TYPE colbert._scope IS 'What a search is limited to: see the function colbert._scope.';
+COMMENT ON COLUMN colbert._scope.documents IS
+  'SQL for a relation (doc_id, embeddings) of what the search may see; params is $2 in it.';
+COMMENT ON COLUMN colbert._scope.params IS 'The values that the filter names.';
+COMMENT ON COLUMN colbert._scope.search_path IS
+  'Where there is a filter, the caller''s, under which it means what it means to the caller.';
+COMMENT ON COLUMN colbert._scope.restricted IS
+  'Whether a filter or row-level security hides some of the source from the search.';
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0002_scope', '0.1.0');
+END
+$run_once$;
+
+-- sql/functions/version.sql
+-- The installed version of colbert_pg, as in the control file.
+CREATE OR REPLACE FUNCTION colbert.version()
+RETURNS text
+LANGUAGE sql
+STABLE
+PARALLEL SAFE
+RETURN '0.1.0';
+
+COMMENT ON FUNCTION colbert.version() IS 'The installed version of colbert_pg.';
+
+-- sql/functions/scoring/pgvector.sql
+-- The few things of pgvector that PL/pgSQL bodies need, under names of our own. A PL/pgSQL body runs
+-- with search_path = pg_catalog, pg_temp and cannot know which schema pgvector lives in; these bodies
+-- are bound when they are created, follow ALTER EXTENSION vector SET SCHEMA, and are inlined.
+
+CREATE OR REPLACE FUNCTION colbert._negative_inner_product(a vector, b vector)
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN a <#> b;
+
+COMMENT ON FUNCTION colbert._negative_inner_product(vector, vector) IS 'pgvector''s <#>.';
+
+CREATE OR REPLACE FUNCTION colbert._negative_inner_product(a halfvec, b halfvec)
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN a <#> b;
+
+COMMENT ON FUNCTION colbert._negative_inner_product(halfvec, halfvec) IS 'pgvector''s <#>.';
+
+CREATE OR REPLACE FUNCTION colbert._norm(a vector)
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN vector_norm(a);
+
+COMMENT ON FUNCTION colbert._norm(vector) IS 'Euclidean length.';
+
+CREATE OR REPLACE FUNCTION colbert._norm(a halfvec)
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN l2_norm(a);
+
+COMMENT ON FUNCTION colbert._norm(halfvec) IS 'Euclidean length.';
+
+CREATE OR REPLACE FUNCTION colbert._dimensions(a vector)
+RETURNS integer
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN vector_dims(a);
+
+COMMENT ON FUNCTION colbert._dimensions(vector) IS 'The number of dimensions.';
+
+CREATE OR REPLACE FUNCTION colbert._dimensions(a halfvec)
+RETURNS integer
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN vector_dims(a);
+
+COMMENT ON FUNCTION colbert._dimensions(halfvec) IS 'The number of dimensions.';
+
+-- A restored database creates functions by name, and may do so before anything has loaded pgvector's library:
+-- reading this literal does, so that a role that is not a superuser may create colbert._tokens_candidates,
+-- which sets parameters of pgvector. The name sorts before that one.
+CREATE OR REPLACE FUNCTION colbert._load_pgvector()
+RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN '[1]'::vector;
+
+COMMENT ON FUNCTION colbert._load_pgvector() IS
+  'Loads pgvector''s library when a dump that creates it is restored; nothing calls it.';
+
+CREATE OR REPLACE FUNCTION colbert._vector_schema()
+RETURNS name
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT n.nspname
+    FROM pg_catalog.pg_extension e
+    JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+   WHERE e.extname = 'vector';
+END;
+
+COMMENT ON FUNCTION colbert._vector_schema() IS
+  'The schema in which pgvector lives today, for statements that are built when they run.';
+
+-- sql/functions/scoring/_refuse_malformed.sql
+-- Refuses what no score can be computed from: a NULL element, more than one array dimension, and a query
+-- without tokens. Cheap enough to run on every document (a few microseconds).
+CREATE OR REPLACE FUNCTION colbert._refuse_malformed(embeddings anyarray, role text)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_malformed$
+BEGIN
+  IF embeddings IS NULL THEN
+    RAISE EXCEPTION '% must not be NULL', role
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass an array of token vectors.';
+  ELSIF cardinality(embeddings) = 0 THEN
+    IF role = 'query' THEN
+      RAISE EXCEPTION 'query has no tokens'
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Pass an array with one vector for each query token.';
+    END IF;
+  ELSIF array_ndims(embeddings) <> 1 THEN
+    RAISE EXCEPTION '% is an array of % dimensions', role, array_ndims(embeddings)
+      USING ERRCODE = 'array_subscript_error',
+            HINT = 'Pass a one-dimensional array with one vector for each token.';
+  ELSIF array_position(embeddings, NULL) IS NOT NULL THEN
+    RAISE EXCEPTION '% token % is NULL', role,
+                    array_position(embeddings, NULL) - array_lower(embeddings, 1) + 1
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Leave the token out, or encode the text again.';
+  END IF;
+END
+$_refuse_malformed$;
+
+COMMENT ON FUNCTION colbert._refuse_malformed(anyarray, text) IS
+  'Raises when an array of token vectors is NULL, has NULL elements or more than one dimension, or is a query without tokens.';
+
+-- sql/functions/scoring/maxsim.sql
+-- MaxSim: for every query token its best document token by inner product, summed over the query.
+--
+--   score(Q, D) = sum over query tokens q of max over document tokens d of <q, d>
+--
+-- Khattab and Zaharia, ColBERT (2020), https://arxiv.org/abs/2004.12832. An empty document scores 0; a
+-- NULL argument gives NULL. Refused: an empty query, NULL elements, arrays of more than one dimension,
+-- vectors of different dimensions (by pgvector).
+--
+-- The document is unnested once for sixteen query tokens, each with a min() of its own: about three
+-- times as fast as a cross join of two unnests (benchmarks/). A slot past the end of the query is NULL
+-- and costs next to nothing. Scores are summed in groups of sixteen, exactly as
+-- colbert._scoring_statement sums them, so that both give the same bits.
+CREATE OR REPLACE FUNCTION colbert._maxsim(query anyarray, document anyarray)
+RETURNS float8
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $_maxsim$
+DECLARE
+  _score float8 := 0;
+BEGIN
+  IF array_ndims(query) IS DISTINCT FROM 1 OR array_ndims(document) > 1
+     OR array_position(query, NULL) IS NOT NULL OR array_position(document, NULL) IS NOT NULL THEN
+    PERFORM colbert._refuse_malformed(query, 'query'),
+            colbert._refuse_malformed(document, 'document');
+  END IF;
+  FOR _first IN array_lower(query, 1) .. array_upper(query, 1) BY 16 LOOP
+    _score := _score - (
+      SELECT coalesce(min(colbert._negative_inner_product(d.token, q.q0)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q1)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q2)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q3)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q4)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q5)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q6)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q7)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q8)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q9)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q10)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q11)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q12)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q13)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q14)), 0)
+           + coalesce(min(colbert._negative_inner_product(d.token, q.q15)), 0)
+        FROM (SELECT query[_first + 0] AS q0, query[_first + 1] AS q1, query[_first + 2] AS q2,
+                     query[_first + 3] AS q3, query[_first + 4] AS q4, query[_first + 5] AS q5,
+                     query[_first + 6] AS q6, query[_first + 7] AS q7, query[_first + 8] AS q8,
+                     query[_first + 9] AS q9, query[_first + 10] AS q10, query[_first + 11] AS q11,
+                     query[_first + 12] AS q12, query[_first + 13] AS q13,
+                     query[_first + 14] AS q14, query[_first + 15] AS q15
+              OFFSET 0) AS q,
+             LATERAL (SELECT unnest(document) AS token) AS d);
+  END LOOP;
+  RETURN _score;
+END
+$_maxsim$;
+
+COMMENT ON FUNCTION colbert._maxsim(anyarray, anyarray) IS
+  'MaxSim for arrays of vector and of halfvec: the body of both forms of maxsim.';
+
+CREATE OR REPLACE FUNCTION colbert.maxsim(query vector[], document vector[])
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000
+RETURN colbert._maxsim(query, document);
+
+COMMENT ON FUNCTION colbert.maxsim(vector[], vector[]) IS
+  'The late-interaction score of a document: for each query token its largest inner product with a document token, summed.';
+
+CREATE OR REPLACE FUNCTION colbert.maxsim(query halfvec[], document halfvec[])
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000
+RETURN colbert._maxsim(query, document);
+
+COMMENT ON FUNCTION colbert.maxsim(halfvec[], halfvec[]) IS
+  'The late-interaction score of a document: for each query token its largest inner product with a document token, summed.';
+
+-- sql/functions/scoring/maxsim_matches.sql
+-- Which document token answered each query token: the terms of the sum that maxsim returns. Positions
+-- count from 1; of equal similarities the first document token is named. No rows for an empty document.
+CREATE OR REPLACE FUNCTION colbert._maxsim_matches(query anyarray, document anyarray)
+RETURNS TABLE (query_position integer, document_position integer, similarity float8)
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000 ROWS 32
+SET search_path = pg_catalog, pg_temp
+AS $_maxsim_matches$
+BEGIN
+  PERFORM colbert._refuse_malformed(query, 'query'),
+          colbert._refuse_malformed(document, 'document');
+  RETURN QUERY
+    SELECT q.position::integer, best.position::integer, - best.distance
+      FROM unnest(query) WITH ORDINALITY AS q (token, position)
+     CROSS JOIN LATERAL (
+           SELECT d.position, colbert._negative_inner_product(d.token, q.token) AS distance
+             FROM unnest(document) WITH ORDINALITY AS d (token, position)
+            ORDER BY 2, 1
+            LIMIT 1) AS best
+     ORDER BY 1;
+END
+$_maxsim_matches$;
+
+COMMENT ON FUNCTION colbert._maxsim_matches(anyarray, anyarray) IS
+  'The matches of arrays of vector and of halfvec: the body of the forms of maxsim_matches.';
+
+CREATE OR REPLACE FUNCTION colbert.maxsim_matches(query vector[], document vector[])
+RETURNS TABLE (query_position integer, document_position integer, similarity float8)
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000 ROWS 32
+BEGIN ATOMIC
+  SELECT m.query_position, m.document_position, m.similarity
+    FROM colbert._maxsim_matches(query, document) AS m;
+END;
+
+COMMENT ON FUNCTION colbert.maxsim_matches(vector[], vector[]) IS
+  'For each query token the document token with the largest inner product: positions from 1, and the similarity.';
+
+CREATE OR REPLACE FUNCTION colbert.maxsim_matches(query halfvec[], document halfvec[])
+RETURNS TABLE (query_position integer, document_position integer, similarity float8)
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000 ROWS 32
+BEGIN ATOMIC
+  SELECT m.query_position, m.document_position, m.similarity
+    FROM colbert._maxsim_matches(query, document) AS m;
+END;
+
+COMMENT ON FUNCTION colbert.maxsim_matches(halfvec[], halfvec[]) IS
+  'For each query token the document token with the largest inner product: positions from 1, and the similarity.';
+
+-- sql/functions/scoring/_scoring_statement.sql
+-- The statement that scores many documents in one pass: the kernel of exact search, of rerank, and of the
+-- last stage of every search. It returns (doc_id, score) for every row of documents, SQL for a relation
+-- (doc_id, embeddings); $1 is the query, an array of vector with lower bound 1.
+--
+-- Run it with EXECUTE … USING: the plan is then made for this one run, the query's vectors are constants in
+-- it, and each query token is one min() over the unnested document: no join, no sort, no call. That is the
+-- fastest form in one process (benchmarks/), but PostgreSQL keeps correlated subqueries out of parallel
+-- workers; with parallel the same score comes from colbert._maxsim, which workers may call.
+--
+-- It runs under the caller's search_path, so that a filter in documents means what it means to the caller:
+-- all types match exactly, and what is polymorphic names its schema, so that nothing planted matches better.
+-- The terms are summed in groups of sixteen, exactly as colbert._maxsim sums them.
+CREATE OR REPLACE FUNCTION colbert._scoring_statement(
+  query_tokens integer, element regtype, documents text, parallel boolean)
+RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  WITH term AS (
+    SELECT i, format('min(d.token OPERATOR(%I.<#>) $1[%s]::%s)',
+                     colbert._vector_schema(), i, element) AS sql
+      FROM generate_series(1, query_tokens) AS i
+     WHERE NOT parallel
+  ), term_group AS (
+    SELECT (i - 1) / 16 AS i, string_agg(sql, ' + ' ORDER BY i) AS sql
+      FROM term
+     GROUP BY 1
+  )
+  SELECT CASE
+           WHEN parallel THEN
+             format('SELECT s.doc_id, colbert._maxsim($1::%s[], s.embeddings) AS score FROM %s AS s',
+                    element, documents)
+           ELSE
+             format('SELECT s.doc_id, m.score'
+                    '  FROM %s AS s'
+                    ' CROSS JOIN LATERAL (SELECT 0::float8 - %s AS score'
+                    '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m',
+                    documents, string_agg('(' || sql || ')', ' - ' ORDER BY i))
+         END
+    FROM term_group;
+END;
+
+COMMENT ON FUNCTION colbert._scoring_statement(integer, regtype, text, boolean) IS
+  'The SQL that scores every document of a relation (doc_id, embeddings) against the query in $1.';
+
+-- sql/functions/index/_options.sql
+-- The options that indexes of every method understand; a method adds its own (methods/*/options).
+--
+--   normalized   true: vectors have unit length, and others are refused (default true)
+--   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
+--   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
+--   triggers     false: no triggers; writers call colbert.upsert (default true)
+--   candidates   how many documents a search scores exactly, where the caller names no number
+CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN index.options -> 'normalized' IS DISTINCT FROM 'false'::jsonb;
+
+COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
+  'Whether the index takes unit vectors only.';
+
+CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN index.options -> 'triggers' IS DISTINCT FROM 'false'::jsonb;
+
+COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
+  'Whether triggers keep the index in step.';
+
+-- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
+-- index's options, the default.
+CREATE OR REPLACE FUNCTION colbert._knob(
+  name text, argument integer, options jsonb, fallback integer)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_knob$
+DECLARE
+  _session text := nullif(current_setting('colbert.' || name, true), '');
+  _value text := coalesce(argument::text, _session, options ->> name, fallback::text);
+BEGIN
+  IF _value !~ '^[1-9][0-9]{0,8}$' THEN
+    RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = CASE
+                     WHEN argument IS NOT NULL THEN format('Pass another value for %s.', name)
+                     WHEN _session IS NOT NULL THEN format('RESET colbert.%s, or set it anew.', name)
+                     ELSE format('Set option "%s" of the index anew.', name)
+                   END;
+  END IF;
+  RETURN _value::integer;
+END
+$_knob$;
+
+COMMENT ON FUNCTION colbert._knob(text, integer, jsonb, integer) IS
+  'The value of a search knob: the argument, else SET colbert.<name>, else the index''s option, else the default.';
+
+-- Refuses options that nobody would read, and values of the wrong type. The rules are a jsonb object:
+-- name -> "integer", "boolean", "any", or an array of the strings allowed.
+CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, rules jsonb)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_options$
+DECLARE
+  _rule jsonb;
+  _option record;
+BEGIN
+  IF options IS NULL OR jsonb_typeof(options) <> 'object' THEN
+    RAISE EXCEPTION 'options must be a JSON object'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'For example options => ''{"candidates": 200}''.';
+  END IF;
+
+  FOR _option IN SELECT o.key AS name, o.value FROM jsonb_each(options) AS o LOOP
+    _rule := rules -> _option.name;
+    IF _rule IS NULL THEN
+      RAISE EXCEPTION 'unknown option "%"', _option.name
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = format('Options of this method: %s.',
+                            (SELECT string_agg(r, ', ' ORDER BY r) FROM jsonb_object_keys(rules) AS r));
+    ELSIF (CASE _rule #>> '{}'
+             WHEN 'any' THEN true
+             WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
+             WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
+                                 AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
+             ELSE jsonb_typeof(_option.value) = 'string' AND _rule ? (_option.value #>> '{}')
+           END) IS NOT TRUE THEN
+      RAISE EXCEPTION 'option "%" must not be %', _option.name, _option.value
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = format('It takes %s.',
+                            CASE _rule #>> '{}'
+                              WHEN 'boolean' THEN 'true or false'
+                              WHEN 'integer' THEN 'a whole number of at least 1'
+                              ELSE 'one of ' || (_rule #>> '{}')
+                            END);
+    END IF;
+  END LOOP;
+END
+$_refuse_options$;
+
+COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
+  'Raises for an option that is not in the rules, or has a value of another type.';
+
+-- sql/functions/index/_element_type.sql
+-- vector or halfvec, for a column that is an array of one of them; NULL for every other column, and for
+-- one that is not there.
+CREATE OR REPLACE FUNCTION colbert._element_type(source regclass, embeddings name)
+RETURNS regtype
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT t.typelem::regtype
+    FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+   WHERE a.attrelid = source
+     AND a.attname = embeddings
+     AND a.attnum > 0
+     AND NOT a.attisdropped
+     AND a.atttypid IN ('vector[]'::regtype, 'halfvec[]'::regtype);
+END;
+
+COMMENT ON FUNCTION colbert._element_type(regclass, name) IS
+  'The element type of a column of token vectors, vector or halfvec; NULL for any other column.';
+
+-- sql/functions/index/_source_types.sql
+-- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its
+-- type.
+--
+--   key_type     the key's, as it is declared: varchar(20)
+--   key_cast     what keys are cast to when they are looked up: no integer is out of range for bigint, and no
+--                string is cut by a length
+--   key_base     that of a domain, or else the key's own
+--   element      the element type of the array column: vector or halfvec
+CREATE OR REPLACE FUNCTION colbert._source_types(
+  index colbert._index, OUT key_type text, OUT key_cast text, OUT key_base regtype, OUT element regtype)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_source_types$
+BEGIN
+  SELECT format_type(a.atttypid, a.atttypmod), colbert._base_type(a.atttypid)
+    INTO key_type, key_base
+    FROM pg_attribute AS a
+   WHERE a.attrelid = index.source AND a.attname = index.key AND NOT a.attisdropped;
+  key_cast := CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'
+                   ELSE format_type(key_base, -1) END;
+  element := colbert._element_type(index.source, index.embeddings);
+
+  IF key_type IS NULL OR element IS NULL THEN
+    RAISE EXCEPTION 'column "%" of the index on "%" is not there any more',
+                    CASE WHEN key_type IS NULL THEN index.key ELSE index.embeddings END,
+                    index.source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Was it renamed, or did its type change? Name it as it was, or drop the index with '
+                   'colbert.drop_index and create it anew.';
+  END IF;
+END
+$_source_types$;
+
+COMMENT ON FUNCTION colbert._source_types(colbert._index) IS
+  'The type of the key, as declared, to be cast to, and without domains, and the element type of the array column.';
+
+-- The type under a domain, or under a domain over a domain.
+CREATE OR REPLACE FUNCTION colbert._base_type(type oid)
+RETURNS regtype
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  WITH RECURSIVE unfolded AS (
+    SELECT t.oid, t.typbasetype FROM pg_catalog.pg_type AS t WHERE t.oid = type
+    UNION ALL
+    SELECT t.oid, t.typbasetype
+      FROM unfolded AS u
+      JOIN pg_catalog.pg_type AS t ON t.oid = u.typbasetype
+  )
+  SELECT u.oid::regtype FROM unfolded AS u WHERE u.typbasetype = 0;
+END;
+
+COMMENT ON FUNCTION colbert._base_type(oid) IS 'The type under a domain; any other type is its own.';
+
+-- sql/functions/index/_find_index.sql
+-- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, the
+-- column while the source has exactly one indexed column.
+CREATE OR REPLACE FUNCTION colbert._find_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_find_index$
+DECLARE
+  _found colbert._index[];
+BEGIN
+  SELECT array_agg(i ORDER BY i.id)
+    INTO _found
+    FROM colbert._index AS i
+   WHERE (_find_index.source IS NULL OR i.source = _find_index.source)
+     AND (_find_index.embeddings IS NULL OR i.embeddings = _find_index.embeddings);
+
+  CASE coalesce(cardinality(_found), 0)
+    WHEN 1 THEN
+      RETURN _found[1];
+    WHEN 0 THEN
+      IF source IS NULL THEN
+        RAISE EXCEPTION 'no table has a late-interaction index'
+          USING ERRCODE = 'undefined_object',
+                HINT = 'Create one with SELECT colbert.create_index(''table'').';
+      END IF;
+      RAISE EXCEPTION 'table "%" has no late-interaction index%', source,
+                      CASE WHEN embeddings IS NOT NULL
+                           THEN format(' on column "%s"', embeddings) ELSE '' END
+        USING ERRCODE = 'undefined_object',
+              HINT = format('Create one with SELECT colbert.create_index(%L).', source);
+    ELSE
+      RAISE EXCEPTION '% late-interaction indexes could be meant', cardinality(_found)
+        USING ERRCODE = 'ambiguous_parameter',
+              DETAIL = (SELECT string_agg(format('%s.%I', f.source, f.embeddings), ', ')
+                          FROM unnest(_found) AS f),
+              HINT = CASE WHEN source IS NULL
+                          THEN 'Name the table: source => ''table''.'
+                          ELSE 'Name the column: embeddings => ''column''.' END;
+  END CASE;
+END
+$_find_index$;
+
+COMMENT ON FUNCTION colbert._find_index(regclass, name) IS
+  'The registry row of an index, or an error that says which there are.';
+
+-- sql/functions/index/_document_problem.sql
+-- What is wrong with an array of token vectors, if anything is: all OUT columns are NULL for a good one.
+-- Positions count from 1. Unit length is taken with a tolerance of 0.01, wide enough for half precision. Numbers
+-- that are not finite are refused by pgvector itself, wherever a vector is made.
+CREATE OR REPLACE FUNCTION colbert._document_problem(
+  embeddings anyarray, dimensions integer, normalized boolean,
+  OUT code text, OUT problem text, OUT hint text)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_document_problem$
+DECLARE
+  _position bigint;
+  _dimensions integer;
+  _norm float8;
+BEGIN
+  IF embeddings IS NULL OR cardinality(embeddings) = 0 THEN
+    RETURN;
+  END IF;
+
+  IF array_ndims(embeddings) <> 1 THEN
+    code := '2202E';  -- array_subscript_error
+    problem := format('the array has %s dimensions', array_ndims(embeddings));
+    hint := 'Store a one-dimensional array with one vector for each token.';
+    RETURN;
+  END IF;
+
+  SELECT t.position, t.dimensions, t.norm
+    INTO _position, _dimensions, _norm
+    FROM (SELECT u.position, colbert._dimensions(u.token) AS dimensions,
+                 colbert._norm(u.token) AS norm
+            FROM unnest(embeddings) WITH ORDINALITY AS u (token, position)) AS t
+   WHERE t.norm IS NULL
+      OR t.dimensions <> _document_problem.dimensions
+      OR t.norm = 0
+      OR (normalized AND t.norm NOT BETWEEN 0.99 AND 1.01)
+   ORDER BY t.position
+   LIMIT 1;
+
+  IF NOT FOUND THEN
+    RETURN;
+  ELSIF _norm IS NULL THEN
+    code := '22004';  -- null_value_not_allowed
+    problem := format('token %s is NULL', _position);
+    hint := 'Leave the token out, or encode the text again.';
+  ELSIF _dimensions <> dimensions THEN
+    code := '22000';  -- data_exception, as pgvector has it
+    problem := format('token %s has %s dimensions, expected %s', _position, _dimensions, dimensions);
+    hint := 'Encode it with the model that the index was made for.';
+  ELSIF _norm = 0 THEN
+    code := '22023';  -- invalid_parameter_value
+    problem := format('token %s is a zero vector', _position);
+    hint := 'Leave the token out: it has no direction to compare.';
+  ELSE
+    code := '22023';  -- invalid_parameter_value
+    problem := format('token %s has length %s, expected 1', _position, round(_norm::numeric, 4));
+    hint := 'Normalise the vectors, or create the index with options => ''{"normalized": false}''.';
+  END IF;
+END
+$_document_problem$;
+
+COMMENT ON FUNCTION colbert._document_problem(anyarray, integer, boolean) IS
+  'SQLSTATE, description and hint of the first thing that is wrong with an array of token vectors; NULLs when nothing is.';
+
+-- sql/functions/index/_refuse_document.sql
+-- Raises for a document that may not be indexed, naming it by its key, and does nothing for a good one.
+CREATE OR REPLACE FUNCTION colbert._refuse_document(
+  index colbert._index, doc_id text, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_document$
+DECLARE
+  _found record;
+BEGIN
+  _found := colbert._document_problem(embeddings, index.dimensions, colbert._normalized(index));
+  IF _found.problem IS NOT NULL THEN
+    RAISE EXCEPTION 'document "%": %', doc_id, _found.problem
+      USING ERRCODE = _found.code,
+            DETAIL = format('Column "%s" of table "%s".', index.embeddings, index.source),
+            HINT = _found.hint;
+  END IF;
+END
+$_refuse_document$;
+
+COMMENT ON FUNCTION colbert._refuse_document(colbert._index, text, anyarray) IS
+  'Raises for a document that may not be indexed, with its key, the token''s position and a hint.';
+
+-- sql/functions/index/_refuse_stranger.sql
+-- Whatever makes, changes or drops an index is for the source's owner, as it is for CREATE INDEX.
+CREATE OR REPLACE FUNCTION colbert._refuse_stranger(source regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_stranger$
+BEGIN
+  IF NOT (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class AS c WHERE c.oid = source) THEN
+    RAISE EXCEPTION 'must be owner of table %', source
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'Ask its owner, or become a member of the owning role.';
+  END IF;
+END
+$_refuse_stranger$;
+
+COMMENT ON FUNCTION colbert._refuse_stranger(regclass) IS
+  'Raises unless the caller owns the table.';
+
+-- What is derived from the source, or compared with it, has to be derived from all of it. FORCE ROW LEVEL
+-- SECURITY hides rows from the owner, too.
+CREATE OR REPLACE FUNCTION colbert._refuse_partial_view(source regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_partial_view$
+BEGIN
+  IF row_security_active(source) THEN
+    RAISE EXCEPTION 'row-level security may hide rows of table "%" from role "%"', source, current_user
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'Run it as a superuser or a role with BYPASSRLS.';
+  END IF;
+END
+$_refuse_partial_view$;
+
+COMMENT ON FUNCTION colbert._refuse_partial_view(regclass) IS
+  'Raises where row-level security applies to the caller.';
+
+-- A snapshot from before the lock on the source would miss rows.
+CREATE OR REPLACE FUNCTION colbert._refuse_old_snapshot()
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_old_snapshot$
+BEGIN
+  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    RAISE EXCEPTION 'an index cannot be changed in a % transaction',
+                    upper(current_setting('transaction_isolation'))
+      USING ERRCODE = 'active_sql_transaction',
+            HINT = 'Run it in a READ COMMITTED transaction: it has to see what was committed before it.';
+  END IF;
+END
+$_refuse_old_snapshot$;
+
+COMMENT ON FUNCTION colbert._refuse_old_snapshot() IS
+  'Raises unless every statement of the transaction sees what was committed before it.';
+
+-- sql/functions/index/_refuse_source.sql
+-- Refuses what cannot be indexed: a view, another's table, one that is not seen whole, a column of another
+-- type.
+CREATE OR REPLACE FUNCTION colbert._refuse_source(source regclass, embeddings name)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_source$
+DECLARE
+  _table pg_class;
+  _type text;
+BEGIN
+  IF source IS NULL OR embeddings IS NULL THEN
+    RAISE EXCEPTION '% must not be NULL', CASE WHEN source IS NULL THEN 'source' ELSE 'embeddings' END
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Name the table and its column of token vectors.';
+  END IF;
+  SELECT c.* INTO _table FROM pg_class AS c WHERE c.oid = source;
+  IF _table.relkind NOT IN ('r', 'p') OR _table.relpersistence = 't' THEN
+    RAISE EXCEPTION '"%" is not a table that can be indexed', source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Index a table or a partitioned table, not a temporary one.';
+  END IF;
+  PERFORM colbert._refuse_stranger(source),
+          colbert._refuse_partial_view(source),
+          colbert._refuse_old_snapshot();
+
+  SELECT format_type(a.atttypid, a.atttypmod)
+    INTO _type
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = embeddings AND a.attnum > 0 AND NOT a.attisdropped;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'column "%" of table "%" does not exist', embeddings, source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column of token vectors: embeddings => ''column''.';
+  ELSIF colbert._element_type(source, embeddings) IS NULL THEN
+    RAISE EXCEPTION 'column "%" of table "%" is of type %', embeddings, source, _type
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = 'It must be an array of vectors: vector(128)[] or halfvec(128)[].';
+  END IF;
+END
+$_refuse_source$;
+
+COMMENT ON FUNCTION colbert._refuse_source(regclass, name) IS
+  'Raises unless the table and its column can be indexed by the caller.';
+
+-- The options that an index of a method takes: those of every index and the method's own.
+CREATE OR REPLACE FUNCTION colbert._option_rules(method text)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_option_rules$
+DECLARE
+  _rules text := colbert._operation(method, 'rules');
+  _own jsonb := jsonb '{}';
+BEGIN
+  IF _rules IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
+  END IF;
+  RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
+                         "candidates": "integer", "triggers": "boolean"}';
+END
+$_option_rules$;
+
+COMMENT ON FUNCTION colbert._option_rules(text) IS
+  'The options of a method, as _refuse_options reads them.';
+
+-- Raises for the first document, in the order of the keys, that may not be indexed.
+CREATE OR REPLACE FUNCTION colbert._refuse_documents(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_documents$
+BEGIN
+  EXECUTE format('SELECT colbert._refuse_document($1, s.%1$I::text, s.%2$I) '
+                 '  FROM %3$s AS s ORDER BY s.%1$I',
+                 index.key, index.embeddings, index.source)
+    USING index;
+END
+$_refuse_documents$;
+
+COMMENT ON FUNCTION colbert._refuse_documents(colbert._index) IS
+  'Raises for the first document of the source that may not be indexed.';
+
+-- sql/functions/index/_key_column.sql
+-- The column that names a document: the one that is asked for, or else the single-column primary key. It
+-- has to be unique by itself and NOT NULL.
+CREATE OR REPLACE FUNCTION colbert._key_column(source regclass, key name)
+RETURNS name
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_key_column$
+DECLARE
+  _found name;
+BEGIN
+  SELECT a.attname
+    INTO _found
+    FROM pg_index AS i
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+   WHERE i.indrelid = source
+     AND i.indnkeyatts = 1
+     AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+     AND a.attnotnull
+     AND CASE WHEN key IS NULL THEN i.indisprimary ELSE a.attname = key END
+   LIMIT 1;
+
+  IF FOUND THEN
+    RETURN _found;
+  ELSIF key IS NULL THEN
+    RAISE EXCEPTION 'table "%" has no single-column primary key', source
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Name a column that is unique and NOT NULL: key => ''column''.';
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = source AND a.attname = key AND a.attnum > 0) THEN
+    RAISE EXCEPTION 'column "%" of table "%" does not exist', key, source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name a column that is unique and NOT NULL: key => ''column''.';
+  ELSE
+    RAISE EXCEPTION 'column "%" of table "%" does not name a document', key, source
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It needs NOT NULL and a unique index of its own, not partial and not deferrable.',
+            HINT = format('ALTER TABLE %s ALTER %I SET NOT NULL, ADD UNIQUE (%2$I)', source, key);
+  END IF;
+END
+$_key_column$;
+
+COMMENT ON FUNCTION colbert._key_column(regclass, name) IS
+  'The column that names a document: unique by itself and NOT NULL; the primary key when none is asked for.';
+
+-- sql/functions/index/_vector_dimensions.sql
+-- The length of the vectors in a column: as declared (vector(128)[]), as the options say, or that of the
+-- first vector there is.
+CREATE OR REPLACE FUNCTION colbert._vector_dimensions(source regclass, embeddings name, options jsonb)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_vector_dimensions$
+DECLARE
+  _declared integer;
+  _dimensions integer := (options ->> 'dimensions')::integer;
+BEGIN
+  SELECT nullif(a.atttypmod, -1)
+    INTO _declared
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = embeddings;
+
+  IF _declared <> _dimensions THEN
+    RAISE EXCEPTION 'column "%" of table "%" is declared with % dimensions, options say %',
+                    embeddings, source, _declared, _dimensions
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Leave option "dimensions" out.';
+  END IF;
+
+  _dimensions := coalesce(_declared, _dimensions);
+  IF _dimensions IS NULL THEN
+    EXECUTE format('SELECT colbert._dimensions((SELECT t FROM unnest(s.%1$I) AS t LIMIT 1)) '
+                   '  FROM %2$s AS s WHERE cardinality(s.%1$I) > 0 LIMIT 1', embeddings, source)
+       INTO _dimensions;
+  END IF;
+  IF _dimensions IS NULL THEN
+    RAISE EXCEPTION 'the dimensions of column "%" of table "%" are not known', embeddings, source
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Declare it as vector(128)[], or pass options => ''{"dimensions": 128}''.';
+  END IF;
+  RETURN _dimensions;
+END
+$_vector_dimensions$;
+
+COMMENT ON FUNCTION colbert._vector_dimensions(regclass, name, jsonb) IS
+  'The dimensions of a column''s vectors: declared, given as an option, or read from the first vector.';
+
+-- sql/functions/index/_derived_name.sql
+-- <source>_<column>_<suffix>, the name of what belongs to an index. A name of more than 63 bytes is cut, and
+-- keeps a hash of the whole, so that two long names stay two.
+CREATE OR REPLACE FUNCTION colbert._derived_name(source regclass, embeddings name, suffix text)
+RETURNS name
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_derived_name$
+DECLARE
+  _stem text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = source) || '_' || embeddings;
+  _hash text := left(md5(_stem), 8);
+BEGIN
+  IF octet_length(_stem || '_' || suffix) <= 63 THEN
+    RETURN _stem || '_' || suffix;
+  END IF;
+  WHILE octet_length(_stem || '_' || _hash || '_' || suffix) > 63 LOOP
+    _stem := left(_stem, -1);
+  END LOOP;
+  RETURN _stem || '_' || _hash || '_' || suffix;
+END
+$_derived_name$;
+
+COMMENT ON FUNCTION colbert._derived_name(regclass, name, text) IS
+  'The name of a table, function or trigger that belongs to an index; cut, with a hash, when it would be too long.';
+
+-- sql/functions/index/_derived_comment.sql
+-- The comment that marks a table or a function as part of an index.
+CREATE OR REPLACE FUNCTION colbert._derived_comment(index colbert._index)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('colbert_pg: part of late-interaction index %s. Derived data: do not edit.', index.id);
+
+COMMENT ON FUNCTION colbert._derived_comment(colbert._index) IS
+  'The comment that marks a table or a function as part of an index.';
+
+-- sql/functions/index/_derived_tables.sql
+-- The tables of an index, in the order in which its method made them. The registry says which they are, and
+-- the owner of a source may write its registry row; the tables' comments, which only their own owner can
+-- write, say that they belong to this index. So nobody can be led to drop or change another table.
+CREATE OR REPLACE FUNCTION colbert._derived_tables(index colbert._index)
+RETURNS SETOF regclass
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT c.oid::regclass
+    FROM unnest(index.tables) WITH ORDINALITY AS t (id, position)
+    JOIN pg_catalog.pg_class AS c ON c.oid = t.id
+   WHERE obj_description(c.oid, 'pg_class') = colbert._derived_comment(index)
+   ORDER BY t.position;
+END;
+
+COMMENT ON FUNCTION colbert._derived_tables(colbert._index) IS
+  'The tables of an index that are there and are its own.';
+
+-- sql/functions/index/_derived_table.sql
+-- One table of an index, by its place among them.
+CREATE OR REPLACE FUNCTION colbert._derived_table(index colbert._index, place integer)
+RETURNS regclass
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_derived_table$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._derived_tables(index) AS t WHERE t = index.tables[place]) THEN
+    RAISE EXCEPTION 'a table of the index on "%" is not there any more', index.source
+      USING ERRCODE = 'undefined_table',
+            HINT = format('Run SELECT colbert.repair_index(%L, %L).',
+                          index.source, index.embeddings);
+  END IF;
+  RETURN index.tables[place];
+END
+$_derived_table$;
+
+COMMENT ON FUNCTION colbert._derived_table(colbert._index, integer) IS
+  'A table of an index; an error when it was dropped behind the index''s back.';
+
+-- sql/functions/index/_give_to_owner.sql
+CREATE OR REPLACE FUNCTION colbert._owner(relation regclass)
+RETURNS name
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+END;
+
+COMMENT ON FUNCTION colbert._owner(regclass) IS 'The role that owns a table.';
+
+-- What belongs to an index belongs to the owner of its source, whoever ran create_index.
+CREATE OR REPLACE FUNCTION colbert._give_to_owner(index colbert._index, object text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_give_to_owner$
+BEGIN
+  EXECUTE format('ALTER %s OWNER TO %I', object,
+                 colbert._owner(index.source));
+END
+$_give_to_owner$;
+
+COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
+  'ALTER … OWNER TO the owner of the source. The object comes quoted: TABLE a.b, FUNCTION a.b().';
+
+-- sql/functions/index/_create_derived.sql
+-- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting; doc_id
+-- is its column of keys.
+--
+-- Anybody may read it, and sees the rows of just those documents that they may read in the source with
+-- their array: the policy asks the source, as the reader, and so row-level security, column privileges and
+-- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
+-- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
+-- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
+-- answer for a few rows.)
+CREATE OR REPLACE FUNCTION colbert._create_derived(
+  index colbert._index, suffix text, columns text, doc_id text)
+RETURNS regclass
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_derived$
+DECLARE
+  _source pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = index.source);
+  _table text := format('%s.%I', _source.relnamespace::regnamespace,
+                        colbert._derived_name(index.source, index.embeddings, suffix));
+BEGIN
+  EXECUTE format('CREATE %s TABLE %s (%s)',
+                 CASE _source.relpersistence WHEN 'u' THEN 'UNLOGGED' END, _table, columns);
+  EXECUTE format('COMMENT ON TABLE %s IS %L', _table, colbert._derived_comment(index));
+  EXECUTE format('REVOKE ALL ON TABLE %1$s FROM PUBLIC; GRANT SELECT ON TABLE %1$s TO PUBLIC', _table);
+  EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', _table);
+  EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
+                 'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR EXISTS '
+                 '(SELECT FROM %2$s AS s WHERE s.%3$I = %4$s AND s.%5$I IS NOT NULL OFFSET 0))',
+                 _table, index.source, index.key, format('%s.%I', _table, doc_id), index.embeddings);
+  PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
+  RETURN _table::regclass;
+END
+$_create_derived$;
+
+COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text) IS
+  'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
+
+-- sql/functions/index/_sync.sql
+-- Brings an index in step with one row of its source: called by the triggers, after the row has changed and
+-- while its lock orders the writers of the document.
+CREATE OR REPLACE FUNCTION colbert._sync(
+  index_id integer, old_key text, old_embeddings anyarray, new_key text, new_embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_sync$
+DECLARE
+  _index colbert._index;
+BEGIN
+  IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings THEN
+    RETURN;
+  END IF;
+
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
+      USING ERRCODE = 'undefined_object',
+            HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
+  END IF;
+
+  IF old_key IS NOT NULL THEN
+    PERFORM colbert._remove(_index, old_key);
+  END IF;
+  IF new_key IS NOT NULL THEN
+    PERFORM colbert._put(_index, new_key, new_embeddings);
+  END IF;
+END
+$_sync$;
+
+COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
+  'Takes the old row out of an index and puts the new one in: what the row triggers call.';
+
+CREATE OR REPLACE FUNCTION colbert._put(index colbert._index, doc_id text, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_put$
+DECLARE
+  _put text := colbert._operation(index.method, 'put');
+BEGIN
+  PERFORM colbert._refuse_document(index, doc_id, embeddings);
+  IF _put IS NOT NULL AND cardinality(embeddings) > 0 THEN
+    EXECUTE format('SELECT %s($1, $2, $3)', _put) USING index, doc_id, embeddings;
+  END IF;
+END
+$_put$;
+
+COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
+  'Puts a document that is not there into an index; refuses a bad one. NULL and empty arrays add nothing.';
+
+CREATE OR REPLACE FUNCTION colbert._remove(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_remove$
+DECLARE
+  _remove text := colbert._operation(index.method, 'remove');
+BEGIN
+  IF _remove IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1, $2)', _remove) USING index, doc_id;
+  END IF;
+END
+$_remove$;
+
+COMMENT ON FUNCTION colbert._remove(colbert._index, text) IS
+  'Takes a document out of an index; one that is not there is no error.';
+
+-- After TRUNCATE of the source.
+CREATE OR REPLACE FUNCTION colbert._sync_truncate(index_id integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_sync_truncate$
+DECLARE
+  _index colbert._index;
+  _clear text;
+BEGIN
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
+  _clear := colbert._operation(_index.method, 'clear');
+  IF _clear IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _clear) USING _index;
+  END IF;
+END
+$_sync_truncate$;
+
+COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
+  'Empties an index: what the TRUNCATE trigger calls.';
+
+-- sql/functions/index/_create_sync.sql
+-- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
+-- event fire in the order of their names: these come first, so that the index has seen a change before another
+-- trigger makes the next one.
+CREATE OR REPLACE FUNCTION colbert._sync_names(
+  index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name)
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format('%s.colbert_sync_%s', c.relnamespace::regnamespace, index.id),
+         format('!colbert_sync_%s', index.id),
+         format('!colbert_truncate_%s', index.id)
+    FROM pg_catalog.pg_class AS c
+   WHERE c.oid = index.source;
+END;
+
+COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
+  'The names of the trigger function of an index, with its schema, and of its two triggers.';
+
+-- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
+--
+-- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who
+-- may write the source keeps the derived tables in step without any right to write those. It can only be
+-- called as a trigger, and all it does is in colbert._sync.
+--
+-- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too.
+CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_sync$
+DECLARE
+  _names record := colbert._sync_names(index);
+  _body text := format(
+    $body$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    PERFORM colbert._sync_truncate(%1$s);
+  ELSE
+    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);
+  END IF;
+  RETURN NULL;
+END
+$body$,
+    index.id, index.key, index.embeddings);
+BEGIN
+  EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger '
+                 'LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
+                 _names.sync_function, _body);
+  EXECUTE format('COMMENT ON FUNCTION %s() IS %L', _names.sync_function, colbert._derived_comment(index));
+  EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', _names.sync_function);
+  IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'colbert_pg') THEN
+    -- DROP EXTENSION is refused while there are triggers that call it.
+    EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION colbert_pg', _names.sync_function);
+  END IF;
+  PERFORM colbert._give_to_owner(index, format('FUNCTION %s()', _names.sync_function));
+
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER TRUNCATE ON %s '
+                 'FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+                 _names.truncate_trigger, index.source, _names.sync_function);
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
+                 'FOR EACH ROW EXECUTE FUNCTION %s()',
+                 _names.row_trigger, index.source, _names.sync_function);
+END
+$_create_sync$;
+
+COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
+  'Makes the trigger function and the triggers of an index; those that are there are made anew.';
+
+-- sql/functions/index/_sync_problem.sql
+-- What keeps an index from being kept in step, if anything does: a trigger that is gone, disabled, or runs
+-- with the rights of a former owner.
+CREATE OR REPLACE FUNCTION colbert._sync_problem(index colbert._index)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format('trigger "%s" %s', expected.name,
+                CASE WHEN t.tgname IS NULL THEN 'is gone'
+                     WHEN t.tgenabled IN ('D', 'R') THEN 'is disabled'
+                     ELSE 'belongs to a former owner of the table' END)
+    FROM colbert._sync_names(index) AS names
+   CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger)) AS expected (name)
+    LEFT JOIN pg_catalog.pg_trigger AS t
+           ON t.tgrelid = index.source AND t.tgname = expected.name
+    LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+   WHERE colbert._triggers(index)
+     AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R')
+          OR pg_catalog.pg_get_userbyid(p.proowner) <> colbert._owner(index.source))
+   LIMIT 1;
+END;
+
+COMMENT ON FUNCTION colbert._sync_problem(colbert._index) IS
+  'The trigger that does not keep the index in step; NULL when all do.';
+
+-- sql/functions/index/create_index.sql
+-- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it
+-- blocks writers of the table, not readers, until the transaction ends.
+--
+-- Errors: every document that is there is checked before anything is built, and the first bad one is
+-- named with its key and token. Cost: a scan of the arrays, and the build of the method.
+CREATE OR REPLACE FUNCTION colbert.create_index(
+  source regclass,
+  embeddings name DEFAULT 'embeddings',
+  method text DEFAULT 'hnsw',
+  options jsonb DEFAULT '{}',
+  key name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $create_index$
+DECLARE
+  _index colbert._index;
+  _create text := colbert._operation(method, 'create');
+  _build text := colbert._operation(method, 'build');
+BEGIN
+  PERFORM colbert._refuse_source(source, embeddings),
+          colbert._refuse_options(options, colbert._option_rules(method));
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+  PERFORM colbert._forget_dropped_sources();
+  IF EXISTS (SELECT FROM colbert._index AS i
+              WHERE i.source = create_index.source AND i.embeddings = create_index.embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
+      USING ERRCODE = 'duplicate_object',
+            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
+  END IF;
+
+  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions)
+  VALUES (source, embeddings, colbert._key_column(source, key), method, options,
+          colbert._vector_dimensions(source, embeddings, options))
+  RETURNING * INTO _index;
+
+  PERFORM colbert._refuse_documents(_index);
+  IF _create IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING _index;
+    UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = _index.id;
+  END IF;
+  IF colbert._triggers(_index) THEN
+    PERFORM colbert._create_sync(_index);
+  END IF;
+  IF _build IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _build) USING _index;
+  END IF;
+  EXECUTE format('ANALYZE %s (%I)', source, _index.key);
+END
+$create_index$;
+
+COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
+  'Creates an index (exact, hnsw or ivfflat) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
+
+-- sql/functions/index/upsert.sql
+-- Stores the token vectors of a document and brings the index in step in the same statement: for engines that
+-- restrict triggers, with an index whose option "triggers" is false. Where there are triggers they do the
+-- work. The row is updated, or inserted with nothing but key and array; NULL takes the document out of the
+-- index. Only for roles that may write the index's tables, which is the owner of the table.
+CREATE OR REPLACE FUNCTION colbert.upsert(
+  source regclass, doc_id anynonarray, vectors vector[], embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $upsert$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _whole boolean;
+  _updated bigint;
+BEGIN
+  IF doc_id IS NULL THEN
+    RAISE EXCEPTION 'doc_id must not be NULL'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the key of the document.';
+  END IF;
+  EXECUTE format('SELECT ($1::%s)::text = $1::text', _types.key_type) INTO _whole USING doc_id;
+  IF NOT _whole THEN
+    RAISE EXCEPTION 'doc_id "%" is no %', doc_id, _types.key_type
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Pass the key as the table has it.';
+  END IF;
+  EXECUTE format('UPDATE %s SET %I = $2::%s[] WHERE %I = $1::%s',
+                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_type)
+    USING doc_id, vectors;
+  GET DIAGNOSTICS _updated = ROW_COUNT;
+  IF _updated = 0 THEN
+    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[]) '
+                   'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
+                   _index.source, _index.key, _index.embeddings, _types.key_type, _types.element)
+      USING doc_id, vectors;
+  END IF;
+
+  IF NOT colbert._triggers(_index) THEN
+    PERFORM colbert._remove(_index, doc_id::text);
+    EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
+      USING _index, doc_id::text, vectors;
+  END IF;
+END
+$upsert$;
+
+COMMENT ON FUNCTION colbert.upsert(regclass, anynonarray, vector[], name) IS
+  'Stores the token vectors of a document, by its key, and brings an index without triggers in step.';
+
+-- sql/functions/index/drop_index.sql
+-- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts
+-- that somebody else dropped already are passed over.
+CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $drop_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _names record := colbert._sync_names(_index);
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source);
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
+  PERFORM colbert._drop_derived(_index);
+END
+$drop_index$;
+
+COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
+  'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
+
+-- What an index has beside its source and its triggers: the trigger function and the tables.
+CREATE OR REPLACE FUNCTION colbert._derived_objects(index colbert._index)
+RETURNS TABLE (kind text, name text, owner oid)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_derived_objects$
+BEGIN
+  RETURN QUERY
+    SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner
+      FROM pg_proc AS p
+     WHERE p.proname = format('colbert_sync_%s', index.id)
+       AND p.pronargs = 0
+       AND obj_description(p.oid, 'pg_proc') = colbert._derived_comment(index)
+    UNION ALL
+    SELECT 'TABLE', t::text, c.relowner
+      FROM colbert._derived_tables(index) AS t
+      JOIN pg_class AS c ON c.oid = t;
+END
+$_derived_objects$;
+
+COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
+  'The trigger function and the tables of an index, as far as they are there, and their owners.';
+
+-- Drops what an index has beside its source, and forgets it.
+CREATE OR REPLACE FUNCTION colbert._drop_derived(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_drop_derived$
+DECLARE
+  _object text;
+BEGIN
+  FOR _object IN
+    SELECT format('DROP %s %s', o.kind, o.name) FROM colbert._derived_objects(index) AS o
+  LOOP
+    EXECUTE _object;
+  END LOOP;
+  DELETE FROM colbert._index AS i WHERE i.id = index.id;
+END
+$_drop_derived$;
+
+COMMENT ON FUNCTION colbert._drop_derived(colbert._index) IS
+  'Drops the tables and the trigger function of an index, and its place in the registry.';
+
+-- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index
+-- clears that away, as far as it belongs to the caller.
+CREATE OR REPLACE FUNCTION colbert._forget_dropped_sources()
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_forget_dropped_sources$
+DECLARE
+  _index colbert._index;
+BEGIN
+  FOR _index IN
+    SELECT i.*
+      FROM colbert._index AS i
+     WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
+       AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
+                        WHERE NOT pg_has_role(o.owner, 'USAGE'))
+       FOR UPDATE SKIP LOCKED
+  LOOP
+    PERFORM colbert._drop_derived(_index);
+  END LOOP;
+END
+$_forget_dropped_sources$;
+
+COMMENT ON FUNCTION colbert._forget_dropped_sources() IS
+  'Clears away what was derived from tables that have since been dropped, where it belongs to the caller.';
+
+-- sql/functions/index/check_index.sql
+-- Compares an index with the arrays, document by document, and returns every difference: no rows for an index
+-- that is right. Reads only; for the owner of the table, who sees all of it.
+--
+--   trigger            the index is not kept in step
+--   missing table, missing index    a part of the index was dropped
+--   bad document       an array that may not be indexed, written while the triggers were off
+--   missing, orphaned, stale document    the index knows less, more, or other than the array
+CREATE OR REPLACE FUNCTION colbert.check_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $check_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _problems text := colbert._operation(_index.method, 'problems');
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._source_types(_index);
+
+  detail := colbert._sync_problem(_index);
+  IF detail IS NOT NULL THEN
+    problem := 'trigger';
+    RETURN NEXT;
+  END IF;
+
+  RETURN QUERY EXECUTE format(
+    'SELECT %L, s.%2$I::text, p.problem FROM %3$s AS s '
+    ' CROSS JOIN LATERAL colbert._document_problem(s.%4$I, $1, $2) AS p '
+    ' WHERE p.problem IS NOT NULL ORDER BY s.%2$I',
+    'bad document', _index.key, _index.source, _index.embeddings)
+    USING _index.dimensions, colbert._normalized(_index);
+
+  IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
+    problem := 'missing table';
+    detail := 'a table of the index was dropped';
+    RETURN NEXT;
+  ELSIF _problems IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', colbert._operation(_index.method, 'state')) INTO detail USING _index;
+    IF detail LIKE 'broken: %' THEN
+      problem := 'missing index';
+      RETURN NEXT;
+    END IF;
+    RETURN QUERY EXECUTE format('SELECT * FROM %s($1) ORDER BY problem, doc_id', _problems) USING _index;
+  END IF;
+END
+$check_index$;
+
+COMMENT ON FUNCTION colbert.check_index(regclass, name) IS
+  'Every way in which an index differs from the arrays: no rows when there is none. For the owner of the table.';
+
+-- sql/functions/index/repair_index.sql
+-- Mends what check_index finds, but for bad documents, which only their writer can mend: they are taken out
+-- of the index. Documents are mended one by one under their row locks, beside other writers; only a missing
+-- table or trigger takes a lock on the whole table. Returns how many documents were mended.
+CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $repair_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _mended bigint := 0;
+  _doc_id text;
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
+
+  IF colbert._sync_problem(_index) IS NOT NULL THEN
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
+    PERFORM colbert._create_sync(_index);
+  END IF;
+  IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
+    RETURN colbert._recreate_derived(_index);
+  END IF;
+
+  PERFORM colbert._give_to_owner(_index, 'TABLE ' || t)
+     FROM colbert._derived_tables(_index) AS t
+    WHERE colbert._owner(t) <> colbert._owner(_index.source);
+
+  FOR _doc_id IN
+    SELECT DISTINCT c.doc_id FROM colbert.check_index(source, embeddings) AS c WHERE c.doc_id IS NOT NULL
+  LOOP
+    _mended := _mended + colbert._mend_document(_index, _doc_id);
+  END LOOP;
+  IF colbert._index_state(_index) LIKE 'broken: %' THEN
+    EXECUTE format('SELECT %s($1)', colbert._operation(_index.method, 'rebuild')) USING _index;
+  END IF;
+  RETURN _mended;
+END
+$repair_index$;
+
+COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
+  'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
+
+-- Puts one document into an index as its array has it now, under its row lock. 1 when it is in step after
+-- that, 0 for a bad document, which is taken out.
+CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
+RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_mend_document$
+DECLARE
+  _bad boolean;
+BEGIN
+  PERFORM colbert._remove(index, doc_id);
+  EXECUTE format(
+    'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
+    'SELECT p.problem IS NOT NULL '
+    '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
+    index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+     INTO _bad
+    USING doc_id, index.dimensions, colbert._normalized(index);
+  IF _bad IS FALSE THEN
+    -- Another writer may have been ahead of the lock: what is there now is taken out before what belongs there goes in.
+    PERFORM colbert._remove(index, doc_id);
+    EXECUTE format('SELECT colbert._put($1, $2, s.%I) FROM %s AS s WHERE s.%I = $2::%s',
+                   index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+      USING index, doc_id;
+  END IF;
+  RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
+END
+$_mend_document$;
+
+COMMENT ON FUNCTION colbert._mend_document(colbert._index, text) IS
+  'Brings one document of an index in step with its array; 1 when it is, 0 for a bad document.';
+
+-- Makes the tables of an index anew, from nothing, when some of them are gone.
+CREATE OR REPLACE FUNCTION colbert._recreate_derived(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_recreate_derived$
+DECLARE
+  _index colbert._index := index;
+  _table regclass;
+  _mended bigint;
+BEGIN
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
+  FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
+    EXECUTE format('DROP TABLE %s', _table);
+  END LOOP;
+  EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'create')) INTO _index.tables USING index;
+  UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = index.id;
+  EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'build')) USING _index;
+  EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0 '
+                 '   AND (colbert._document_problem(s.%2$I, $1, $2)).problem IS NULL',
+                 index.source, index.embeddings)
+     INTO _mended
+    USING index.dimensions, colbert._normalized(index);
+  RETURN _mended;
+END
+$_recreate_derived$;
+
+COMMENT ON FUNCTION colbert._recreate_derived(colbert._index) IS
+  'Makes the tables of an index anew and fills them; returns the number of documents in them.';
+
+-- sql/functions/index/reindex.sql
+-- Mends an index and builds anew what ages in it. Searches go on with the old build until the new one is
+-- ready, and wait only for the moment of the change; writers of the table wait until it is done.
+CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $reindex$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _rebuild text := colbert._operation(_index.method, 'rebuild');
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
+  PERFORM colbert.repair_index(_index.source, _index.embeddings);
+  IF _rebuild IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _rebuild) USING colbert._find_index(_index.source, _index.embeddings);
+  END IF;
+  EXECUTE format('ANALYZE %s (%I)', _index.source, _index.key);
+END
+$reindex$;
+
+COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
+  'Mends an index and builds it anew while searches go on. For the owner of the table.';
+
+-- sql/functions/methods/_operation.sql
+-- How a method takes part. A method is a folder of functions colbert._<implementation>_<operation>, looked
+-- up by name here and nowhere else; exact, which derives nothing, has none, and everything that calls an
+-- operation goes on without it.
+--
+--   rules()                            the options it takes, as _refuse_options reads them
+--   create(index)                      makes the tables, empty, and returns them
+--   build(index)                       fills them from the source, which the caller has locked
+--   put(index, key, embeddings)        adds a document that is not there
+--   remove(index, key)                 takes a document out; one that is not there is no error
+--   clear(index)                       takes every document out
+--   rebuild(index)                     builds anew what may have aged, while searches go on
+--   candidates(index, query, …)        the keys of the documents worth scoring, as text, best first
+--   problems(index)                    how the tables differ from the source
+--   count(index)                       about how many document tokens there are; NULL when not known
+--   state(index)                       what colbert.indexes says of it beyond 'ready'; NULL when nothing
+--
+-- Keys travel as text; statements cast them to the key's own type.
+CREATE OR REPLACE FUNCTION colbert._operation(method text, operation text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_operation$
+DECLARE
+  _function text;
+BEGIN
+  CASE method
+    WHEN 'exact' THEN RETURN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN _function := format('colbert._tokens_%s', operation);
+    ELSE
+      RAISE EXCEPTION 'unknown index method "%"', method
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Methods: exact, hnsw, ivfflat.';
+  END CASE;
+  IF to_regproc(_function) IS NULL THEN
+    RAISE EXCEPTION 'function %() is missing', _function
+      USING ERRCODE = 'undefined_function',
+            HINT = 'Install colbert_pg again.';
+  END IF;
+  RETURN _function;
+END
+$_operation$;
+
+COMMENT ON FUNCTION colbert._operation(text, text) IS
+  'The function by which a method takes part in an operation; NULL where the method has nothing to do.';
+
+-- sql/functions/methods/tokens/_tokens_layout.sql
+-- The methods hnsw and ivfflat: a table with a row for every document token, and pgvector's own index on it.
+-- This says how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit
+-- (one bit a dimension, compared by Hamming distance: the smallest and the roughest).
+--
+-- Two of the answers are templates for format(): conversion turns an expression for a vector into one for a
+-- kept token, similarity one for a distance into one for a similarity that is positive for tokens alike.
+CREATE OR REPLACE FUNCTION colbert._tokens_layout(
+  index colbert._index,
+  OUT type text, OUT operator_class text, OUT operator text, OUT conversion text, OUT similarity text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_layout$
+DECLARE
+  _token_type text := coalesce(index.options ->> 'token_type', 'halfvec');
+  _schema name := colbert._vector_schema();
+BEGIN
+  IF _token_type NOT IN ('halfvec', 'vector', 'bit') THEN
+    RAISE EXCEPTION 'unknown token type "%"', _token_type
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Drop the index, and create it with token_type halfvec, vector or bit.';
+  ELSIF _token_type = 'bit' THEN
+    type := format('bit(%s)', index.dimensions);
+    operator_class := format('%I.bit_hamming_ops', _schema);
+    operator := format('OPERATOR(%I.<~>)', _schema);
+    conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
+    similarity := format('%s - (%%s)', index.dimensions);
+  ELSE
+    type := format('%I.%s(%s)', _schema, _token_type, index.dimensions);
+    operator_class := format('%I.%s_ip_ops', _schema, _token_type);
+    operator := format('OPERATOR(%I.<#>)', _schema);
+    conversion := format('(%%s)::%s', type);
+    similarity := '- (%s)';
+  END IF;
+END
+$_tokens_layout$;
+
+COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
+  'How a token table keeps its tokens: column type, operator class, distance operator, the conversion to that type, and from distance to similarity.';
+
+-- sql/functions/methods/tokens/_tokens_rules.sql
+-- Options of hnsw and ivfflat:
+--
+--   token_type        halfvec (default), vector or bit
+--   hits              how many nearest tokens each query token fetches (default 100, or half as many as
+--                     candidates if that is more)
+--   m, ef_construction, ef_search    of pgvector's hnsw
+--   lists, nprobe                    of pgvector's ivfflat; nprobe is its ivfflat.probes
+CREATE OR REPLACE FUNCTION colbert._tokens_rules(method text)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN '{"token_type": ["halfvec", "vector", "bit"], "hits": "integer"}'::jsonb
+       || CASE method
+            WHEN 'hnsw' THEN '{"m": "integer", "ef_construction": "integer", "ef_search": "integer"}'::jsonb
+            ELSE '{"lists": "integer", "nprobe": "integer"}'::jsonb
+          END;
+
+COMMENT ON FUNCTION colbert._tokens_rules(text) IS 'The options of the methods hnsw and ivfflat.';
+
+-- sql/functions/methods/tokens/_tokens_create.sql
+CREATE OR REPLACE FUNCTION colbert._tokens_create(index colbert._index)
+RETURNS regclass[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_create$
+DECLARE
+  _key_type text := (colbert._source_types(index)).key_type;
+  _type text := (colbert._tokens_layout(index)).type;
+BEGIN
+  RETURN ARRAY[colbert._create_derived(
+    index, 'tokens',
+    format('doc_id %s NOT NULL, position integer NOT NULL, embedding %s NOT NULL, '
+           'PRIMARY KEY (doc_id, position)', _key_type, _type),
+    'doc_id')];
+END
+$_tokens_create$;
+
+COMMENT ON FUNCTION colbert._tokens_create(colbert._index) IS
+  'Makes the token table of an index, empty and without pgvector''s index.';
+
+-- sql/functions/methods/tokens/_tokens_build.sql
+-- Fills the token table from the source, but for bad documents, then builds pgvector's index, which is faster than the other way
+-- round and, for ivfflat, the only way that makes sense.
+CREATE OR REPLACE FUNCTION colbert._tokens_build(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_build$
+DECLARE
+  _tokens regclass := colbert._derived_table(index, 1);
+BEGIN
+  EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
+                 'SELECT s.%I, u.position, %s '
+                 '  FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) WITH ORDINALITY AS u (token, position)'
+                 ' WHERE (colbert._document_problem(s.%5$I, $1, $2)).problem IS NULL',
+                 _tokens, index.key, format((colbert._tokens_layout(index)).conversion, 'u.token'),
+                 index.source, index.embeddings)
+    USING index.dimensions, colbert._normalized(index);
+  PERFORM colbert._tokens_build_ann(index);
+END
+$_tokens_build$;
+
+COMMENT ON FUNCTION colbert._tokens_build(colbert._index) IS
+  'Fills an empty token table from the source and builds pgvector''s index on it.';
+
+-- Builds pgvector's index on a token table, and only then drops the one that was there: searches use the
+-- old one until the transaction ends, and wait for no longer than its last moment.
+CREATE OR REPLACE FUNCTION colbert._tokens_build_ann(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_build_ann$
+DECLARE
+  _tokens regclass := colbert._derived_table(index, 1);
+  _old regclass[] := colbert._tokens_ann(index);
+  _parameters text;
+BEGIN
+  SELECT string_agg(format('%s = %s', p.name, p.value), ', ')
+    INTO _parameters
+    FROM (SELECT o.key AS name, o.value::integer
+            FROM jsonb_each_text(index.options) AS o
+           WHERE o.key IN ('m', 'ef_construction')
+          UNION ALL
+          SELECT 'lists', colbert._tokens_lists(index)
+           WHERE index.method = 'ivfflat') AS p;
+
+  EXECUTE format('CREATE INDEX ON %s USING %I (embedding %s)%s',
+                 _tokens, index.method, (colbert._tokens_layout(index)).operator_class,
+                 ' WITH (' || _parameters || ')');
+  EXECUTE format('ANALYZE %s', _tokens);
+  FOR i IN 1 .. coalesce(cardinality(_old), 0) LOOP
+    EXECUTE format('DROP INDEX %s', _old[i]);
+  END LOOP;
+END
+$_tokens_build_ann$;
+
+COMMENT ON FUNCTION colbert._tokens_build_ann(colbert._index) IS
+  'Builds pgvector''s index on a token table; drops those that were there, afterwards.';
+
+-- pgvector's own indexes on a token table that searches can use.
+CREATE OR REPLACE FUNCTION colbert._tokens_ann(index colbert._index)
+RETURNS regclass[]
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT array_agg(i.indexrelid::regclass)
+    FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
+   WHERE i.indrelid = index.tables[1]
+     AND i.indisvalid
+     AND m.amname = index.method;
+END;
+
+COMMENT ON FUNCTION colbert._tokens_ann(colbert._index) IS
+  'The valid hnsw or ivfflat indexes on a token table.';
+
+-- As many lists as pgvector's documentation advises: rows / 1000, or the square root above a million rows.
+CREATE OR REPLACE FUNCTION colbert._tokens_lists(index colbert._index)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_lists$
+DECLARE
+  _lists integer := (index.options ->> 'lists')::integer;
+  _tokens bigint;
+BEGIN
+  IF _lists IS NULL THEN
+    EXECUTE format('SELECT count(*) FROM %s', colbert._derived_table(index, 1)) INTO _tokens;
+    _lists := greatest(1, CASE WHEN _tokens <= 1000000 THEN _tokens / 1000 ELSE sqrt(_tokens) END);
+  END IF;
+  RETURN _lists;
+END
+$_tokens_lists$;
+
+COMMENT ON FUNCTION colbert._tokens_lists(colbert._index) IS
+  'The number of lists of an ivfflat index: the option, or what pgvector''s documentation advises.';
+
+-- sql/functions/methods/tokens/_tokens_put.sql
+CREATE OR REPLACE FUNCTION colbert._tokens_put(
+  index colbert._index, doc_id text, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_put$
+BEGIN
+  EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
+                 'SELECT $1::%s, u.position, %s FROM unnest($2) WITH ORDINALITY AS u (token, position)',
+                 colbert._derived_table(index, 1), (colbert._source_types(index)).key_type,
+                 format((colbert._tokens_layout(index)).conversion, 'u.token'))
+    USING doc_id, embeddings;
+END
+$_tokens_put$;
+
+COMMENT ON FUNCTION colbert._tokens_put(colbert._index, text, anyarray) IS
+  'Adds the tokens of a document that is not in the token table.';
+
+CREATE OR REPLACE FUNCTION colbert._tokens_remove(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_remove$
+BEGIN
+  EXECUTE format('DELETE FROM %s AS t WHERE t.doc_id = $1::%s',
+                 colbert._derived_table(index, 1), (colbert._source_types(index)).key_type)
+    USING doc_id;
+END
+$_tokens_remove$;
+
+COMMENT ON FUNCTION colbert._tokens_remove(colbert._index, text) IS
+  'Takes the tokens of a document out of the token table.';
+
+CREATE OR REPLACE FUNCTION colbert._tokens_clear(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_clear$
+BEGIN
+  EXECUTE format('TRUNCATE %s', colbert._derived_table(index, 1));
+END
+$_tokens_clear$;
+
+COMMENT ON FUNCTION colbert._tokens_clear(colbert._index) IS 'Empties the token table.';
+
+-- hnsw keeps the graph's dead tokens until VACUUM, and ivfflat the centres of the data it was built on.
+CREATE OR REPLACE FUNCTION colbert._tokens_rebuild(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_rebuild$
+BEGIN
+  PERFORM colbert._tokens_build_ann(index);
+END
+$_tokens_rebuild$;
+
+COMMENT ON FUNCTION colbert._tokens_rebuild(colbert._index) IS
+  'Builds pgvector''s index anew on the tokens that are there.';
+
+-- sql/functions/methods/tokens/_tokens_candidates.sql
+-- The candidate stage of hnsw and ivfflat: each query token fetches its nearest tokens through pgvector's
+-- index, and documents are ranked by the sum of their best hits. A query token that did not hit a document
+-- adds nothing to it: measured, that finds more of the true top ten than counting it as that query token's
+-- last hit does (on SciFact .96 against .93 among 100 candidates).
+--
+-- Where the scope is restricted, only tokens of documents in it are hits, and pgvector's index is scanned on
+-- until there are enough (iterative scan). The settings of this function make the planner walk that index,
+-- which returns tokens nearest first, and never sort the whole table.
+CREATE OR REPLACE FUNCTION colbert._tokens_candidates(
+  index colbert._index, query vector[], scope colbert._scope, candidates integer)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_sort = off
+SET enable_bitmapscan = off
+SET jit = off
+SET hnsw.ef_search = 100
+SET hnsw.iterative_scan = relaxed_order
+SET ivfflat.probes = 1
+SET ivfflat.iterative_scan = relaxed_order
+AS $_tokens_candidates$
+DECLARE
+  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 2));
+  _layout record := colbert._tokens_layout(index);
+  _statement text;
+BEGIN
+  PERFORM set_config('hnsw.ef_search',
+                     least(1000, colbert._knob('ef_search', NULL, index.options, greatest(40, _hits)))::text,
+                     true),
+          set_config('ivfflat.probes',
+                     least(32768, colbert._knob('nprobe', NULL, index.options, 8))::text, true);
+  _statement := format(
+    $candidates$
+    WITH hit AS MATERIALIZED (
+      SELECT q.position, h.doc_id, max(h.similarity) AS similarity
+        FROM (SELECT u.position, %1$s AS token
+                FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
+              OFFSET 0) AS q
+       CROSS JOIN LATERAL (
+             SELECT t.doc_id, %5$s AS similarity
+               FROM %3$s AS t
+              %4$s
+              ORDER BY t.embedding %2$s q.token
+              LIMIT $3) AS h
+       GROUP BY q.position, h.doc_id
+    )
+    SELECT h.doc_id::text
+      FROM hit AS h
+     GROUP BY h.doc_id
+     ORDER BY sum(h.similarity) DESC, h.doc_id
+     LIMIT $4
+    $candidates$,
+    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
+    CASE WHEN scope.restricted
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id OFFSET 0)', scope.documents) END,
+    format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
+  PERFORM set_config('search_path', scope.search_path, true);
+  RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, candidates;
+END
+$_tokens_candidates$;
+
+COMMENT ON FUNCTION colbert._tokens_candidates(colbert._index, vector[], colbert._scope, integer) IS
+  'The keys of the documents whose tokens are nearest to the query''s, as text, best first.';
+
+-- sql/functions/methods/tokens/_tokens_problems.sql
+-- How a token table differs from its source: documents without their tokens, tokens without their document,
+-- tokens of an array that has changed since. Bad documents have no tokens to compare.
+CREATE OR REPLACE FUNCTION colbert._tokens_problems(index colbert._index)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_problems$
+BEGIN
+  RETURN QUERY EXECUTE format(
+    $problems$
+    WITH document AS MATERIALIZED (
+      SELECT s.%1$I AS doc_id, s.%2$I AS embeddings
+        FROM %3$s AS s
+       CROSS JOIN LATERAL colbert._document_problem(s.%2$I, $1, $2) AS p
+       WHERE cardinality(s.%2$I) > 0
+         AND p.problem IS NULL
+    ), expected AS (
+      SELECT d.doc_id,
+             ARRAY(SELECT %4$s
+                     FROM unnest(d.embeddings) WITH ORDINALITY AS u (token, position)
+                    ORDER BY u.position) AS tokens
+        FROM document AS d
+    ), found AS (
+      SELECT t.doc_id,
+             array_agg(t.embedding ORDER BY t.position) AS tokens,
+             min(t.position) = 1 AND max(t.position) = count(*) AS complete
+        FROM %5$s AS t
+       GROUP BY t.doc_id
+    )
+    SELECT CASE WHEN f.doc_id IS NULL THEN 'missing document'
+                WHEN e.doc_id IS NULL THEN 'orphaned document'
+                ELSE 'stale document'
+           END,
+           coalesce(e.doc_id, f.doc_id)::text,
+           format('%%s tokens in the array, %%s in the index',
+                  coalesce(cardinality(e.tokens), 0), coalesce(cardinality(f.tokens), 0))
+      FROM expected AS e
+      FULL JOIN found AS f ON f.doc_id = e.doc_id
+     WHERE e.doc_id IS NULL
+        OR f.doc_id IS NULL
+        OR NOT f.complete
+        OR e.tokens IS DISTINCT FROM f.tokens
+    $problems$,
+    index.key, index.embeddings, index.source,
+    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 1))
+    USING index.dimensions, colbert._normalized(index);
+END
+$_tokens_problems$;
+
+COMMENT ON FUNCTION colbert._tokens_problems(colbert._index) IS
+  'The documents whose tokens in the token table are not those of their array.';
+
+-- sql/functions/methods/tokens/_tokens_state.sql
+-- What colbert.indexes says of a token table: whether pgvector's index is there, and for ivfflat whether the
+-- table has outgrown its lists.
+CREATE OR REPLACE FUNCTION colbert._tokens_state(index colbert._index)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_state$
+DECLARE
+  _ann regclass := (colbert._tokens_ann(index))[1];
+  _lists integer;
+BEGIN
+  IF _ann IS NULL THEN
+    RETURN format('broken: %s has no %s index, run repair_index', index.tables[1], index.method);
+  END IF;
+  SELECT o.option_value::integer
+    INTO _lists
+    FROM pg_class AS c
+   CROSS JOIN LATERAL pg_options_to_table(c.reloptions) AS o
+   WHERE c.oid = _ann AND o.option_name = 'lists';
+  IF colbert._tokens_count(index) > 4000.0 * _lists * greatest(1, _lists / 1000.0)
+     AND NOT index.options ? 'lists' THEN
+    RETURN format('stale: built for fewer tokens with %s lists, run reindex', _lists);
+  END IF;
+  RETURN NULL;
+END
+$_tokens_state$;
+
+COMMENT ON FUNCTION colbert._tokens_state(colbert._index) IS
+  'Whether pgvector''s index on the token table is there, and fits the table; NULL when all is well.';
+
+CREATE OR REPLACE FUNCTION colbert._tokens_count(index colbert._index)
+RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT nullif(c.reltuples, -1)::bigint FROM pg_catalog.pg_class AS c WHERE c.oid = index.tables[1];
+END;
+
+COMMENT ON FUNCTION colbert._tokens_count(colbert._index) IS
+  'The number of document tokens in the index, as of the last ANALYZE.';
+
+-- sql/functions/index/_index_state.sql
+-- 'ready', or what is the matter with an index, as far as the catalogs tell; check_index looks at the data.
+CREATE OR REPLACE FUNCTION colbert._index_state(index colbert._index)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_index_state$
+DECLARE
+  _state text := colbert._operation(index.method, 'state');
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
+    RETURN 'broken: the table was dropped, the next create_index clears this away';
+  ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
+    RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = index.source AND a.attname = index.key) THEN
+    RETURN format('broken: column "%s" is gone or of another type', index.key);
+  ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
+    RETURN 'broken: a table of the index was dropped, run repair_index';
+  ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
+                 WHERE colbert._owner(t) <> colbert._owner(index.source)) THEN
+    RETURN 'broken: the table has a new owner, run repair_index as a superuser';
+  ELSIF colbert._sync_problem(index) IS NOT NULL THEN
+    RETURN format('broken: %s, run repair_index', colbert._sync_problem(index));
+  ELSIF _state IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _state) INTO _state USING index;
+  END IF;
+  RETURN coalesce(_state, 'ready');
+END
+$_index_state$;
+
+COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
+  'ready, or what the catalogs tell to be the matter with an index and what to do about it.';
+
+-- sql/functions/index/_document_tokens.sql
+CREATE OR REPLACE FUNCTION colbert._document_tokens(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_document_tokens$
+DECLARE
+  _count text := colbert._operation(index.method, 'count');
+  _tokens bigint;
+BEGIN
+  IF _count IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _count) INTO _tokens USING index;
+  END IF;
+  RETURN _tokens;
+END
+$_document_tokens$;
+
+COMMENT ON FUNCTION colbert._document_tokens(colbert._index) IS
+  'About how many document tokens an index holds; NULL when its method does not know.';
+
+-- sql/functions/index/indexes.sql
+-- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE; NULL before
+-- the first one. Row-level security hides rows from a search, not their estimated number from this view,
+-- which pg_class tells anybody.
+CREATE OR REPLACE VIEW colbert.indexes WITH (security_invoker = true) AS
+SELECT i.source,
+       i.embeddings,
+       i.key,
+       i.method,
+       i.dimensions,
+       i.options,
+       nullif(c.reltuples, -1)::bigint AS documents,
+       colbert._document_tokens(i) AS tokens,
+       size.bytes AS index_bytes,
+       pg_catalog.pg_size_pretty(size.bytes) AS index_size,
+       colbert._index_state(i) AS state
+  FROM colbert._index AS i
+  LEFT JOIN pg_catalog.pg_class AS c ON c.oid = i.source
+ CROSS JOIN LATERAL (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t)), 0)::bigint AS bytes
+                       FROM colbert._derived_tables(i) AS t) AS size;
+
+COMMENT ON VIEW colbert.indexes IS
+  'Every late-interaction index: what it is on, its method and options, its size, and whether it is ready, stale or broken.';
+
+COMMENT ON COLUMN colbert.indexes.source IS 'The table that is indexed.';
+COMMENT ON COLUMN colbert.indexes.embeddings IS 'Its column of token-vector arrays.';
+COMMENT ON COLUMN colbert.indexes.key IS 'Its column that names a document.';
+COMMENT ON COLUMN colbert.indexes.method IS 'exact, hnsw or ivfflat.';
+COMMENT ON COLUMN colbert.indexes.dimensions IS 'The length of every vector.';
+COMMENT ON COLUMN colbert.indexes.options IS 'As given to create_index.';
+COMMENT ON COLUMN colbert.indexes.documents IS 'About how many rows the table has, as of its last ANALYZE.';
+COMMENT ON COLUMN colbert.indexes.tokens IS
+  'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived.';
+COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
+COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
+COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken, and what to do about it.';
+
+GRANT SELECT ON colbert.indexes TO PUBLIC;
+
+-- sql/functions/search/_refuse_query.sql
+-- Refuses a query that cannot be compared with the documents of an index.
+CREATE OR REPLACE FUNCTION colbert._refuse_query(index colbert._index, query vector[])
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_query$
+DECLARE
+  _found record;
+BEGIN
+  PERFORM colbert._refuse_malformed(query, 'query');
+  _found := colbert._document_problem(query, index.dimensions, colbert._normalized(index));
+  IF _found.problem IS NOT NULL THEN
+    RAISE EXCEPTION 'query: %', _found.problem
+      USING ERRCODE = _found.code,
+            DETAIL = format('The index is on column "%s" of table "%s".', index.embeddings, index.source),
+            HINT = CASE WHEN _found.problem LIKE '% expected %'
+                        THEN 'Encode the query with the model of the documents; pass vectors of unit length.'
+                        ELSE _found.hint END;
+  END IF;
+END
+$_refuse_query$;
+
+COMMENT ON FUNCTION colbert._refuse_query(colbert._index, vector[]) IS
+  'Raises for a query with a bad token, with its position and a hint.';
+
+-- A count that must be at least 1, such as k.
+CREATE OR REPLACE FUNCTION colbert._refuse_count(name text, value integer)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_count$
+BEGIN
+  IF value IS NULL OR value < 1 THEN
+    RAISE EXCEPTION '% must be at least 1, not %', name, coalesce(value::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Pass how many documents you want: %s => 10.', name);
+  END IF;
+END
+$_refuse_count$;
+
+COMMENT ON FUNCTION colbert._refuse_count(text, integer) IS 'Raises unless a count is at least 1.';
+
+-- The type in which keys come and go has to be the key's own, or of the same family: an integer for an
+-- integer, text or varchar for one of them. key is the key's type, without domains.
+CREATE OR REPLACE FUNCTION colbert._refuse_key_type(source regclass, key regtype, given regtype)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_key_type$
+DECLARE
+  _given regtype := colbert._base_type(given);
+BEGIN
+  IF _given <> key
+     AND NOT ARRAY[_given, key] <@ ARRAY['int2'::regtype, 'int4'::regtype, 'int8'::regtype]
+     AND NOT ARRAY[_given, key] <@ ARRAY['text'::regtype, 'varchar'::regtype] THEN
+    RAISE EXCEPTION 'keys of table "%" are of type %, not %', source, key, given
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = format('Use that type: key => NULL::%1$s in a search, ids of type %1$s[] in rerank.',
+                          format_type(key, -1));
+  END IF;
+END
+$_refuse_key_type$;
+
+COMMENT ON FUNCTION colbert._refuse_key_type(regclass, regtype, regtype) IS
+  'Raises when keys cannot be given or returned as the type that the caller uses.';
+
+-- sql/functions/search/_scope.sql
+-- SQL for the documents of an index as a relation (doc_id, embeddings): those of the source that meet the
+-- filter, which is the caller's own SQL condition over the columns of the source and takes its values from the
+-- jsonb params, $2 in the statement.
+CREATE OR REPLACE FUNCTION colbert._documents(index colbert._index, filter text DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_documents$
+BEGIN
+  RETURN format(
+    '(SELECT d.doc_id, d.embeddings'
+    '   FROM (SELECT $2 AS params) AS args'
+    '  CROSS JOIN LATERAL (SELECT %I AS doc_id, %I AS embeddings FROM %s%s) AS d)',
+    index.key, index.embeddings, index.source, E' WHERE (' || filter || E'\n)');
+END
+$_documents$;
+
+COMMENT ON FUNCTION colbert._documents(colbert._index, text) IS
+  'SQL for the documents of a source that meet a filter, as a relation (doc_id, embeddings).';
+
+-- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's
+-- rights, and with a filter under the caller's search_path.
+--
+-- NULL and empty arrays are left out by their size: an empty array takes 16 bytes, one of a single
+-- one-dimensional vector more than 24, and asking for the size does not fetch the array.
+CREATE OR REPLACE FUNCTION colbert._scope(
+  index colbert._index, filter text, params jsonb, search_path text)
+RETURNS colbert._scope
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_scope$
+DECLARE
+  _scope colbert._scope;
+BEGIN
+  _scope.documents := format(
+    '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
+    colbert._documents(index, filter));
+  _scope.params := params;
+  _scope.search_path := CASE WHEN filter IS NULL THEN current_setting('search_path') ELSE search_path END;
+  _scope.restricted := filter IS NOT NULL OR row_security_active(index.source);
+  RETURN _scope;
+END
+$_scope$;
+
+COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
+  'The documents that a search may see: those of the source that meet the filter and have tokens.';
+
+-- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
+CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id = ANY ($3::%s[]))',
+              documents, key_cast);
+
+COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
+  'SQL for the documents of a relation whose keys are in $3, an array of text.';
+
+-- sql/functions/search/_candidate_keys.sql
+-- The keys of the documents worth scoring exactly, as text, in no order; NULL when an exact pass over the whole
+-- scope is the better way: the method has no candidates, or the scope is so small that scoring all of it costs
+-- less than finding candidates in it.
+--
+-- How small that is follows from costs: an exact pass takes about 0.2 ms a document, while an index scan has
+-- to pass over documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about
+-- sqrt(30 * documents) matching documents.
+CREATE OR REPLACE FUNCTION colbert._candidate_keys(
+  index colbert._index, query vector[], scope colbert._scope, candidates integer)
+RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_candidate_keys$
+DECLARE
+  _candidates text := colbert._operation(index.method, 'candidates');
+  _documents float8 := (SELECT greatest(c.reltuples, 0) FROM pg_class AS c WHERE c.oid = index.source);
+  _few bigint := greatest(candidates, sqrt(30 * _documents));
+  _matching bigint;
+  _keys text[];
+BEGIN
+  IF _candidates IS NULL THEN
+    RETURN NULL;
+  END IF;
+
+  IF scope.restricted THEN
+    _matching := colbert._count_matching(scope, _few + 1);
+    IF _matching <= _few THEN
+      RETURN NULL;
+    END IF;
+  END IF;
+
+  EXECUTE format('SELECT array_agg(c) FROM %s($1, $2, $3, $4) AS c', _candidates)
+     INTO _keys
+    USING index, query, scope, candidates;
+  RETURN colbert._keys_in_scope(index, scope, _keys);
+END
+$_candidate_keys$;
+
+COMMENT ON FUNCTION colbert._candidate_keys(colbert._index, vector[], colbert._scope, integer) IS
+  'The keys of the documents worth scoring; NULL when scoring the whole scope is the better way.';
+
+-- Those of the keys that are in the scope: an index that is not in step may name documents that are gone.
+CREATE OR REPLACE FUNCTION colbert._keys_in_scope(index colbert._index, scope colbert._scope, keys text[])
+RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_keys_in_scope$
+DECLARE
+  _statement text := format('SELECT pg_catalog.array_agg(d.doc_id::text) FROM %s AS d',
+                            colbert._documents_of_keys(scope.documents, (colbert._source_types(index)).key_cast));
+  _found text[];
+BEGIN
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE _statement INTO _found USING NULL::text, scope.params, keys;
+  RETURN _found;
+END
+$_keys_in_scope$;
+
+COMMENT ON FUNCTION colbert._keys_in_scope(colbert._index, colbert._scope, text[]) IS
+  'The keys, as text, of those documents that are in the scope of a search.';
+
+CREATE OR REPLACE FUNCTION colbert._count_matching(scope colbert._scope, at_most bigint)
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_count_matching$
+DECLARE
+  _matching bigint;
+BEGIN
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE pg_catalog.format(
+    'SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS d LIMIT $1) AS m',
+    scope.documents)
+     INTO _matching
+    USING at_most, scope.params;
+  RETURN _matching;
+END
+$_count_matching$;
+
+COMMENT ON FUNCTION colbert._count_matching(colbert._scope, bigint) IS
+  'How many documents a search may see, counted no further than at_most.';
+
+-- sql/functions/search/_search.sql
+-- One search, from the query to its rows:
+--
+--   1. the scope: the documents that the filter and row-level security leave          (_scope)
+--   2. candidates: the method of the index names the documents worth scoring         (_candidate_keys)
+--   3. scores: the exact MaxSim of the candidates, from the arrays                    (_scoring_statement)
+--
+-- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
+-- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
+-- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
+-- size of the table tells the planner little about the work, hence the settings.
+--
+-- One snapshot, since the function is STABLE; reads only.
+CREATE OR REPLACE FUNCTION colbert._search(
+  source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
+  candidates integer, exact boolean, embeddings name, search_path text)
+RETURNS TABLE (doc_id anyelement, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET min_parallel_table_scan_size = 0
+SET parallel_setup_cost = 0
+AS $_search$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
+  _documents text := _scope.documents;
+  _keys text[];
+  _parallel boolean := false;
+  _statement text;
+BEGIN
+  PERFORM colbert._refuse_query(_index, query),
+          colbert._refuse_count('k', k),
+          colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
+  IF key IS NOT NULL THEN
+    RAISE EXCEPTION 'key names a type, it takes no value'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
+  END IF;
+
+  IF exact IS NOT TRUE THEN
+    _keys := colbert._candidate_keys(
+      _index, query, _scope,
+      greatest(k, colbert._knob('candidates', candidates, _index.options, 100)));
+  END IF;
+  IF cardinality(_keys) >= k THEN
+    _documents := colbert._documents_of_keys(_documents, _types.key_cast);
+  ELSE
+    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
+                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
+  END IF;
+
+  _statement := format(
+    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
+    format_type(pg_typeof(key), -1),
+    colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel));
+  PERFORM set_config('search_path', _scope.search_path, true);
+  RETURN QUERY EXECUTE _statement USING query[:], params, _keys, k;
+END
+$_search$;
+
+COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+  'The body of both forms of search; search_path is the caller''s.';
+
+-- sql/functions/search/search.sql
+-- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores
+-- are exact; which documents are scored is the index's choice, unless exact is true.
+--
+-- The second form is for keys that are not integers: key names their type, as in key => NULL::uuid.
+CREATE OR REPLACE FUNCTION colbert.search(
+  source regclass,
+  query vector[],
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id bigint, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.doc_id, s.score
+    FROM colbert._search(source, query, NULL::bigint, k, filter, params, candidates, exact, embeddings,
+                         current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search(regclass, vector[], integer, text, jsonb, integer, boolean, name) IS
+  'The k documents with the highest MaxSim, best first. filter is a condition over the table''s columns, its values in params; candidates, how many documents are scored exactly; exact, to score them all.';
+
+CREATE OR REPLACE FUNCTION colbert.search(
+  source regclass,
+  query vector[],
+  key anyelement,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id anyelement, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+AS $search$
+  SELECT s.doc_id, s.score
+    FROM colbert._search(source, query, key, k, filter, params, candidates, exact, embeddings,
+                         pg_catalog.current_setting('search_path')) AS s
+$search$;
+
+COMMENT ON FUNCTION colbert.search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name) IS
+  'The same for keys of any type: key => NULL::uuid names the type in which keys are returned.';
+
+-- sql/functions/search/rerank.sql
+-- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business
+-- rules. Best first, ties in the order of their keys. Keys that are not there, that the caller may not see,
+-- or that have no tokens are left out.
+CREATE OR REPLACE FUNCTION colbert.rerank(
+  source regclass,
+  query vector[],
+  ids anyarray,
+  k integer DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id anyelement, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $rerank$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
+BEGIN
+  PERFORM colbert._refuse_query(_index, query),
+          colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
+  IF k IS NOT NULL THEN
+    PERFORM colbert._refuse_count('k', k);
+  END IF;
+
+  RETURN QUERY EXECUTE format(
+    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
+    format_type(_id_type, -1),
+    colbert._scoring_statement(
+      cardinality(query), _types.element,
+      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
+      false))
+    USING query[:], NULL::jsonb, ids::text[], k;
+END
+$rerank$;
+
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], anyarray, integer, name) IS
+  'The exact MaxSim of the documents with these keys, best first: the second stage for any first one.';
+
+-- sql/functions/search/maxsim_by_key.sql
+-- maxsim and maxsim_matches of a stored document, by its key. The table may be left out while exactly one is
+-- indexed. NULL, or no rows, for a document that is not there, that the caller may not see, or that has no
+-- array. A key of type text has to be typed: 'a'::text.
+CREATE OR REPLACE FUNCTION colbert.maxsim(
+  query vector[], doc_id anynonarray, source regclass DEFAULT NULL, embeddings name DEFAULT NULL)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $maxsim$
+DECLARE
+  _score float8;
+BEGIN
+  EXECUTE colbert._by_key_statement(
+            colbert._find_index(source, embeddings), query,
+            'SELECT colbert._maxsim($1::%s[], d.embeddings) FROM %s AS d')
+     INTO _score
+    USING query, NULL::jsonb, ARRAY[doc_id::text];
+  RETURN _score;
+END
+$maxsim$;
+
+COMMENT ON FUNCTION colbert.maxsim(vector[], anynonarray, regclass, name) IS
+  'The MaxSim of a stored document, by its key; the table may be left out while exactly one is indexed.';
+
+CREATE OR REPLACE FUNCTION colbert.maxsim_matches(
+  query vector[], doc_id anynonarray, source regclass DEFAULT NULL, embeddings name DEFAULT NULL)
+RETURNS TABLE (query_position integer, document_position integer, similarity float8)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+COST 10000 ROWS 32
+SET search_path = pg_catalog, pg_temp
+AS $maxsim_matches$
+BEGIN
+  RETURN QUERY
+    EXECUTE colbert._by_key_statement(
+              colbert._find_index(source, embeddings), query,
+              'SELECT m.* FROM %2$s AS d CROSS JOIN LATERAL '
+              'colbert._maxsim_matches($1::%1$s[], d.embeddings) AS m')
+      USING query, NULL::jsonb, ARRAY[doc_id::text];
+END
+$maxsim_matches$;
+
+COMMENT ON FUNCTION colbert.maxsim_matches(vector[], anynonarray, regclass, name) IS
+  'The matches of a stored document, by its key; the table may be left out while exactly one is indexed.';
+
+-- Completes a statement about one document. The template takes the element type and the SQL for the relation
+-- (doc_id, embeddings); the statement takes the query as $1 and an array with the key, as text, as $3.
+CREATE OR REPLACE FUNCTION colbert._by_key_statement(
+  index colbert._index, query vector[], template text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_by_key_statement$
+DECLARE
+  _types record := colbert._source_types(index);
+BEGIN
+  PERFORM colbert._refuse_query(index, query);
+  RETURN format(template, _types.element,
+                colbert._documents_of_keys(colbert._documents(index), _types.key_cast));
+END
+$_by_key_statement$;
+
+COMMENT ON FUNCTION colbert._by_key_statement(colbert._index, vector[], text) IS
+  'Completes the SQL of maxsim and maxsim_matches by key.';
+
+-- sql/packaging/install_end.sql
+-- A caller that goes on in this transaction gets its own search_path back.
+DO $restore$
+BEGIN
+  PERFORM pg_catalog.set_config('search_path',
+                                pg_catalog.current_setting('colbert_pg.caller_search_path'), true);
+  PERFORM pg_catalog.set_config('colbert_pg.installing', '', true);
+END
+$restore$;
