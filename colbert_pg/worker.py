@@ -293,7 +293,7 @@ def text_indexes(
         found = []
         for source in sources:
             cursor.execute(
-                "SELECT %(source)s, i.embeddings, i.options -> 'model', i.dimensions"
+                "SELECT i.embeddings, i.options -> 'model', i.dimensions"
                 "  FROM colbert.indexes AS i"
                 " WHERE i.source = %(source)s::pg_catalog.regclass AND i.options ? 'text'",
                 {"source": source},
@@ -301,7 +301,7 @@ def text_indexes(
             rows = cursor.fetchall()
             if not rows:
                 raise ValueError(f"no index of table {source} names a text column")
-            found += [TextIndex(*row) for row in rows]
+            found += [TextIndex(source, *row) for row in rows]
         return found
 
 

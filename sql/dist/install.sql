@@ -3235,7 +3235,7 @@ DECLARE
   _type regtype := colbert._parent_type(source, parent);
 BEGIN
   IF _type IS NULL THEN
-    RAISE EXCEPTION 'parent column % of table "%" does not exist', coalesce(format('"%s"', parent), 'NULL'), source
+    RAISE EXCEPTION 'parent column % of table "%" does not exist', coalesce('"' || parent || '"', 'NULL'), source
       USING ERRCODE = 'undefined_column',
             HINT = 'Name the column that says which document a chunk belongs to: parent => ''document_id''.';
   END IF;

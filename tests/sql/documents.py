@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import psycopg
+from psycopg.pq import ExecStatus
 
 Matrix = npt.NDArray[np.float32]
 Documents = Mapping[Any, Matrix]
@@ -60,9 +61,10 @@ def ranking(query: Matrix, documents: Documents, k: int | None = None) -> list[t
 
 
 def run(connection: psycopg.Connection, statement: str, *values: object) -> list[Row]:
-    """Execute a statement; returns its rows."""
+    """Execute a statement; returns its rows, those without columns included."""
     cursor = connection.execute(statement.encode(), values or None)
-    return cursor.fetchall() if cursor.description else []
+    has_rows = cursor.pgresult is not None and cursor.pgresult.status == ExecStatus.TUPLES_OK
+    return cursor.fetchall() if has_rows else []
 
 
 def refusal(connection: psycopg.Connection, statement: str, *values: object) -> psycopg.Error:
