@@ -24,7 +24,13 @@ REFERENCE = REPOSITORY / "docs" / "reference.md"
 FUNCTIONS = REPOSITORY / "sql" / "functions"
 
 # Folders of sql/functions, in the order of the page; the folder "" holds the files beside them.
-SECTIONS = {"search": "Search", "scoring": "Scoring", "index": "Indexes", "": "Version"}
+SECTIONS = {
+    "search": "Search",
+    "scoring": "Scoring",
+    "index": "Indexes",
+    "text": "Text in",
+    "": "Version",
+}
 
 HEADER = """\
 # SQL reference
