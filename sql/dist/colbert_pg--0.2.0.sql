@@ -160,6 +160,23 @@ $run_once$;
 
 DO $run_once$
 BEGIN
+  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0003_plaid') THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0003_plaid.sql
+-- 0.2.0: the method plaid
+ALTER TABLE colbert._index
+  DROP CONSTRAINT _index_method_check,
+  ADD CONSTRAINT _index_method_check CHECK (method IN ('exact', 'hnsw', 'ivfflat', 'plaid'));
+DROP FUNCTION IF EXISTS colbert._keys_in_scope(colbert._index, colbert._scope, text[]);
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0003_plaid', '0.2.0');
+END
+$run_once$;
+
+DO $run_once$
+BEGIN
   IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0004_registry_ids') THEN
     RETURN;
   END IF;
@@ -535,7 +552,8 @@ COMMENT ON FUNCTION colbert._scoring_statement(integer, regtype, text, boolean) 
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
 --   text         the column that workers encode: a row with a text and no array is pending
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
---   candidates   how many documents a search scores exactly, where the caller names no number
+--   candidates   how many documents a search scores exactly, at the most
+--   patience     how many in a row may change nothing before it stops (search/_score_candidates.sql)
 CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -959,7 +977,8 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
   END IF;
   RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "candidates": "integer", "triggers": "boolean", "text": "string"}';
+                         "candidates": "integer", "patience": "integer", "triggers": "boolean",
+                         "text": "string"}';
 END
 $_option_rules$;
 
@@ -1171,16 +1190,20 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
 
 -- sql/functions/index/_create_derived.sql
 -- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting; doc_id
--- is its column of keys.
+-- is its column of keys, where it has one.
 --
--- Anybody may read it, and sees the rows of just those documents that they may read in the source with
--- what the rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so row-level security, column privileges and
--- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
+-- Anybody may read it, and sees the rows of just those documents that they may read in the source with what the
+-- rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so
+-- row-level security, column privileges and their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
 -- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
 -- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
 -- answer for a few rows.)
+--
+-- Rows that are about no document, such as the mean of tokens of many, would tell a reader who may not see all
+-- documents about the others: such a reader sees none of them. (The subquery finds nothing; it is there for its
+-- check of privileges.)
 CREATE OR REPLACE FUNCTION colbert._create_derived(
-  index colbert._index, suffix text, columns text, doc_id text, seen name DEFAULT NULL)
+  index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL, seen name DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -1197,9 +1220,11 @@ BEGIN
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', _table);
   EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
                  'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR EXISTS '
-                 '(SELECT FROM %2$s AS s WHERE s.%3$I = %4$s AND s.%5$I IS NOT NULL OFFSET 0))',
-                 _table, index.source, index.key, format('%s.%I', _table, doc_id),
-                 coalesce(seen, index.embeddings));
+                 '(SELECT FROM %2$s AS s WHERE %3$s AND s.%4$I IS NOT NULL AND s.%5$I IS NOT NULL OFFSET 0))',
+                 _table, index.source,
+                 CASE WHEN doc_id IS NULL THEN 'false'
+                      ELSE format('s.%I = %s.%I', index.key, _table, doc_id) END,
+                 index.key, coalesce(seen, index.embeddings));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   RETURN _table::regclass;
 END
@@ -1473,6 +1498,23 @@ $_create_tables$;
 COMMENT ON FUNCTION colbert._create_tables(colbert._index) IS
   'Makes the tables of an index, empty, and enters them in the registry; returns its row.';
 
+-- sql/functions/index/_report_progress.sql
+-- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which is seen at once, where
+-- anything written would be seen after the commit. For functions with a SET clause for application_name, at whose
+-- end the caller's own comes back.
+CREATE OR REPLACE FUNCTION colbert._report_progress(index colbert._index, progress text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_report_progress$
+BEGIN
+  PERFORM set_config('application_name', format('colbert_pg: %s (index %s)', progress, index.id), true);
+END
+$_report_progress$;
+
+COMMENT ON FUNCTION colbert._report_progress(colbert._index, text) IS
+  'Shows other sessions, in pg_stat_activity, how far the build of an index is.';
+
 -- sql/functions/index/_sync.sql
 -- Brings an index in step with one row of its source: called by the triggers, after the row has changed and
 -- while its lock orders the writers of the document.
@@ -1730,7 +1772,7 @@ END
 $create_index$;
 
 COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
-  'Creates an index (exact, hnsw or ivfflat) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
+  'Creates an index (exact, hnsw, ivfflat or plaid) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
 
 -- sql/functions/index/upsert.sql
 -- Stores the token vectors of a document and brings the index in step in the same statement: for engines that
@@ -1944,6 +1986,7 @@ SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _mend text := colbert._operation(_index.method, 'mend');
   _mended bigint := 0;
   _doc_id text;
 BEGIN
@@ -1968,8 +2011,8 @@ BEGIN
   LOOP
     _mended := _mended + colbert._mend_document(_index, _doc_id);
   END LOOP;
-  IF colbert._index_state(_index) LIKE 'broken: %' THEN
-    EXECUTE format('SELECT %s($1)', colbert._operation(_index.method, 'rebuild')) USING _index;
+  IF _mend IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _mend) USING _index;
   END IF;
   RETURN _mended;
 END
@@ -2081,6 +2124,7 @@ COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
 --   rebuild(index)                     builds anew what may have aged, while searches go on
 --   candidates(index, query, …)        the keys of the documents worth scoring, as text, best first
 --   problems(index)                    how the tables differ from the source
+--   mend(index)                        mends what is not about one document, after the documents were mended
 --   count(index)                       about how many document tokens there are; NULL when not known
 --   state(index)                       what colbert.indexes says of it beyond 'ready'; NULL when nothing
 --
@@ -2096,10 +2140,11 @@ BEGIN
   CASE method
     WHEN 'exact' THEN RETURN NULL;
     WHEN 'hnsw', 'ivfflat' THEN _function := format('colbert._tokens_%s', operation);
+    WHEN 'plaid' THEN _function := format('colbert._plaid_%s', operation);
     ELSE
       RAISE EXCEPTION 'unknown index method "%"', method
         USING ERRCODE = 'invalid_parameter_value',
-              HINT = 'Methods: exact, hnsw, ivfflat.';
+              HINT = 'Methods: exact, hnsw, ivfflat, plaid.';
   END CASE;
   IF to_regproc(_function) IS NULL THEN
     RAISE EXCEPTION 'function %() is missing', _function
@@ -2157,7 +2202,7 @@ COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
 -- Options of hnsw and ivfflat:
 --
 --   token_type        halfvec (default), vector or bit
---   hits              how many nearest tokens each query token fetches (default 100, or half as many as
+--   hits              how many nearest tokens each query token fetches (default 100, or a quarter as many as
 --                     candidates if that is more)
 --   m, ef_construction, ef_search    of pgvector's hnsw
 --   lists, nprobe                    of pgvector's ivfflat; nprobe is its ivfflat.probes
@@ -2375,7 +2420,7 @@ SET ivfflat.probes = 1
 SET ivfflat.iterative_scan = relaxed_order
 AS $_tokens_candidates$
 DECLARE
-  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 2));
+  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 4));
   _layout record := colbert._tokens_layout(index);
   _statement text;
 BEGIN
@@ -2470,6 +2515,21 @@ $_tokens_problems$;
 COMMENT ON FUNCTION colbert._tokens_problems(colbert._index) IS
   'The documents whose tokens in the token table are not those of their array.';
 
+CREATE OR REPLACE FUNCTION colbert._tokens_mend(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_mend$
+BEGIN
+  IF colbert._tokens_ann(index) IS NULL THEN
+    PERFORM colbert._tokens_build_ann(index);
+  END IF;
+END
+$_tokens_mend$;
+
+COMMENT ON FUNCTION colbert._tokens_mend(colbert._index) IS
+  'Builds pgvector''s index on the token table anew where it is gone.';
+
 -- sql/functions/methods/tokens/_tokens_state.sql
 -- What colbert.indexes says of a token table: whether pgvector's index is there, and for ivfflat whether the
 -- table has outgrown its lists.
@@ -2510,6 +2570,613 @@ END;
 
 COMMENT ON FUNCTION colbert._tokens_count(colbert._index) IS
   'The number of document tokens in the index, as of the last ANALYZE.';
+
+-- sql/functions/methods/plaid/_plaid_rules.sql
+-- Options of plaid:
+--
+--   centroids    how many (default 16 * sqrt(document tokens))
+--   nprobe       how many nearest centroids each query token probes (default 16)
+CREATE OR REPLACE FUNCTION colbert._plaid_rules(method text)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN '{"centroids": "integer", "nprobe": "integer"}'::jsonb;
+
+COMMENT ON FUNCTION colbert._plaid_rules(text) IS 'The options of the method plaid.';
+
+-- sql/functions/methods/plaid/_plaid_create.sql
+-- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et
+-- al., PLAID (2022), https://arxiv.org/abs/2205.09707.
+--
+--   centroids    points that stand for the tokens near them; trained ones are means, the others are tokens that
+--                came in since (_plaid_grow)
+--   postings     under which centroids a document has tokens, each once
+--   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given
+--                out once, the centroids of its postings, and a digest of its array, by which problems are found
+--
+-- A posting takes 40 bytes with its share of the index, whatever the type of the key.
+CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)
+RETURNS regclass[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_create$
+DECLARE
+  _centroids regclass;
+  _postings regclass;
+  _documents regclass;
+BEGIN
+  _centroids := colbert._create_derived(
+    index, 'centroids',
+    format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
+           colbert._plaid_type(index)));
+  _postings := colbert._create_derived(
+    index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL');
+  EXECUTE format('CREATE INDEX ON %s (centroid_id)', _postings);
+  _documents := colbert._create_derived(
+    index, 'documents',
+    format('doc_id %s PRIMARY KEY, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
+           'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL',
+           (colbert._source_types(index)).key_type),
+    'doc_id');
+  RETURN ARRAY[_centroids, _postings, _documents];
+END
+$_plaid_create$;
+
+COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
+  'Makes the tables of a plaid index, empty: centroids, postings, documents.';
+
+-- Half the bytes of vector, and as good for finding the nearest.
+CREATE OR REPLACE FUNCTION colbert._plaid_type(index colbert._index)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('%I.halfvec(%s)', colbert._vector_schema(), index.dimensions);
+
+COMMENT ON FUNCTION colbert._plaid_type(colbert._index) IS 'The type of a centroid.';
+
+-- Of the bytes of the array, in which any change shows.
+CREATE OR REPLACE FUNCTION colbert._plaid_digest(embeddings anyarray)
+RETURNS bytea
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
+AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.array_send(embeddings)) $_plaid_digest$;
+
+COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array of token vectors.';
+
+-- sql/functions/methods/plaid/_plaid_nearest.sql
+-- The nearest centroid of each token, in the order of the tokens. Through pgvector's index on the centroids, four
+-- lists of which hold the nearest for nine tokens in ten, and one almost as near for the tenth.
+CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids regclass, tokens anyarray)
+RETURNS integer[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+COST 1000000
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET ivfflat.probes = 4
+AS $_plaid_nearest$
+DECLARE
+  _nearest integer[];
+BEGIN
+  EXECUTE format(
+    'SELECT array_agg((SELECT c.id FROM %1$s AS c '
+    '                   ORDER BY c.centroid OPERATOR(%2$I.<#>) u.token::%2$I.halfvec LIMIT 1) ORDER BY u.position)'
+    '  FROM unnest($1) WITH ORDINALITY AS u (token, position)',
+    centroids, colbert._vector_schema())
+     INTO _nearest
+    USING tokens;
+  RETURN _nearest;
+END
+$_plaid_nearest$;
+
+COMMENT ON FUNCTION colbert._plaid_nearest(regclass, anyarray) IS
+  'The id of the nearest centroid of each token.';
+
+-- The centroids under which a document is filed.
+CREATE OR REPLACE FUNCTION colbert._plaid_centroid_ids(index colbert._index, embeddings anyarray)
+RETURNS integer[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+COST 1000000
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_centroid_ids$
+BEGIN
+  RETURN ARRAY(SELECT DISTINCT n.id
+                 FROM unnest(colbert._plaid_nearest(index.tables[1], embeddings)) AS n (id)
+                ORDER BY n.id);
+END
+$_plaid_centroid_ids$;
+
+COMMENT ON FUNCTION colbert._plaid_centroid_ids(colbert._index, anyarray) IS
+  'The ids of the centroids under which a document is filed, each once.';
+
+-- sql/functions/methods/plaid/_plaid_train.sql
+-- The centroids: tokens drawn at random, each moved once to the mean of those tokens of a sample that are nearest
+-- to it (a round of spherical k-means). Measured on SciFact, that one round finds what unmoved tokens do not (.96
+-- of the true top ten among 75 candidates instead of .94), and three rounds find no more.
+CREATE OR REPLACE FUNCTION colbert._plaid_train(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $_plaid_train$
+DECLARE
+  _centroids regclass := colbert._derived_table(index, 1);
+  _schema name := colbert._vector_schema();
+  _sample_per_centroid constant integer := 4;
+  _tokens float8 := colbert._plaid_estimated_tokens(index);
+  _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, 16 * sqrt(_tokens)));
+BEGIN
+  PERFORM colbert._report_progress(index, 'drawing tokens for centroids');
+  EXECUTE format(
+    'CREATE TEMPORARY TABLE colbert_sample AS '
+    'SELECT row_number() OVER (ORDER BY random()) AS id, d.token AS centroid '
+    '  FROM (SELECT DISTINCT u.token::%s AS token '
+    '          FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) AS u (token) '
+    '         WHERE random() * $1 < $2 '
+    '           AND (colbert._document_problem(s.%3$I, $3, $4)).problem IS NULL) AS d',
+    colbert._plaid_type(index), index.source, index.embeddings)
+    USING _tokens, _wanted * _sample_per_centroid, index.dimensions, colbert._normalized(index);
+  EXECUTE format('CREATE TEMPORARY TABLE colbert_drawn AS '
+                 'SELECT s.id::integer, s.centroid FROM pg_temp.colbert_sample AS s WHERE s.id <= $1')
+    USING _wanted;
+
+  PERFORM colbert._report_progress(index, 'training centroids'),
+          colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
+  EXECUTE format(
+    'INSERT INTO %1$s (centroid, trained) '
+    'SELECT %2$I.l2_normalize(%2$I.avg(n.token))::%3$s, true '
+    '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest($1, a.tokens)) AS centroid_id '
+    '          FROM (SELECT array_agg(s.centroid) AS tokens FROM pg_temp.colbert_sample AS s) AS a) AS n '
+    ' GROUP BY n.centroid_id '
+    'HAVING %2$I.l2_norm(%2$I.avg(n.token)) > 0',
+    _centroids, _schema, colbert._plaid_type(index))
+    USING 'pg_temp.colbert_drawn'::regclass;
+  DROP TABLE pg_temp.colbert_sample, pg_temp.colbert_drawn;
+  PERFORM colbert._plaid_index_centroids(_centroids, _wanted);
+END
+$_plaid_train$;
+
+COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
+  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them.';
+
+-- From the size of the arrays, which does not take reading them.
+CREATE OR REPLACE FUNCTION colbert._plaid_estimated_tokens(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_estimated_tokens$
+DECLARE
+  _number_bytes integer :=
+    CASE WHEN (colbert._source_types(index)).element::text LIKE '%halfvec' THEN 2 ELSE 4 END;
+  _tokens bigint;
+BEGIN
+  EXECUTE format('SELECT ceil(sum(pg_column_size(s.%I) - 24.0) / $1) FROM %s AS s '
+                 ' WHERE pg_column_size(s.%1$I) > 24', index.embeddings, index.source)
+     INTO _tokens
+    USING 8 + _number_bytes * index.dimensions;
+  RETURN coalesce(_tokens, 0);
+END
+$_plaid_estimated_tokens$;
+
+COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
+  'About how many tokens the documents of a source have.';
+
+-- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Few centroids are
+-- compared one by one; so are those of an index that grew from an empty table, until reindex.
+CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_index_centroids$
+BEGIN
+  IF expected >= colbert._plaid_few() THEN
+    EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
+                   centroids, colbert._vector_schema(), (2 * sqrt(expected))::integer);
+  END IF;
+  EXECUTE format('ANALYZE %s', centroids);
+END
+$_plaid_index_centroids$;
+
+COMMENT ON FUNCTION colbert._plaid_index_centroids(regclass, integer) IS
+  'Builds pgvector''s index on a table of centroids, unless they are few.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_few()
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN 1000;
+
+COMMENT ON FUNCTION colbert._plaid_few() IS
+  'Below how many centroids pgvector''s index on them is not worth having.';
+
+-- sql/functions/methods/plaid/_plaid_build.sql
+-- Trains the centroids on what is in the source, then files every document. In batches, so that another session can
+-- watch (_report_progress); each batch in parallel workers where the server has them.
+CREATE OR REPLACE FUNCTION colbert._plaid_build(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET application_name = 'colbert_pg'
+AS $_plaid_build$
+DECLARE
+  _postings regclass := colbert._derived_table(index, 2);
+  _documents regclass := colbert._derived_table(index, 3);
+  _batches integer;
+BEGIN
+  PERFORM colbert._plaid_train(index);
+  EXECUTE format('SELECT least(100, 1 + count(*) / 250) FROM %s', index.source) INTO _batches;
+  FOR _batch IN 1 .. _batches LOOP
+    EXECUTE format('INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
+                   'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest '
+                   '  FROM colbert._plaid_filed($1, $2, $3) AS a',
+                   _documents, (colbert._source_types(index)).key_type)
+      USING index, _batch, _batches;
+    PERFORM colbert._report_progress(index, format('filing documents, %s %%', 100 * _batch / _batches));
+  END LOOP;
+  PERFORM colbert._report_progress(index, 'writing postings');
+  EXECUTE format('INSERT INTO %s (centroid_id, ordinal) '
+                 'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal FROM %s AS d ORDER BY 1, 2',
+                 _postings, _documents);
+  EXECUTE format('ANALYZE %s, %s', _postings, _documents);
+END
+$_plaid_build$;
+
+COMMENT ON FUNCTION colbert._plaid_build(colbert._index) IS
+  'Trains centroids and files every document of the source.';
+
+-- One batch of the source's documents, but for bad ones, as they are filed.
+CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
+RETURNS TABLE (doc_id text, tokens integer, centroid_ids integer[], digest bytea)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET min_parallel_table_scan_size = 0
+SET parallel_setup_cost = 0
+AS $_plaid_filed$
+BEGIN
+  RETURN QUERY EXECUTE format(
+    'SELECT s.%1$I::text, cardinality(s.%2$I), colbert._plaid_centroid_ids($1, s.%2$I), '
+    '       colbert._plaid_digest(s.%2$I) '
+    '  FROM %3$s AS s '
+    ' WHERE (hashtext(s.%1$I::text) & 2147483647) %% $3 = $2 - 1 '
+    '   AND pg_column_size(s.%2$I) > 24 '
+    '   AND (colbert._document_problem(s.%2$I, $4, $5)).problem IS NULL',
+    index.key, index.embeddings, index.source)
+    USING index, batch, batches, index.dimensions, colbert._normalized(index);
+END
+$_plaid_filed$;
+
+COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
+  'The documents of one of several batches of the source, with the centroids under which they are filed.';
+
+-- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees the one or
+-- the other, whole, and none waits, but for the moment in which pgvector's old index on the centroids goes.
+CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_rebuild$
+DECLARE
+  _old regclass := colbert._plaid_ann(index);
+BEGIN
+  FOR _place IN 1 .. 3 LOOP
+    EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _place));
+  END LOOP;
+  PERFORM colbert._plaid_build(index);
+  IF _old IS NOT NULL THEN
+    EXECUTE format('DROP INDEX %s', _old);
+  END IF;
+END
+$_plaid_rebuild$;
+
+COMMENT ON FUNCTION colbert._plaid_rebuild(colbert._index) IS
+  'Trains centroids anew and files every document under them, while searches go on.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_ann(index colbert._index)
+RETURNS regclass
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT i.indexrelid::regclass
+    FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
+   WHERE i.indrelid = index.tables[1]
+     AND i.indisvalid
+     AND m.amname = 'ivfflat'
+   ORDER BY i.indexrelid DESC
+   LIMIT 1;
+END;
+
+COMMENT ON FUNCTION colbert._plaid_ann(colbert._index) IS
+  'pgvector''s index on the centroids; NULL when there is none.';
+
+-- sql/functions/methods/plaid/_plaid_put.sql
+CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_put$
+BEGIN
+  PERFORM colbert._plaid_grow(index, embeddings);
+  EXECUTE format(
+    'WITH document AS ('
+    '  INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
+    '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
+    '  RETURNING ordinal, centroid_ids) '
+    'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
+    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
+    USING index, doc_id, embeddings;
+END
+$_plaid_put$;
+
+COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
+  'Files a document that is not there under the centroids of its tokens.';
+
+-- Lets the centroids grow with the tokens, from an empty table on: as 16 * sqrt(tokens) does, a token becomes a
+-- centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt n).)
+-- So nothing has to be counted but the ids, which were given out one after the other.
+CREATE OR REPLACE FUNCTION colbert._plaid_grow(index colbert._index, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_grow$
+DECLARE
+  _centroids regclass := colbert._derived_table(index, 1);
+  _count integer;
+BEGIN
+  EXECUTE format('SELECT max(c.id) - min(c.id) + 1 FROM %s AS c', _centroids) INTO _count;
+  IF _count >= (index.options ->> 'centroids')::integer THEN
+    RETURN;
+  END IF;
+  EXECUTE format(
+    'INSERT INTO %1$s (centroid, trained) '
+    'SELECT DISTINCT u.token::%2$s, false '
+    '  FROM unnest($1) AS u (token) '
+    ' WHERE random() * $2 < 128 '
+    '   AND (SELECT c.centroid OPERATOR(%3$I.=) u.token::%2$s FROM %1$s AS c '
+    '         ORDER BY c.centroid OPERATOR(%3$I.<#>) u.token::%2$s LIMIT 1) IS NOT TRUE',
+    _centroids, colbert._plaid_type(index), colbert._vector_schema())
+    USING embeddings, coalesce(_count, 0);
+END
+$_plaid_grow$;
+
+COMMENT ON FUNCTION colbert._plaid_grow(colbert._index, anyarray) IS
+  'Makes some of the tokens of a new document centroids, the fewer the more there are.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_remove(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_remove$
+BEGIN
+  EXECUTE format(
+    'WITH document AS ('
+    '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s RETURNING d.ordinal, d.centroid_ids) '
+    'DELETE FROM %s AS p USING document AS d '
+    ' WHERE p.centroid_id = ANY (d.centroid_ids) AND p.ordinal = d.ordinal',
+    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
+    USING doc_id;
+END
+$_plaid_remove$;
+
+COMMENT ON FUNCTION colbert._plaid_remove(colbert._index, text) IS
+  'Takes a document and its postings out.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_clear(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_clear$
+BEGIN
+  EXECUTE format('TRUNCATE %s, %s', colbert._derived_table(index, 2), colbert._derived_table(index, 3));
+END
+$_plaid_clear$;
+
+COMMENT ON FUNCTION colbert._plaid_clear(colbert._index) IS 'Takes all documents out; the centroids stay.';
+
+-- sql/functions/methods/plaid/_plaid_candidates.sql
+-- The candidate stage of plaid. Each query token probes its nearest centroids; a document that has tokens under some
+-- of them gains, for that query token, the similarity of the best one; documents are ranked by their gains.
+--
+-- A document that none of a query token's probes reached has tokens, too, somewhere farther away. It counts as if at
+-- 0.8 of the last probe's similarity: measured on SciFact, better than as nothing and better than as the last probe
+-- itself (.96 of the true top ten among 75 candidates, against .91 and .94). Since every document gets that, it is
+-- taken from the gains instead.
+--
+-- Where row-level security applies to the caller, the policy of the centroids and postings shows none: there are no
+-- candidates then, and the search scores all that the caller may see.
+CREATE OR REPLACE FUNCTION colbert._plaid_candidates(
+  index colbert._index, query vector[], scope colbert._scope, candidates integer)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET ivfflat.probes = 4
+AS $_plaid_candidates$
+DECLARE
+  _nprobe integer := colbert._knob('nprobe', NULL, index.options, 16);
+  _statement text := format(
+    $candidates$
+    WITH query_token AS MATERIALIZED (
+      SELECT u.position, u.token::%1$s AS token
+        FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
+    ), probe AS MATERIALIZED (
+      SELECT q.position, c.id AS centroid_id,
+             c.similarity - 0.8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
+        FROM query_token AS q
+       CROSS JOIN LATERAL (
+             SELECT c.id, - (c.centroid OPERATOR(%2$I.<#>) q.token) AS similarity
+               FROM %3$s AS c
+              ORDER BY c.centroid OPERATOR(%2$I.<#>) q.token
+              LIMIT $3) AS c
+    ), ranked AS (
+      SELECT g.ordinal, sum(g.gain) AS gain
+        FROM query_token AS q
+       CROSS JOIN LATERAL (
+             SELECT p.ordinal, max(probe.gain) AS gain
+               FROM probe
+               JOIN %4$s AS p ON p.centroid_id = probe.centroid_id
+              WHERE probe.position = q.position
+              GROUP BY p.ordinal) AS g
+       GROUP BY g.ordinal
+       ORDER BY gain DESC, g.ordinal
+    )
+    SELECT d.doc_id::text
+      FROM ranked AS r
+      JOIN %5$s AS d ON d.ordinal = r.ordinal
+     %6$s
+     ORDER BY r.gain DESC, r.ordinal
+     LIMIT $4
+    $candidates$,
+    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 1),
+    colbert._derived_table(index, 2), colbert._derived_table(index, 3),
+    CASE WHEN scope.restricted
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = d.doc_id OFFSET 0)', scope.documents) END);
+BEGIN
+  PERFORM set_config('ivfflat.probes', least(32768, greatest(4, _nprobe / 4))::text, true),
+          set_config('search_path', scope.search_path, true);
+  RETURN QUERY EXECUTE _statement USING query, scope.params, _nprobe, candidates;
+END
+$_plaid_candidates$;
+
+COMMENT ON FUNCTION colbert._plaid_candidates(colbert._index, vector[], colbert._scope, integer) IS
+  'The keys of the documents filed under the centroids nearest to the query''s tokens, as text, best first.';
+
+-- sql/functions/methods/plaid/_plaid_problems.sql
+-- How a plaid index differs from its source: documents that are not filed, filed documents that are not there, arrays
+-- that have changed since (by their digests), documents whose postings or centroids are not those they were filed
+-- with, and postings of no document.
+CREATE OR REPLACE FUNCTION colbert._plaid_problems(index colbert._index)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_problems$
+BEGIN
+  RETURN QUERY EXECUTE format(
+    $problems$
+    WITH document AS MATERIALIZED (
+      SELECT s.%1$I AS doc_id, colbert._plaid_digest(s.%2$I) AS digest
+        FROM %3$s AS s
+       CROSS JOIN LATERAL colbert._document_problem(s.%2$I, $1, $2) AS p
+       WHERE cardinality(s.%2$I) > 0
+         AND p.problem IS NULL
+    ), posted AS MATERIALIZED (
+      SELECT p.ordinal, array_agg(p.centroid_id ORDER BY p.centroid_id) AS centroid_ids,
+             count(c.id) = count(*) AS known
+        FROM %5$s AS p
+        LEFT JOIN %4$s AS c ON c.id = p.centroid_id
+       GROUP BY p.ordinal
+    ), filed AS MATERIALIZED (
+      SELECT d.doc_id, d.digest, p.known AND p.centroid_ids = d.centroid_ids AS complete
+        FROM %6$s AS d
+        LEFT JOIN posted AS p ON p.ordinal = d.ordinal
+    )
+    SELECT CASE WHEN f.doc_id IS NULL THEN 'missing document'
+                WHEN d.doc_id IS NULL THEN 'orphaned document'
+                ELSE 'stale document'
+           END,
+           coalesce(d.doc_id, f.doc_id)::text,
+           CASE WHEN f.doc_id IS NULL THEN 'in the table, not in the index'
+                WHEN d.doc_id IS NULL THEN 'in the index, not in the table'
+                WHEN d.digest <> f.digest THEN 'the array has changed since it was filed'
+                ELSE 'postings or centroids are gone or changed'
+           END
+      FROM document AS d
+      FULL JOIN filed AS f ON f.doc_id = d.doc_id
+     WHERE d.doc_id IS NULL
+        OR f.doc_id IS NULL
+        OR d.digest <> f.digest
+        OR f.complete IS NOT TRUE
+    UNION ALL
+    SELECT 'orphaned postings', NULL, format('%%s postings of no document', count(*))
+      FROM %5$s AS p
+     WHERE NOT EXISTS (SELECT FROM %6$s AS d WHERE d.ordinal = p.ordinal)
+    HAVING count(*) > 0
+    $problems$,
+    index.key, index.embeddings, index.source, colbert._derived_table(index, 1),
+    colbert._derived_table(index, 2), colbert._derived_table(index, 3))
+    USING index.dimensions, colbert._normalized(index);
+END
+$_plaid_problems$;
+
+COMMENT ON FUNCTION colbert._plaid_problems(colbert._index) IS
+  'The documents that are not filed as their arrays are, and postings of no document.';
+
+-- After its documents were mended: postings of no document go, and pgvector's index comes back.
+CREATE OR REPLACE FUNCTION colbert._plaid_mend(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_mend$
+BEGIN
+  EXECUTE format('DELETE FROM %s AS p WHERE NOT EXISTS (SELECT FROM %s AS d WHERE d.ordinal = p.ordinal)',
+                 colbert._derived_table(index, 2), colbert._derived_table(index, 3));
+  IF colbert._plaid_state(index) LIKE 'broken: %' THEN
+    PERFORM colbert._plaid_index_centroids(index.tables[1], (colbert._plaid_centroid_count(index)).trained);
+  END IF;
+END
+$_plaid_mend$;
+
+COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
+  'Takes out postings of no document; builds pgvector''s index on the centroids anew where it is gone.';
+
+-- sql/functions/methods/plaid/_plaid_state.sql
+-- What colbert.indexes says of a plaid index. Retraining is due when as many centroids have come in since the training
+-- as came out of it, which is when there are four times as many tokens; and never for fewer than a few thousand, which
+-- are compared one by one fast enough.
+CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_state$
+DECLARE
+  _count record := colbert._plaid_centroid_count(index);
+BEGIN
+  IF _count.trained >= colbert._plaid_few() AND colbert._plaid_ann(index) IS NULL THEN
+    RETURN format('broken: %s has no ivfflat index, run repair_index', index.tables[1]);
+  ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
+    RETURN format('stale: %s of %s centroids have come in since the training, run reindex',
+                  _count.grown, _count.grown + _count.trained);
+  END IF;
+  RETURN NULL;
+END
+$_plaid_state$;
+
+COMMENT ON FUNCTION colbert._plaid_state(colbert._index) IS
+  'Whether pgvector''s index on the centroids is there, and whether retraining is due; NULL when all is well.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_centroid_count(
+  index colbert._index, OUT trained integer, OUT grown integer)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_centroid_count$
+BEGIN
+  EXECUTE format('SELECT count(*) FILTER (WHERE c.trained), count(*) FILTER (WHERE NOT c.trained) FROM %s AS c',
+                 colbert._derived_table(index, 1))
+     INTO trained, grown;
+END
+$_plaid_centroid_count$;
+
+COMMENT ON FUNCTION colbert._plaid_centroid_count(colbert._index) IS
+  'How many centroids were trained, and how many have come in since.';
+
+-- The planner's number of documents, times the mean of a hundred pages of them.
+CREATE OR REPLACE FUNCTION colbert._plaid_count(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_count$
+DECLARE
+  _documents pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = index.tables[3]);
+  _tokens float8;
+BEGIN
+  EXECUTE format('SELECT avg(d.tokens) FROM %s AS d TABLESAMPLE SYSTEM (least(100, 10000.0 / $1))',
+                 colbert._derived_table(index, 3))
+     INTO _tokens
+    USING greatest(1, _documents.relpages);
+  RETURN nullif(_documents.reltuples, -1) * coalesce(_tokens, 0);
+END
+$_plaid_count$;
+
+COMMENT ON FUNCTION colbert._plaid_count(colbert._index) IS
+  'About how many document tokens are filed, as of the last ANALYZE.';
 
 -- sql/functions/index/_index_state.sql
 -- 'ready', or what is the matter with an index, as far as the catalogs tell; check_index looks at the data.
@@ -2596,7 +3263,7 @@ COMMENT ON VIEW colbert.indexes IS
 COMMENT ON COLUMN colbert.indexes.source IS 'The table that is indexed.';
 COMMENT ON COLUMN colbert.indexes.embeddings IS 'Its column of token-vector arrays.';
 COMMENT ON COLUMN colbert.indexes.key IS 'Its column that names a document.';
-COMMENT ON COLUMN colbert.indexes.method IS 'exact, hnsw or ivfflat.';
+COMMENT ON COLUMN colbert.indexes.method IS 'exact, hnsw, ivfflat or plaid.';
 COMMENT ON COLUMN colbert.indexes.dimensions IS 'The length of every vector.';
 COMMENT ON COLUMN colbert.indexes.options IS 'As given to create_index.';
 COMMENT ON COLUMN colbert.indexes.documents IS 'About how many rows the table has, as of its last ANALYZE.';
@@ -2734,7 +3401,7 @@ COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
   'SQL for the documents of a relation whose keys are in $3, an array of text.';
 
 -- sql/functions/search/_candidate_keys.sql
--- The keys of the documents worth scoring exactly, as text, in no order; NULL when an exact pass over the whole
+-- The keys of the documents worth scoring exactly, as text, best first; NULL when an exact pass over the whole
 -- scope is the better way: the method has no candidates, or the scope is so small that scoring all of it costs
 -- less than finding candidates in it.
 --
@@ -2750,7 +3417,7 @@ AS $_candidate_keys$
 DECLARE
   _candidates text := colbert._operation(index.method, 'candidates');
   _documents float8 := (SELECT greatest(c.reltuples, 0) FROM pg_class AS c WHERE c.oid = index.source);
-  _few bigint := greatest(candidates, sqrt(30 * _documents));
+  _few bigint := greatest(100, sqrt(30 * _documents));
   _matching bigint;
   _keys text[];
 BEGIN
@@ -2765,35 +3432,16 @@ BEGIN
     END IF;
   END IF;
 
-  EXECUTE format('SELECT array_agg(c) FROM %s($1, $2, $3, $4) AS c', _candidates)
+  EXECUTE format('SELECT array_agg(c.doc_id ORDER BY c.rank) '
+                 '  FROM %s($1, $2, $3, $4) WITH ORDINALITY AS c (doc_id, rank)', _candidates)
      INTO _keys
     USING index, query, scope, candidates;
-  RETURN colbert._keys_in_scope(index, scope, _keys);
+  RETURN _keys;
 END
 $_candidate_keys$;
 
 COMMENT ON FUNCTION colbert._candidate_keys(colbert._index, vector[], colbert._scope, integer) IS
   'The keys of the documents worth scoring; NULL when scoring the whole scope is the better way.';
-
--- Those of the keys that are in the scope: an index that is not in step may name documents that are gone.
-CREATE OR REPLACE FUNCTION colbert._keys_in_scope(index colbert._index, scope colbert._scope, keys text[])
-RETURNS text[]
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_keys_in_scope$
-DECLARE
-  _statement text := format('SELECT pg_catalog.array_agg(d.doc_id::text) FROM %s AS d',
-                            colbert._documents_of_keys(scope.documents, (colbert._source_types(index)).key_cast));
-  _found text[];
-BEGIN
-  PERFORM set_config('search_path', scope.search_path, true);
-  EXECUTE _statement INTO _found USING NULL::text, scope.params, keys;
-  RETURN _found;
-END
-$_keys_in_scope$;
-
-COMMENT ON FUNCTION colbert._keys_in_scope(colbert._index, colbert._scope, text[]) IS
-  'The keys, as text, of those documents that are in the scope of a search.';
 
 CREATE OR REPLACE FUNCTION colbert._count_matching(scope colbert._scope, at_most bigint)
 RETURNS bigint
@@ -2816,12 +3464,92 @@ $_count_matching$;
 COMMENT ON FUNCTION colbert._count_matching(colbert._scope, bigint) IS
   'How many documents a search may see, counted no further than at_most.';
 
+-- sql/functions/search/_score_candidates.sql
+-- How much a search does: how many candidates there are at most, and its patience, which is how many of them in a row
+-- may leave the best k as they are before it stops. Whoever names a number of candidates gets that many scored,
+-- unless patience is named, too.
+CREATE OR REPLACE FUNCTION colbert._effort(
+  index colbert._index, k integer, named integer, OUT candidates integer, OUT patience integer)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_effort$
+BEGIN
+  candidates := colbert._knob('candidates', named, index.options, NULL);
+  patience := colbert._knob('patience', NULL, index.options, coalesce(candidates, 40));
+  candidates := greatest(k, coalesce(candidates, 400));
+END
+$_effort$;
+
+COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer) IS
+  'The number of candidates and the patience of a search, from its argument, the session and the index''s options.';
+
+-- The exact scores of candidates, one by one in their order, until patience runs out: patience documents in a row did
+-- not get among the best k. Candidates come best first, so that what is found is found early: measured on SciFact, a
+-- patience of 40 finds .98 of the true top ten with 79 documents scored on average, where 79 for every query find .96.
+-- A search for more documents is more patient by itself.
+--
+-- Candidates that are not in the scope (an index that is not in step may name documents that are gone) are passed over.
+CREATE OR REPLACE FUNCTION colbert._score_candidates(
+  index colbert._index, query vector[], scope colbert._scope, keys text[], k integer, patience integer)
+RETURNS TABLE (doc_id text, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $_score_candidates$
+DECLARE
+  _types record := colbert._source_types(index);
+  _statement text := colbert._scoring_statement(
+    cardinality(query), _types.element, colbert._documents_in_order(scope.documents, _types.key_cast), false)
+    || ' ORDER BY s.rank';
+  _scored refcursor;
+  _best float8[] := '{}';  -- the best k scores so far, lowest first
+  _place integer;
+  _in_vain integer := 0;
+BEGIN
+  PERFORM set_config('search_path', scope.search_path, true);
+  OPEN _scored FOR EXECUTE _statement USING query[:], scope.params, keys;
+  LOOP
+    FETCH _scored INTO doc_id, score;
+    EXIT WHEN NOT FOUND;
+    RETURN NEXT;
+    _place := width_bucket(score, _best);
+    IF cardinality(_best) < k THEN
+      _best := _best[:_place] || score || _best[_place + 1:];
+    ELSIF _place > 0 THEN
+      _best := _best[2:_place] || score || _best[_place + 1:];
+      _in_vain := 0;
+    ELSE
+      _in_vain := _in_vain + 1;
+      EXIT WHEN _in_vain >= patience;
+    END IF;
+  END LOOP;
+  CLOSE _scored;
+END
+$_score_candidates$;
+
+COMMENT ON FUNCTION colbert._score_candidates(colbert._index, vector[], colbert._scope, text[], integer, integer) IS
+  'The exact scores of candidates, in their order, until that changes nothing any more.';
+
+-- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text, with their rank in
+-- it. The order of an array that is unnested WITH ORDINALITY is known to the planner, which need not sort.
+CREATE OR REPLACE FUNCTION colbert._documents_in_order(documents text, key_cast text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('(SELECT d.doc_id::text AS doc_id, d.embeddings, c.rank'
+              '   FROM pg_catalog.unnest($3::%s[]) WITH ORDINALITY AS c (doc_id, rank)'
+              '   JOIN %s AS d ON d.doc_id = c.doc_id)',
+              key_cast, documents);
+
+COMMENT ON FUNCTION colbert._documents_in_order(text, text) IS
+  'SQL for the documents of a relation whose keys are in $3, an array of text, with their rank in it.';
+
 -- sql/functions/search/_search.sql
 -- One search, from the query to its rows:
 --
---   1. the scope: the documents that the filter and row-level security leave          (_scope)
---   2. candidates: the method of the index names the documents worth scoring         (_candidate_keys)
---   3. scores: the exact MaxSim of the candidates, from the arrays                    (_scoring_statement)
+--   1. the scope: the documents that the filter and row-level security leave           (_scope)
+--   2. candidates: the method of the index names the documents worth scoring, in order (_candidate_keys)
+--   3. scores: the exact MaxSim of the candidates, from the arrays, until going on      (_score_candidates)
+--      is not worth it
 --
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
 -- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
@@ -2844,9 +3572,10 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
-  _documents text := _scope.documents;
+  _effort record := colbert._effort(_index, k, candidates);
   _keys text[];
-  _parallel boolean := false;
+  _scores float8[];
+  _parallel boolean;
   _statement text;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
@@ -2859,23 +3588,30 @@ BEGIN
   END IF;
 
   IF exact IS NOT TRUE THEN
-    _keys := colbert._candidate_keys(
-      _index, query, _scope,
-      greatest(k, colbert._knob('candidates', candidates, _index.options, 100)));
+    _keys := colbert._candidate_keys(_index, query, _scope, _effort.candidates);
   END IF;
   IF cardinality(_keys) >= k THEN
-    _documents := colbert._documents_of_keys(_documents, _types.key_cast);
+    SELECT array_agg(s.doc_id), array_agg(s.score)
+      INTO _keys, _scores
+      FROM colbert._score_candidates(_index, query, _scope, _keys, k, _effort.patience) AS s;
+  END IF;
+
+  IF cardinality(_scores) >= k THEN
+    RETURN QUERY EXECUTE format(
+      'SELECT s.doc_id::%s, s.score FROM unnest($1::%s[], $2) AS s (doc_id, score) '
+      ' ORDER BY s.score DESC, s.doc_id LIMIT $3',
+      format_type(pg_typeof(key), -1), _types.key_cast)
+      USING _keys, _scores, k;
   ELSE
     _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
                  AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
+    _statement := format(
+      'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
+      format_type(pg_typeof(key), -1),
+      colbert._scoring_statement(cardinality(query), _types.element, _scope.documents, _parallel));
+    PERFORM set_config('search_path', _scope.search_path, true);
+    RETURN QUERY EXECUTE _statement USING query[:], params, k;
   END IF;
-
-  _statement := format(
-    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
-    format_type(pg_typeof(key), -1),
-    colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel));
-  PERFORM set_config('search_path', _scope.search_path, true);
-  RETURN QUERY EXECUTE _statement USING query[:], params, _keys, k;
 END
 $_search$;
 

@@ -21,7 +21,7 @@ from tests.sql.documents import (
     unit,
 )
 
-METHODS = ["exact", "hnsw", "ivfflat"]
+METHODS = ["exact", "hnsw", "ivfflat", "plaid"]
 
 
 def create_chunks(connection: psycopg.Connection, parent: str = "bigint", key: str = "int") -> None:

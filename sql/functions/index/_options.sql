@@ -5,7 +5,8 @@
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
 --   text         the column that workers encode: a row with a text and no array is pending
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
---   candidates   how many documents a search scores exactly, where the caller names no number
+--   candidates   how many documents a search scores exactly, at the most
+--   patience     how many in a row may change nothing before it stops (search/_score_candidates.sql)
 CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

@@ -50,4 +50,4 @@ END
 $create_index$;
 
 COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
-  'Creates an index (exact, hnsw or ivfflat) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
+  'Creates an index (exact, hnsw, ivfflat or plaid) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';

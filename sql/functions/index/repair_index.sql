@@ -8,6 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _mend text := colbert._operation(_index.method, 'mend');
   _mended bigint := 0;
   _doc_id text;
 BEGIN
@@ -32,8 +33,8 @@ BEGIN
   LOOP
     _mended := _mended + colbert._mend_document(_index, _doc_id);
   END LOOP;
-  IF colbert._index_state(_index) LIKE 'broken: %' THEN
-    EXECUTE format('SELECT %s($1)', colbert._operation(_index.method, 'rebuild')) USING _index;
+  IF _mend IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _mend) USING _index;
   END IF;
   RETURN _mended;
 END

@@ -11,6 +11,7 @@
 --   rebuild(index)                     builds anew what may have aged, while searches go on
 --   candidates(index, query, …)        the keys of the documents worth scoring, as text, best first
 --   problems(index)                    how the tables differ from the source
+--   mend(index)                        mends what is not about one document, after the documents were mended
 --   count(index)                       about how many document tokens there are; NULL when not known
 --   state(index)                       what colbert.indexes says of it beyond 'ready'; NULL when nothing
 --
@@ -26,10 +27,11 @@ BEGIN
   CASE method
     WHEN 'exact' THEN RETURN NULL;
     WHEN 'hnsw', 'ivfflat' THEN _function := format('colbert._tokens_%s', operation);
+    WHEN 'plaid' THEN _function := format('colbert._plaid_%s', operation);
     ELSE
       RAISE EXCEPTION 'unknown index method "%"', method
         USING ERRCODE = 'invalid_parameter_value',
-              HINT = 'Methods: exact, hnsw, ivfflat.';
+              HINT = 'Methods: exact, hnsw, ivfflat, plaid.';
   END CASE;
   IF to_regproc(_function) IS NULL THEN
     RAISE EXCEPTION 'function %() is missing', _function

@@ -1,4 +1,4 @@
--- The keys of the documents worth scoring exactly, as text, in no order; NULL when an exact pass over the whole
+-- The keys of the documents worth scoring exactly, as text, best first; NULL when an exact pass over the whole
 -- scope is the better way: the method has no candidates, or the scope is so small that scoring all of it costs
 -- less than finding candidates in it.
 --
@@ -14,7 +14,7 @@ AS $_candidate_keys$
 DECLARE
   _candidates text := colbert._operation(index.method, 'candidates');
   _documents float8 := (SELECT greatest(c.reltuples, 0) FROM pg_class AS c WHERE c.oid = index.source);
-  _few bigint := greatest(candidates, sqrt(30 * _documents));
+  _few bigint := greatest(100, sqrt(30 * _documents));
   _matching bigint;
   _keys text[];
 BEGIN
@@ -29,35 +29,16 @@ BEGIN
     END IF;
   END IF;
 
-  EXECUTE format('SELECT array_agg(c) FROM %s($1, $2, $3, $4) AS c', _candidates)
+  EXECUTE format('SELECT array_agg(c.doc_id ORDER BY c.rank) '
+                 '  FROM %s($1, $2, $3, $4) WITH ORDINALITY AS c (doc_id, rank)', _candidates)
      INTO _keys
     USING index, query, scope, candidates;
-  RETURN colbert._keys_in_scope(index, scope, _keys);
+  RETURN _keys;
 END
 $_candidate_keys$;
 
 COMMENT ON FUNCTION colbert._candidate_keys(colbert._index, vector[], colbert._scope, integer) IS
   'The keys of the documents worth scoring; NULL when scoring the whole scope is the better way.';
-
--- Those of the keys that are in the scope: an index that is not in step may name documents that are gone.
-CREATE OR REPLACE FUNCTION colbert._keys_in_scope(index colbert._index, scope colbert._scope, keys text[])
-RETURNS text[]
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_keys_in_scope$
-DECLARE
-  _statement text := format('SELECT pg_catalog.array_agg(d.doc_id::text) FROM %s AS d',
-                            colbert._documents_of_keys(scope.documents, (colbert._source_types(index)).key_cast));
-  _found text[];
-BEGIN
-  PERFORM set_config('search_path', scope.search_path, true);
-  EXECUTE _statement INTO _found USING NULL::text, scope.params, keys;
-  RETURN _found;
-END
-$_keys_in_scope$;
-
-COMMENT ON FUNCTION colbert._keys_in_scope(colbert._index, colbert._scope, text[]) IS
-  'The keys, as text, of those documents that are in the scope of a search.';
 
 CREATE OR REPLACE FUNCTION colbert._count_matching(scope colbert._scope, at_most bigint)
 RETURNS bigint

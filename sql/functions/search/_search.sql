@@ -1,8 +1,9 @@
 -- One search, from the query to its rows:
 --
---   1. the scope: the documents that the filter and row-level security leave          (_scope)
---   2. candidates: the method of the index names the documents worth scoring         (_candidate_keys)
---   3. scores: the exact MaxSim of the candidates, from the arrays                    (_scoring_statement)
+--   1. the scope: the documents that the filter and row-level security leave           (_scope)
+--   2. candidates: the method of the index names the documents worth scoring, in order (_candidate_keys)
+--   3. scores: the exact MaxSim of the candidates, from the arrays, until going on      (_score_candidates)
+--      is not worth it
 --
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
 -- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
@@ -25,9 +26,10 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
-  _documents text := _scope.documents;
+  _effort record := colbert._effort(_index, k, candidates);
   _keys text[];
-  _parallel boolean := false;
+  _scores float8[];
+  _parallel boolean;
   _statement text;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
@@ -40,23 +42,30 @@ BEGIN
   END IF;
 
   IF exact IS NOT TRUE THEN
-    _keys := colbert._candidate_keys(
-      _index, query, _scope,
-      greatest(k, colbert._knob('candidates', candidates, _index.options, 100)));
+    _keys := colbert._candidate_keys(_index, query, _scope, _effort.candidates);
   END IF;
   IF cardinality(_keys) >= k THEN
-    _documents := colbert._documents_of_keys(_documents, _types.key_cast);
+    SELECT array_agg(s.doc_id), array_agg(s.score)
+      INTO _keys, _scores
+      FROM colbert._score_candidates(_index, query, _scope, _keys, k, _effort.patience) AS s;
+  END IF;
+
+  IF cardinality(_scores) >= k THEN
+    RETURN QUERY EXECUTE format(
+      'SELECT s.doc_id::%s, s.score FROM unnest($1::%s[], $2) AS s (doc_id, score) '
+      ' ORDER BY s.score DESC, s.doc_id LIMIT $3',
+      format_type(pg_typeof(key), -1), _types.key_cast)
+      USING _keys, _scores, k;
   ELSE
     _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
                  AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
+    _statement := format(
+      'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
+      format_type(pg_typeof(key), -1),
+      colbert._scoring_statement(cardinality(query), _types.element, _scope.documents, _parallel));
+    PERFORM set_config('search_path', _scope.search_path, true);
+    RETURN QUERY EXECUTE _statement USING query[:], params, k;
   END IF;
-
-  _statement := format(
-    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
-    format_type(pg_typeof(key), -1),
-    colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel));
-  PERFORM set_config('search_path', _scope.search_path, true);
-  RETURN QUERY EXECUTE _statement USING query[:], params, _keys, k;
 END
 $_search$;
 

@@ -1,0 +1,10 @@
+-- Options of plaid:
+--
+--   centroids    how many (default 16 * sqrt(document tokens))
+--   nprobe       how many nearest centroids each query token probes (default 16)
+CREATE OR REPLACE FUNCTION colbert._plaid_rules(method text)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN '{"centroids": "integer", "nprobe": "integer"}'::jsonb;
+
+COMMENT ON FUNCTION colbert._plaid_rules(text) IS 'The options of the method plaid.';

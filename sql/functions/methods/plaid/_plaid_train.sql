@@ -1,0 +1,97 @@
+-- The centroids: tokens drawn at random, each moved once to the mean of those tokens of a sample that are nearest
+-- to it (a round of spherical k-means). Measured on SciFact, that one round finds what unmoved tokens do not (.96
+-- of the true top ten among 75 candidates instead of .94), and three rounds find no more.
+CREATE OR REPLACE FUNCTION colbert._plaid_train(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $_plaid_train$
+DECLARE
+  _centroids regclass := colbert._derived_table(index, 1);
+  _schema name := colbert._vector_schema();
+  _sample_per_centroid constant integer := 4;
+  _tokens float8 := colbert._plaid_estimated_tokens(index);
+  _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, 16 * sqrt(_tokens)));
+BEGIN
+  PERFORM colbert._report_progress(index, 'drawing tokens for centroids');
+  EXECUTE format(
+    'CREATE TEMPORARY TABLE colbert_sample AS '
+    'SELECT row_number() OVER (ORDER BY random()) AS id, d.token AS centroid '
+    '  FROM (SELECT DISTINCT u.token::%s AS token '
+    '          FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) AS u (token) '
+    '         WHERE random() * $1 < $2 '
+    '           AND (colbert._document_problem(s.%3$I, $3, $4)).problem IS NULL) AS d',
+    colbert._plaid_type(index), index.source, index.embeddings)
+    USING _tokens, _wanted * _sample_per_centroid, index.dimensions, colbert._normalized(index);
+  EXECUTE format('CREATE TEMPORARY TABLE colbert_drawn AS '
+                 'SELECT s.id::integer, s.centroid FROM pg_temp.colbert_sample AS s WHERE s.id <= $1')
+    USING _wanted;
+
+  PERFORM colbert._report_progress(index, 'training centroids'),
+          colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
+  EXECUTE format(
+    'INSERT INTO %1$s (centroid, trained) '
+    'SELECT %2$I.l2_normalize(%2$I.avg(n.token))::%3$s, true '
+    '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest($1, a.tokens)) AS centroid_id '
+    '          FROM (SELECT array_agg(s.centroid) AS tokens FROM pg_temp.colbert_sample AS s) AS a) AS n '
+    ' GROUP BY n.centroid_id '
+    'HAVING %2$I.l2_norm(%2$I.avg(n.token)) > 0',
+    _centroids, _schema, colbert._plaid_type(index))
+    USING 'pg_temp.colbert_drawn'::regclass;
+  DROP TABLE pg_temp.colbert_sample, pg_temp.colbert_drawn;
+  PERFORM colbert._plaid_index_centroids(_centroids, _wanted);
+END
+$_plaid_train$;
+
+COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
+  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them.';
+
+-- From the size of the arrays, which does not take reading them.
+CREATE OR REPLACE FUNCTION colbert._plaid_estimated_tokens(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_estimated_tokens$
+DECLARE
+  _number_bytes integer :=
+    CASE WHEN (colbert._source_types(index)).element::text LIKE '%halfvec' THEN 2 ELSE 4 END;
+  _tokens bigint;
+BEGIN
+  EXECUTE format('SELECT ceil(sum(pg_column_size(s.%I) - 24.0) / $1) FROM %s AS s '
+                 ' WHERE pg_column_size(s.%1$I) > 24', index.embeddings, index.source)
+     INTO _tokens
+    USING 8 + _number_bytes * index.dimensions;
+  RETURN coalesce(_tokens, 0);
+END
+$_plaid_estimated_tokens$;
+
+COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
+  'About how many tokens the documents of a source have.';
+
+-- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Few centroids are
+-- compared one by one; so are those of an index that grew from an empty table, until reindex.
+CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_index_centroids$
+BEGIN
+  IF expected >= colbert._plaid_few() THEN
+    EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
+                   centroids, colbert._vector_schema(), (2 * sqrt(expected))::integer);
+  END IF;
+  EXECUTE format('ANALYZE %s', centroids);
+END
+$_plaid_index_centroids$;
+
+COMMENT ON FUNCTION colbert._plaid_index_centroids(regclass, integer) IS
+  'Builds pgvector''s index on a table of centroids, unless they are few.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_few()
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN 1000;
+
+COMMENT ON FUNCTION colbert._plaid_few() IS
+  'Below how many centroids pgvector''s index on them is not worth having.';
