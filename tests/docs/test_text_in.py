@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -22,12 +21,11 @@ ROLE = "colbert_encoder"
 
 
 @pytest.fixture
-def no_role(server: Server) -> Iterator[None]:
-    """The page's role is not there, and will not be."""
+def no_role(server: Server) -> None:
+    """The page's role is not there yet."""
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
             pytest.skip(f"the server has a role {ROLE} of its own")
-    yield
 
 
 @pytest.fixture
