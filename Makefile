@@ -22,7 +22,7 @@ lint: $(READY) ## check style, types and that sql/dist is up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd alembic && $(abspath $(BIN))/mypy --config-file ../pyproject.toml env.py versions
+	cd alembic && $(abspath $(BIN))/mypy --config-file ../pyproject.toml env.py shipped_sql.py versions
 	$(BIN)/python sql/build.py --check
 
 format: $(READY) ## format the Python files

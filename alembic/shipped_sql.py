@@ -4,6 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
+from colbert_pg.alembic import run_script
+
 SQL = Path(__file__).resolve().parent.parent / "sql"
 
 
@@ -18,10 +20,4 @@ def uninstall() -> None:
 
 
 def _run(path: Path) -> None:
-    # Many statements in one go, and none of SQLAlchemy's: a colon or a percent sign is text here.
-    script = path.read_text(encoding="utf-8")
-    context = op.get_context()
-    if context.as_sql:
-        context.impl.static_output(script)
-    else:
-        op.get_bind().execution_options(no_parameters=True).exec_driver_sql(script)
+    run_script(op.get_context(), path.read_text(encoding="utf-8"))

@@ -114,10 +114,10 @@ def read(name: str) -> Texts:
     return Texts([row["_id"] for row in rows], texts)
 
 
-def relevance() -> dict[str, dict[str, int]]:
-    """The judged documents of each test query."""
+def relevance(name: str = "qrels.tsv") -> dict[str, dict[str, int]]:
+    """The judged documents of each query; those of the test queries by default."""
     judged: dict[str, dict[str, int]] = {}
-    with (SCIFACT / "qrels.tsv").open(encoding="utf-8") as lines:
+    with (SCIFACT / name).open(encoding="utf-8") as lines:
         for query, document, score in csv.reader(lines, delimiter="\t"):
             if score.isdigit():
                 judged.setdefault(query, {})[document] = int(score)

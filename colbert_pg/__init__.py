@@ -16,9 +16,13 @@ if TYPE_CHECKING:
         Client,
         Explanation,
         Hit,
+        HybridHit,
         Match,
         ParentHit,
         Problem,
+        Recall,
+        Stage,
+        Trial,
     )
     from colbert_pg.embedded import EmbeddedServer
     from colbert_pg.encoder import Encoder
@@ -42,17 +46,33 @@ __all__ = [
     "EncoderMissing",
     "Explanation",
     "Hit",
+    "HybridHit",
     "Match",
     "ModelMismatch",
     "NotInstalled",
     "ParentHit",
     "Problem",
     "QueryCache",
+    "Recall",
+    "Stage",
+    "Trial",
     "Worker",
 ]
 
 _MODULES = {
-    "client": ("AsyncClient", "Client", "Explanation", "Hit", "Match", "ParentHit", "Problem"),
+    "client": (
+        "AsyncClient",
+        "Client",
+        "Explanation",
+        "Hit",
+        "HybridHit",
+        "Match",
+        "ParentHit",
+        "Problem",
+        "Recall",
+        "Stage",
+        "Trial",
+    ),
     "embedded": ("EmbeddedServer",),
     "encoder": ("Encoder",),
     "errors": (

@@ -10,7 +10,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from enum import StrEnum
@@ -22,11 +22,12 @@ import psycopg
 import typer
 
 from colbert_pg import display
-from colbert_pg.client import Client, Hit, ParentHit
+from colbert_pg.client import Client, Explanation, Hit, HybridHit, ParentHit
 from colbert_pg.errors import ColbertError
 from colbert_pg.install import install as install_script
 from colbert_pg.install import installed_version
 from colbert_pg.loading import PARENT, Table, check, load_and_index, read
+from colbert_pg.page import explanation_page
 from colbert_pg.places import (
     Place,
     TwoDatabases,
@@ -36,7 +37,7 @@ from colbert_pg.places import (
     run_psql,
     without_password,
 )
-from colbert_pg.vectors import literal
+from colbert_pg.vectors import Matrix, literal
 from colbert_pg.worker import Done, Worker, text_indexes
 
 if TYPE_CHECKING:
@@ -75,12 +76,20 @@ ModelOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
+class Words(StrEnum):
+    """What full text makes of a query."""
+
+    any = "any"
+    websearch = "websearch"
+
+
 class Method(StrEnum):
     """Index methods."""
 
     exact = "exact"
     hnsw = "hnsw"
     ivfflat = "ivfflat"
+    plaid = "plaid"
 
 
 @app.command()
@@ -133,7 +142,13 @@ def load(
     model: ModelOption = None,
     dimensions: Annotated[
         int | None,
-        typer.Option(min=1, help="Length of the vectors. Default: 128.", show_default=False),
+        typer.Option(
+            "--dim",
+            "--dimensions",
+            min=1,
+            help="Length of the vectors. Default: 128.",
+            show_default=False,
+        ),
     ] = None,
     half: Annotated[
         bool | None,
@@ -159,9 +174,15 @@ def load(
     overlap: Annotated[
         int, typer.Option(min=0, help="How many tokens of a chunk the next one repeats.")
     ] = 32,
+    offsets: Annotated[
+        bool,
+        typer.Option(
+            "--offsets", help="Store where in the text each vector stands, in a column offsets."
+        ),
+    ] = False,
     method: Annotated[
         Method, typer.Option(help="How to index the table once all is in.")
-    ] = Method.hnsw,
+    ] = Method.plaid,
     url: UrlOption = None,
     data: DataOption = None,
 ) -> None:
@@ -180,8 +201,10 @@ def load(
             if there is not None and dimensions is None and there[0] > 0 and not known:
                 dimensions = there[0]
             encoder = _encoder(known, model, dimensions, pool)
+            if offsets:
+                encoder.document_tokens("")  # refuses where vectors are pooled
             wanted = there[1] if half is None and there is not None else bool(half)
-            target.create(encoder.dimensions, wanted, chunks=chunk is not None)
+            target.create(encoder.dimensions, wanted, offsets, chunks=chunk is not None)
             cut = None if chunk is None else lambda text: encoder.chunk(text, chunk, overlap)
             loaded = load_and_index(target, encoder, read(file), total, method.value, err, cut)
     rows = "documents" if chunk is None else f"chunks of {total} documents"
@@ -218,6 +241,26 @@ def search(
             show_default=False,
         ),
     ] = None,
+    hybrid: Annotated[
+        bool, typer.Option("--hybrid", help="Fuse the ranks with those of full-text search.")
+    ] = False,
+    text_weight: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="What full text counts for in --hybrid, of 1."),
+    ] = 0.5,
+    constant: Annotated[
+        int, typer.Option(min=0, help="The lower, the more first ranks stand out in --hybrid.")
+    ] = 60,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            help="Text-search configuration for --hybrid. Default: the server's.",
+            show_default=False,
+        ),
+    ] = None,
+    match: Annotated[
+        Words, typer.Option(help="Documents with any of the words, or PostgreSQL's websearch.")
+    ] = Words.any,
     model: ModelOption = None,
     as_json: JsonOption = False,
     url: UrlOption = None,
@@ -233,30 +276,37 @@ def search(
             "candidates": candidates,
             "exact": exact,
         }
+        if hybrid and parent is not None:
+            raise typer.BadParameter("--hybrid finds rows, not parents: leave out --parent")
         started = perf_counter()
-        hits: list[Hit] | list[ParentHit]
-        if parent is None and target.has_chunks():
+        if parent is None and not hybrid and target.has_chunks():
             parent = PARENT
-        if parent is not None:
+        hits: Sequence[Hit | HybridHit | ParentHit]
+        if hybrid:
+            hits = client.hybrid_search(
+                table,
+                query,
+                text_weight=text_weight,
+                constant=constant,
+                language=language,
+                match=match,
+                **search_options,
+            )
+        elif parent is not None:
             hits = client.search_parents(table, query, parent, **search_options)
         else:
             hits = client.search(table, query, **search_options)
         took = perf_counter() - started
-        contents = target.contents([hit.doc_id for hit in hits])
+        found = _explanations(client, target, query, hits)
     if as_json:
         _print_json(
             [
-                {
-                    "id": hit.doc_id,
-                    **({parent: hit.parent_id} if isinstance(hit, ParentHit) else {}),
-                    "score": hit.score,
-                    "content": contents.get(hit.doc_id),
-                }
+                {"id": hit.doc_id, **_without_id(hit), "content": found[hit.doc_id].content}
                 for hit in hits
             ]
         )
     else:
-        out.print(display.results(hits, contents))
+        out.print(display.results(hits, found))
         err.print(f"{len(hits)} documents in {took * 1000:.0f} ms, encoding included", style="dim")
 
 
@@ -264,6 +314,15 @@ def search(
 def explain(
     query: Annotated[str, typer.Argument(help="What was looked for.", show_default=False)],
     doc: Annotated[str, typer.Option("--doc", help="Id of the document.", show_default=False)],
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page for the browser, of one file, instead.",
+            dir_okay=False,
+            writable=True,
+            show_default=False,
+        ),
+    ] = None,
     table: TableOption = "documents",
     model: ModelOption = None,
     url: UrlOption = None,
@@ -274,9 +333,15 @@ def explain(
         target = _loaded(connection, table, at)
         if not target.contents([doc]):
             raise ColbertError(f"table {table} has no document with the id {doc!r}")
-        client = Client(connection, _encoder(target.model(), model))
+        encoder = _encoder(target.model(), model)
+        client = Client(connection, encoder)
         explained = client.explain(table, query, doc, content_column=target.text())
-        out.print(display.explanation(explained))
+        if html is None:
+            out.print(display.explanation(explained))
+            return
+        (stored,) = client.embeddings(table, [doc])
+        html.write_text(_page(encoder, query, explained, stored), encoding="utf-8")
+    err.print(f"wrote {html}", markup=False)
 
 
 @app.command()
@@ -500,6 +565,34 @@ def _working(
             with suppress(psycopg.OperationalError):
                 connection = psycopg.connect(at.url, autocommit=True)
         wait = 1.0
+
+
+def _explanations(
+    client: Client, table: Table, query: str, hits: Sequence[Hit | HybridHit | ParentHit]
+) -> dict[str, Explanation]:
+    """Why each document was found; one without tokens was found by its text."""
+    text = table.text()
+    return {
+        hit.doc_id: client.explain(table.name, query, hit.doc_id, content_column=text)
+        for hit in hits
+    }
+
+
+def _without_id(hit: Hit | HybridHit | ParentHit) -> dict[str, Any]:
+    return {name: value for name, value in hit._asdict().items() if name != "doc_id"}
+
+
+def _page(encoder: Encoder, query: str, explained: Explanation, stored: Matrix | None) -> str:
+    if stored is None or explained.content is None:
+        raise ColbertError(f"document {explained.doc_id!r} has no vectors to explain")
+    (vectors,) = encoder.encode_queries([query])
+    return explanation_page(
+        query,
+        explained,
+        encoder.query_tokens(query),
+        encoder.document_tokens(explained.content),
+        vectors @ stored.T,
+    )
 
 
 def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table:

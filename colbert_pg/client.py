@@ -32,6 +32,7 @@ from colbert_pg.operations import (
     Copy,
     Explanation,
     Hit,
+    HybridHit,
     Key,
     Match,
     Operation,
@@ -39,9 +40,12 @@ from colbert_pg.operations import (
     ParentHit,
     Problem,
     Query,
+    Recall,
+    Stage,
     Step,
     TextEncoder,
     TokenText,
+    Trial,
 )
 from colbert_pg.query_cache import cached
 from colbert_pg.vectors import Matrix, register
@@ -51,11 +55,15 @@ __all__ = [
     "Client",
     "Explanation",
     "Hit",
+    "HybridHit",
     "Match",
     "ParentHit",
     "Problem",
+    "Recall",
+    "Stage",
     "TextEncoder",
     "TokenText",
+    "Trial",
 ]
 
 _T = TypeVar("_T")
@@ -118,6 +126,69 @@ class Client:
         """Mend those differences; returns the number of documents: ``colbert.repair_index``."""
         return self._run(self._operations.repair_index(source, embeddings))
 
+    def measure_recall(
+        self,
+        source: str,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        candidates: int | None = None,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+    ) -> Recall:
+        """Recall and latency of an index against exact search: ``colbert.measure_recall``.
+
+        Args:
+            source: the table.
+            queries: a table or view with a column of token-vector arrays. Default: queries drawn
+                from the documents.
+            k: of how many best documents a share is found.
+            sample: how many of the queries are tried; each is searched exactly, too.
+            candidates: as in :meth:`search`.
+            embeddings: the indexed column. Default: the only one.
+            query_column: the column of ``queries``. Default: the only one of its type.
+        """
+        return self._run(
+            self._operations.measure_recall(
+                source,
+                queries,
+                k=k,
+                sample=sample,
+                candidates=candidates,
+                embeddings=embeddings,
+                query_column=query_column,
+            )
+        )
+
+    def tune(
+        self,
+        source: str,
+        target_recall: float = 0.95,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+    ) -> list[Trial]:
+        """Try settings, keep the fastest that reaches the target: ``colbert.tune``.
+
+        Returns:
+            What was tried, fastest first. None of them is chosen where none reaches the target.
+        """
+        return self._run(
+            self._operations.tune(
+                source,
+                target_recall,
+                queries,
+                k=k,
+                sample=sample,
+                embeddings=embeddings,
+                query_column=query_column,
+            )
+        )
+
     def indexes(self) -> list[dict[str, Any]]:
         """All indexes of the database: a dict per row of the view ``colbert.indexes``."""
         return self._run(self._operations.indexes())
@@ -133,6 +204,7 @@ class Client:
         content_column: str = "content",
         embeddings_column: str | None = None,
         key_column: str | None = None,
+        offsets_column: str | None = None,
         progress: bool = False,
     ) -> int:
         """Add documents in bulk, by one binary COPY.
@@ -148,6 +220,8 @@ class Client:
             embeddings_column: where the vectors go. Default: the indexed column, else
                 ``embeddings``, else the only column of that type.
             key_column: where the keys go. Default: the key of the index, else the primary key.
+            offsets_column: a column of type ``int4range[]`` for where in the text each vector
+                stands, as SQL's ``substr`` counts; NULL for what the model adds.
             progress: show how far encoding is.
 
         Returns:
@@ -156,7 +230,8 @@ class Client:
         Raises:
             ModelMismatch: if the index holds vectors of another model than the encoder's.
             EncoderMissing: for texts without vectors on a client without an encoder.
-            ValueError: if the sequences differ in length, or a column does not exist.
+            ValueError: if the sequences differ in length, or a column does not exist; for offsets,
+                if vectors are pooled or the model's tokenizer does not tell them.
         """
         return self._run(
             self._operations.add(
@@ -168,6 +243,7 @@ class Client:
                 content_column=content_column,
                 embeddings_column=embeddings_column,
                 key_column=key_column,
+                offsets_column=offsets_column,
                 progress=progress,
             )
         )
@@ -216,6 +292,85 @@ class Client:
                 source,
                 query,
                 k=k,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                exact=exact,
+                embeddings=embeddings,
+            )
+        )
+
+    def explain_search(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        *,
+        k: int = 10,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        embeddings: str | None = None,
+    ) -> list[Stage]:
+        """What each stage of that :meth:`search` does: ``colbert.explain_search``."""
+        return self._run(
+            self._operations.explain_search(
+                source,
+                query,
+                k=k,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                embeddings=embeddings,
+            )
+        )
+
+    def hybrid_search(
+        self,
+        source: str,
+        query: str,
+        *,
+        vectors: npt.ArrayLike | None = None,
+        k: int = 10,
+        content: str | None = None,
+        language: str | None = None,
+        match: str | None = None,
+        text_weight: float | None = None,
+        constant: int | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+    ) -> list[HybridHit]:
+        """Late interaction and full text fused by reciprocal rank: ``colbert.hybrid_search``.
+
+        Args:
+            source: the table.
+            query: text, for both parts.
+            vectors: the query as an array (tokens, dimensions), instead of having it encoded.
+            k: how many documents.
+            content: what full text searches, a SQL expression over the columns of the source: a
+                tsvector or a text. Default: the text column that the index names, else content.
+            language: a text-search configuration. Default: the server's.
+            match: "any" of the words, or "websearch" for PostgreSQL's syntax of that name.
+            text_weight: from 0, late interaction alone, to 1, full text alone.
+            constant: that of reciprocal rank fusion. Default: 60.
+            filter, params, candidates, exact, embeddings: as in :meth:`search`.
+
+        Raises:
+            ModelMismatch, EncoderMissing: as :meth:`search`.
+        """
+        return self._run(
+            self._operations.hybrid_search(
+                source,
+                query,
+                vectors=vectors,
+                k=k,
+                content=content,
+                language=language,
+                match=match,
+                text_weight=text_weight,
+                constant=constant,
                 filter=filter,
                 params=params,
                 candidates=candidates,
@@ -379,6 +534,54 @@ class AsyncClient:
         """See :meth:`Client.repair_index`."""
         return await self._run(self._operations.repair_index(source, embeddings))
 
+    async def measure_recall(
+        self,
+        source: str,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        candidates: int | None = None,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+    ) -> Recall:
+        """See :meth:`Client.measure_recall`."""
+        return await self._run(
+            self._operations.measure_recall(
+                source,
+                queries,
+                k=k,
+                sample=sample,
+                candidates=candidates,
+                embeddings=embeddings,
+                query_column=query_column,
+            )
+        )
+
+    async def tune(
+        self,
+        source: str,
+        target_recall: float = 0.95,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+    ) -> list[Trial]:
+        """See :meth:`Client.tune`."""
+        return await self._run(
+            self._operations.tune(
+                source,
+                target_recall,
+                queries,
+                k=k,
+                sample=sample,
+                embeddings=embeddings,
+                query_column=query_column,
+            )
+        )
+
     async def indexes(self) -> list[dict[str, Any]]:
         """See :meth:`Client.indexes`."""
         return await self._run(self._operations.indexes())
@@ -394,6 +597,7 @@ class AsyncClient:
         content_column: str = "content",
         embeddings_column: str | None = None,
         key_column: str | None = None,
+        offsets_column: str | None = None,
         progress: bool = False,
     ) -> int:
         """See :meth:`Client.add`."""
@@ -407,6 +611,7 @@ class AsyncClient:
                 content_column=content_column,
                 embeddings_column=embeddings_column,
                 key_column=key_column,
+                offsets_column=offsets_column,
                 progress=progress,
             )
         )
@@ -435,6 +640,68 @@ class AsyncClient:
                 source,
                 query,
                 k=k,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                exact=exact,
+                embeddings=embeddings,
+            )
+        )
+
+    async def explain_search(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        *,
+        k: int = 10,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        embeddings: str | None = None,
+    ) -> list[Stage]:
+        """See :meth:`Client.explain_search`."""
+        return await self._run(
+            self._operations.explain_search(
+                source,
+                query,
+                k=k,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                embeddings=embeddings,
+            )
+        )
+
+    async def hybrid_search(
+        self,
+        source: str,
+        query: str,
+        *,
+        vectors: npt.ArrayLike | None = None,
+        k: int = 10,
+        content: str | None = None,
+        language: str | None = None,
+        match: str | None = None,
+        text_weight: float | None = None,
+        constant: int | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+    ) -> list[HybridHit]:
+        """See :meth:`Client.hybrid_search`."""
+        return await self._run(
+            self._operations.hybrid_search(
+                source,
+                query,
+                vectors=vectors,
+                k=k,
+                content=content,
+                language=language,
+                match=match,
+                text_weight=text_weight,
+                constant=constant,
                 filter=filter,
                 params=params,
                 candidates=candidates,

@@ -18,7 +18,7 @@ from colbert_pg.places import Place, prepare
 from colbert_pg.vectors import Matrix
 
 TABLE = "documents"
-METHOD = "hnsw"
+METHOD = "plaid"
 QUESTIONS = {
     "csv": "read a csv file into dictionaries",
     "subprocess": "run a command and capture its output",
@@ -55,14 +55,14 @@ def documents(limit: int) -> list[Document]:
 
 def search_and_explain(client: Client, console: Console) -> None:
     """Print the best documents for each question, and for the first question the matches."""
-    target = Table(client.connection, TABLE)
     for name, question in QUESTIONS.items():
         hits = client.search(TABLE, question, k=3)
         console.print(f"\n[bold]{escape(question)}[/bold]")
-        console.print(display.results(hits, target.contents([hit.doc_id for hit in hits])))
+        found = {hit.doc_id: client.explain(TABLE, question, hit.doc_id) for hit in hits}
+        console.print(display.results(hits, found))
         if name == "csv" and hits:
             console.print(f"\n[dim]Which words matched in {escape(hits[0].doc_id)}:[/dim]")
-            console.print(display.explanation(client.explain(TABLE, question, hits[0].doc_id)))
+            console.print(display.explanation(found[hits[0].doc_id]))
 
 
 def measure(client: Client, queries: list[Matrix], k: int = 10) -> Timing:

@@ -10,22 +10,36 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from colbert_pg.client import Explanation, Hit, Match, ParentHit, TokenText
+from colbert_pg.client import Explanation, Hit, HybridHit, Match, ParentHit, TokenText
+from colbert_pg.snippets import snippets
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _CONTEXT = 24  # characters beside a matched word
 
 
 def results(
-    hits: Sequence[Hit] | Sequence[ParentHit], contents: Mapping[str, str]
+    hits: Sequence[Hit | HybridHit | ParentHit], found: Mapping[str, Explanation]
 ) -> RenderableType:
-    """Documents, best first: score, key, and on a line of its own the beginning of the text."""
+    """Documents, best first: score, key, and below them the passages that answer the query.
+
+    Args:
+        hits: the documents.
+        found: for each key why it was found; one without text is shown by its key alone.
+    """
     lines: list[RenderableType] = []
     for hit in hits:
-        lines.append(Text.assemble((f"{hit.score:6.2f}", "bold"), "  ", (str(hit.doc_id), "cyan")))
-        content = _one_line(contents.get(hit.doc_id, "")).removeprefix(str(hit.doc_id)).lstrip()
-        lines.append(_Cropped(Text(" " * 8 + content, style="dim")))
+        lines.append(_Passages(_heading(hit), found.get(hit.doc_id)))
     return Group(*lines)
+
+
+def _heading(hit: Hit | HybridHit | ParentHit) -> Text:
+    if not isinstance(hit, HybridHit):
+        return Text.assemble((f"{hit.score:6.2f}", "bold"), "  ", (str(hit.doc_id), "cyan"))
+    ranks = ((hit.maxsim_rank, "by MaxSim"), (hit.text_rank, "by text"))
+    parts = ", ".join(f"{rank}. {part}" for rank, part in ranks if rank is not None)
+    return Text.assemble(
+        (f"{hit.score:6.4f}", "bold"), "  ", (str(hit.doc_id), "cyan"), (f"  {parts}", "dim")
+    )
 
 
 def explanation(explained: Explanation) -> RenderableType:
@@ -57,16 +71,25 @@ def explanation(explained: Explanation) -> RenderableType:
     return Group(*parts)
 
 
-class _Cropped:
-    """A text in one line of the console, cut off at its end."""
+class _Passages:
+    """A line about a document, and its best passages, each in one line of the console."""
 
-    def __init__(self, text: Text) -> None:
-        self.text = text
+    def __init__(self, heading: Text, explained: Explanation | None) -> None:
+        self.heading = heading
+        self.explained = explained
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        line = self.text.copy()
-        line.truncate(options.max_width, overflow="ellipsis")
-        yield line
+        yield self.heading
+        if self.explained is None or self.explained.content is None:
+            return
+        indent = " " * 8
+        width = max(options.max_width - len(indent), 20)
+        for snippet in snippets(self.explained.content, self.explained.matches, width):
+            line = Text(indent + snippet.text, style="dim")
+            for mark in snippet.marks:
+                line.stylize("not dim bold", mark.start + len(indent), mark.end + len(indent))
+            line.truncate(options.max_width, overflow="ellipsis")
+            yield line
 
 
 def indexes(rows: Iterable[Mapping[str, Any]]) -> RenderableType:

@@ -305,7 +305,7 @@ class Encoder:
             )
         if not _strings([text])[0].strip():
             return []
-        features, encodings = self._forward([text], task)
+        features, encodings = self._preprocess([text], task)
         if not encodings or features.get("modality") != "text":  # a chat template moves offsets
             raise ValueError("the tokenizer of this model does not tell where its tokens stand")
         names = self._model.tokenizer.convert_ids_to_tokens(features["input_ids"][0])
@@ -314,7 +314,7 @@ class Encoder:
         prompt = len(self._prompt(task))
         return [
             _token(text, names[row], offsets[row][0] - prompt, offsets[row][1] - prompt)
-            for row in features["attention_mask"][0].nonzero().flatten().tolist()
+            for row in _scored(self._model, features, task)[0].nonzero().flatten().tolist()
         ]
 
     def _forward(self, texts: list[str], task: Task) -> tuple[dict[str, Any], list[Encoding]]:
@@ -322,10 +322,13 @@ class Encoder:
         import torch
         from sentence_transformers.util import batch_to_device
 
-        features = self._model.preprocess(texts, prompt=self._prompt(task), task=task)
-        encodings = getattr(features, "encodings", None) or []
+        features, encodings = self._preprocess(texts, task)
         with torch.inference_mode():
             return self._model(batch_to_device(features, self._model.device), task=task), encodings
+
+    def _preprocess(self, texts: list[str], task: Task) -> tuple[dict[str, Any], list[Encoding]]:
+        features = self._model.preprocess(texts, prompt=self._prompt(task), task=task)
+        return features, getattr(features, "encodings", None) or []
 
     def _prompt(self, task: Task) -> str:
         return self._model.prompts.get(task) or ""
@@ -443,6 +446,17 @@ def _pools(model: MultiVectorEncoder, task: Task) -> bool:
     from sentence_transformers.multi_vector_encoder.modules import BaseTokenPooling
 
     return any(isinstance(module, BaseTokenPooling) and module.applies_to(task) for module in model)
+
+
+def _scored(model: MultiVectorEncoder, features: dict[str, Any], task: Task) -> torch.Tensor:
+    """Which tokens get a vector: the pipeline's mask, without running the transformer."""
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+
+    for module in model:
+        if isinstance(module, MultiVectorMask):
+            features = module(features, task=task)
+    mask: torch.Tensor = features["attention_mask"]
+    return mask
 
 
 def _unit_rows(embeddings: torch.Tensor) -> torch.Tensor:

@@ -12,17 +12,27 @@ from psycopg.rows import tuple_row
 
 from colbert_pg.errors import ColbertError
 
-_CHECKOUT = Path(__file__).resolve().parent.parent / "sql" / "dist" / "install.sql"
+_CHECKOUT = Path(__file__).resolve().parent.parent / "sql"
 
 
 def script() -> str:
     """The text of ``install.sql``: the checkout's own while working in one, else the package's."""
-    if _CHECKOUT.is_file():
-        return _CHECKOUT.read_text(encoding="utf-8")
-    shipped = files("colbert_pg") / "sql" / "install.sql"
+    return _shipped("dist/install.sql")
+
+
+def uninstall_script() -> str:
+    """The text of ``uninstall.sql``, which refuses to run while there are indexes."""
+    return _shipped("uninstall.sql")
+
+
+def _shipped(path: str) -> str:
+    file = _CHECKOUT / path
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    shipped = files("colbert_pg") / "sql" / file.name
     if shipped.is_file():
         return shipped.read_text(encoding="utf-8")
-    raise ColbertError("install.sql is missing: run python sql/build.py in the checkout")
+    raise ColbertError(f"{file.name} is missing: run python sql/build.py in the checkout")
 
 
 def version() -> str:

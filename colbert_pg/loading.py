@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from rich.console import Console
 from colbert_pg.chunking import Chunk
 from colbert_pg.client import Client
 from colbert_pg.errors import ColbertError, ModelMismatch
-from colbert_pg.operations import TextEncoder, fingerprint_of, quoted, same_model
+from colbert_pg.operations import TextEncoder, fingerprint_of, offsets, quoted, same_model
 from colbert_pg.vectors import (
     VECTOR_TYPES,
     HalfTokenArray,
@@ -207,7 +207,18 @@ class Table:
             )
         return dimensions, oid == types.halfvec_array
 
-    def create(self, dimensions: int, half: bool, chunks: bool = False) -> None:
+    def has_offsets(self) -> bool:
+        """Whether the table has a column for where in the text each vector stands."""
+        rows = self._rows(
+            "SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass(%s)"
+            " AND a.attname = 'offsets' AND a.atttypid = 'pg_catalog.int4range[]'::regtype",
+            [self.name],
+        )
+        return bool(rows)
+
+    def create(
+        self, dimensions: int, half: bool, with_offsets: bool = False, chunks: bool = False
+    ) -> None:
         """Create the table if there is none.
 
         Raises:
@@ -225,6 +236,11 @@ class Table:
                     f"table {self.name} holds {_type_name(*found)}[], not "
                     f"{_type_name(dimensions, half)}[]: choose another --table, or drop this one"
                 )
+            if with_offsets and not self.has_offsets():
+                raise ColbertError(
+                    f"table {self.name} has no column offsets int4range[]: choose another --table, "
+                    "or drop this one"
+                )
             return
         ((schema,),) = self._rows(
             "SELECT n.nspname FROM pg_catalog.pg_extension e"
@@ -234,12 +250,13 @@ class Table:
             self.connection.execute(
                 sql.SQL(
                     "CREATE TABLE {table} (id text PRIMARY KEY,{parent} content text NOT NULL,"
-                    " embeddings {vector}({dimensions})[])"
+                    " embeddings {vector}({dimensions})[]{offsets})"
                 ).format(
                     table=self._identifier,
                     parent=sql.SQL(" document_id text NOT NULL," if chunks else ""),
                     vector=quoted(schema, "halfvec" if half else "vector"),
                     dimensions=sql.Literal(dimensions),
+                    offsets=sql.SQL(", offsets int4range[]" if with_offsets else ""),
                 ),
                 [],
             )
@@ -329,19 +346,25 @@ class Table:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             matrices = encoder.encode_documents([d.content for d in new + changed])
+        columns: dict[str, list[Any]] = {}
+        if self.has_offsets():
+            columns["offsets"] = [offsets(encoder, d.content) for d in new + changed]
+        if self.has_chunks():
+            columns[PARENT] = [d.parent for d in new + changed]
         with self.connection.transaction():
             if new:
                 self._client.add(
                     self.name,
                     [d.content for d in new],
                     keys=[d.id for d in new],
-                    columns={PARENT: [d.parent for d in new]} if self.has_chunks() else None,
                     embeddings=matrices[: len(new)],
+                    columns={name: values[: len(new)] for name, values in columns.items()},
                     key_column="id",
                     embeddings_column="embeddings",
                 )
             if changed:
-                self._replace(changed, matrices[len(new) :], half)
+                last = {name: values[len(new) :] for name, values in columns.items()}
+                self._replace(changed, matrices[len(new) :], half, last)
             removed = self._remove_chunks(parents, [d.id for d in documents])
         truncated = sum(len(getattr(warning.message, "positions", ())) for warning in caught)
         unchanged = len(documents) - len(new) - len(changed)
@@ -356,18 +379,29 @@ class Table:
         ).format(self._identifier)
         return len(self._rows(statement, [list(parents), list(ids)]))
 
-    def _replace(self, documents: list[Document], matrices: Sequence[Matrix], half: bool) -> None:
+    def _replace(
+        self,
+        documents: list[Document],
+        matrices: Sequence[Matrix],
+        half: bool,
+        columns: Mapping[str, Sequence[Any]],
+    ) -> None:
         kind = HalfTokenArray if half else TokenArray
+        values: dict[str, Sequence[Any]] = {
+            "content": [document.content for document in documents],
+            "embeddings": [kind(matrix) for matrix in matrices],
+            **columns,
+        }
         with psycopg.Cursor(self.connection) as cursor:
             register(cursor, self._vector_types())
             cursor.executemany(
-                sql.SQL("UPDATE {} SET content = %s, embeddings = %s WHERE id = %s").format(
-                    self._identifier
+                sql.SQL("UPDATE {} SET {} WHERE id = %s").format(
+                    self._identifier,
+                    sql.SQL(", ").join(
+                        sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values
+                    ),
                 ),
-                [
-                    (document.content, kind(matrix), document.id)
-                    for document, matrix in zip(documents, matrices, strict=True)
-                ],
+                zip(*values.values(), (document.id for document in documents), strict=True),
             )
 
     def _index(self) -> _Index | None:

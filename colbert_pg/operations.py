@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy.typing as npt
 from psycopg import sql
 from psycopg.types.json import Jsonb
+from psycopg.types.range import Int4Range
 
 from colbert_pg.errors import NO_SCHEMA, EncoderMissing, ModelMismatch, NotInstalled
 from colbert_pg.vectors import (
@@ -64,6 +65,22 @@ class Hit(NamedTuple):
     score: float
 
 
+class HybridHit(NamedTuple):
+    """A document that hybrid search found: the fused score, and rank and score by both parts.
+
+    ``score`` adds up the reciprocal ranks, ``maxsim_score`` is the exact MaxSim, ``text_score``
+    that of full text. Ranks count from 1. Rank and score of a part are None where the document has
+    no tokens, or its text was not found.
+    """
+
+    doc_id: Key
+    score: float
+    maxsim_rank: int | None
+    maxsim_score: float | None
+    text_rank: int | None
+    text_score: float | None
+
+
 class ParentHit(NamedTuple):
     """A document that was found by its chunks: its key, the score of its best chunk, and that."""
 
@@ -101,6 +118,36 @@ class Problem(NamedTuple):
     problem: str
     doc_id: str | None
     detail: str | None
+
+
+class Recall(NamedTuple):
+    """How good an index is, and how fast: a share of the best documents, and milliseconds."""
+
+    queries: int
+    recall: float
+    milliseconds: float
+    milliseconds_p95: float
+    exact_milliseconds: float
+    speedup: float
+
+
+class Trial(NamedTuple):
+    """A setting of an index that was tried, and whether it is now the index's."""
+
+    setting: Mapping[str, int]
+    recall: float
+    milliseconds: float
+    speedup: float
+    chosen: bool
+
+
+class Stage(NamedTuple):
+    """What a stage of a search did."""
+
+    stage: str
+    documents: int
+    milliseconds: float
+    detail: str
 
 
 # The steps
@@ -314,6 +361,16 @@ _TYPES = {
     "k": "pg_catalog.int4",
     "candidates": "pg_catalog.int4",
     "exact": "pg_catalog.bool",
+    "queries": "pg_catalog.regclass",
+    "query_column": "pg_catalog.name",
+    "sample": "pg_catalog.int4",
+    "target_recall": "pg_catalog.float8",
+    "words": "pg_catalog.text",
+    "content": "pg_catalog.text",
+    "language": "pg_catalog.regconfig",
+    "match": "pg_catalog.text",
+    "text_weight": "pg_catalog.float8",
+    "constant": "pg_catalog.int4",
 }
 
 
@@ -392,6 +449,56 @@ class Operations:
         ((mended,),) = yield _call("repair_index", {"source": source, "embeddings": embeddings})
         return int(mended)
 
+    def measure_recall(
+        self,
+        source: str,
+        queries: str | None,
+        *,
+        k: int,
+        sample: int,
+        candidates: int | None,
+        embeddings: str | None,
+        query_column: str | None,
+    ) -> Operation[Recall]:
+        ((*row,),) = yield _call(
+            "measure_recall",
+            {
+                "source": source,
+                "queries": queries,
+                "k": k,
+                "sample": sample,
+                "candidates": candidates,
+                "embeddings": embeddings,
+                "query_column": query_column,
+            },
+        )
+        return Recall(*row)
+
+    def tune(
+        self,
+        source: str,
+        target_recall: float,
+        queries: str | None,
+        *,
+        k: int,
+        sample: int,
+        embeddings: str | None,
+        query_column: str | None,
+    ) -> Operation[list[Trial]]:
+        rows = yield _call(
+            "tune",
+            {
+                "source": source,
+                "target_recall": target_recall,
+                "queries": queries,
+                "k": k,
+                "sample": sample,
+                "embeddings": embeddings,
+                "query_column": query_column,
+            },
+        )
+        return [Trial(*row) for row in rows]
+
     def indexes(self) -> Operation[list[dict[str, Any]]]:
         yield from self.database.vector_types()
         rows = yield Query(sql.SQL("SELECT pg_catalog.to_json(i) FROM colbert.indexes i"), {})
@@ -410,6 +517,7 @@ class Operations:
         content_column: str,
         embeddings_column: str | None,
         key_column: str | None,
+        offsets_column: str | None,
         progress: bool,
     ) -> Operation[int]:
         types = yield from self.database.vector_types()
@@ -424,6 +532,9 @@ class Operations:
             values[key_column or table.key(array_column)] = keys
         if contents is not None:
             values[content_column] = contents
+        if offsets_column is not None:
+            encoder, texts = self._text_encoder(), contents or ()
+            values[offsets_column] = yield Compute(lambda: [offsets(encoder, t) for t in texts])
         if embeddings is not None:
             half = table.column(array_column).type == types.halfvec_array
             kind = HalfTokenArray if half else TokenArray
@@ -479,13 +590,10 @@ class Operations:
     ) -> Operation[list[Hit]]:
         vectors = yield from self._query(source, query, embeddings)
         table = yield from self.database.source(source)
-        index = table.index(embeddings)
-        key_type = None if index is None else table.column(index.key).sql_type
         arguments = {
             "source": source,
             "query": vectors,
-            # Integer keys take the form of search() that needs no key.
-            "key": None if key_type in (None, *_INTEGERS) else _Cast(None, str(key_type)),
+            "key": _key_argument(table, embeddings),
             "k": k,
             "filter": filter,
             "params": params,
@@ -493,7 +601,80 @@ class Operations:
             "exact": exact,
             "embeddings": embeddings,
         }
+        index = table.index(embeddings)
         return (yield from self._hits("search", arguments, index, isinstance(query, str)))
+
+    def explain_search(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        *,
+        k: int,
+        filter: str | None,
+        params: Mapping[str, Any] | None,
+        candidates: int | None,
+        embeddings: str | None,
+    ) -> Operation[list[Stage]]:
+        vectors = yield from self._query(source, query, embeddings)
+        rows = yield _call(
+            "explain_search",
+            {
+                "source": source,
+                "query": vectors,
+                "k": k,
+                "filter": filter,
+                "params": params,
+                "candidates": candidates,
+                "embeddings": embeddings,
+            },
+        )
+        return [Stage(*row) for row in rows]
+
+    def hybrid_search(
+        self,
+        source: str,
+        query: str,
+        *,
+        vectors: npt.ArrayLike | None,
+        k: int,
+        content: str | None,
+        language: str | None,
+        match: str | None,
+        text_weight: float | None,
+        constant: int | None,
+        filter: str | None,
+        params: Mapping[str, Any] | None,
+        candidates: int | None,
+        exact: bool,
+        embeddings: str | None,
+    ) -> Operation[list[HybridHit]]:
+        encoded = yield from self._query(source, query if vectors is None else vectors, embeddings)
+        table = yield from self.database.source(source)
+        arguments = {
+            "source": source,
+            "query": encoded,
+            "words": query,
+            "key": _key_argument(table, embeddings),
+            "k": k,
+            "content": content,
+            "language": language,
+            "match": match,
+            "text_weight": text_weight,
+            "constant": constant,
+            "filter": filter,
+            "params": params,
+            "candidates": candidates,
+            "exact": exact,
+            "embeddings": embeddings,
+        }
+        rows = yield from self._found(
+            "hybrid_search",
+            arguments,
+            HybridHit._fields,
+            table.index(embeddings),
+            vectors is None,
+        )
+        return [HybridHit(*row) for row in rows]
 
     def search_parents(
         self,
@@ -583,17 +764,19 @@ class Operations:
             )
         rows = yield Query(
             sql.SQL(
-                "SELECT m.query_position, m.document_position, m.similarity, {}"
-                " FROM colbert.maxsim_matches({}) AS m ORDER BY m.query_position"
+                "SELECT {}, m.query_position, m.document_position, m.similarity"
+                " FROM (SELECT) AS one LEFT JOIN colbert.maxsim_matches({}) AS m ON true"
+                " ORDER BY m.query_position"
             ).format(content, _named(arguments)),
             {name: _ready(value) for name, value in arguments.items()},
         )
-        text = rows[0][3] if rows else None
+        text = rows[0][0]
         query_tokens = self._tokens("query_tokens", query)
         document_tokens = self._tokens("document_tokens", text)
         matches = [
             Match(q, _at(query_tokens, q), d, _at(document_tokens, d), similarity)
-            for q, d, similarity, _ in rows
+            for _, q, d, similarity in rows
+            if q is not None
         ]
         return Explanation(doc_id, sum(match.similarity for match in matches), matches, text)
 
@@ -675,12 +858,6 @@ class Operations:
             raise ModelMismatch(source, index.model or {}, fingerprint_of(self.encoder))
 
 
-def fingerprint_of(encoder: TextEncoder) -> dict[str, Any]:
-    """The encoder's fingerprint, as it looks after a journey through jsonb."""
-    model: dict[str, Any] = json.loads(json.dumps(encoder.fingerprint))
-    return model
-
-
 def same_model(known: Mapping[str, Any] | str | None, fingerprint: Mapping[str, Any]) -> bool:
     """Whether an index may hold vectors of the encoder with this fingerprint.
 
@@ -689,6 +866,35 @@ def same_model(known: Mapping[str, Any] | str | None, fingerprint: Mapping[str, 
     if isinstance(known, str):
         return known == fingerprint.get("name")
     return known is None or dict(known) == fingerprint
+
+
+def offsets(encoder: TextEncoder, text: str) -> list[Int4Range | None]:
+    """Where in a document's text each of its vectors stands, as ``substr`` counts: from 1.
+
+    None for what the model adds. Meant for a column of type ``int4range[]``.
+
+    Raises:
+        ValueError: the vectors are pooled, or the model's tokenizer does not tell offsets.
+    """
+    return [
+        None
+        if token.start is None or token.end is None
+        else Int4Range(token.start + 1, token.end + 1)
+        for token in encoder.document_tokens(text)
+    ]
+
+
+def fingerprint_of(encoder: TextEncoder) -> dict[str, Any]:
+    """The encoder's fingerprint, as it looks after a journey through jsonb."""
+    model: dict[str, Any] = json.loads(json.dumps(encoder.fingerprint))
+    return model
+
+
+def _key_argument(table: Source, embeddings: str | None) -> _Cast | None:
+    """``key => NULL::type``; integer keys take the form of a search that needs no key."""
+    index = table.index(embeddings)
+    key_type = None if index is None else table.column(index.key).sql_type
+    return None if key_type in (None, *_INTEGERS) else _Cast(None, str(key_type))
 
 
 def _at(tokens: Sequence[TokenText], position: int) -> TokenText | None:

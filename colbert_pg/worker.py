@@ -285,8 +285,10 @@ def text_indexes(
             cursor.execute(
                 "SELECT i.source::pg_catalog.text, i.embeddings, i.options -> 'model', i.dimensions"
                 "  FROM colbert.indexes AS i"
-                " WHERE i.options ? 'text' AND i.state NOT LIKE 'broken: %'"
-                "   AND pg_catalog.has_column_privilege(i.source, i.embeddings, 'UPDATE')"
+                " WHERE i.options ? 'text'"
+                "   AND CASE WHEN pg_catalog.has_any_column_privilege(i.source, 'SELECT')"
+                "             AND pg_catalog.has_any_column_privilege(i.source, 'UPDATE')"
+                "            THEN i.state NOT LIKE 'broken: %' END"
                 " ORDER BY 1, 2"
             )
             return [TextIndex(*row) for row in cursor]

@@ -29,6 +29,7 @@ SECTIONS = {
     "scoring": "Scoring",
     "index": "Indexes",
     "text": "Text in",
+    "tuning": "Tuning",
     "": "Version",
 }
 

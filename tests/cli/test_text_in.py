@@ -41,7 +41,7 @@ def chunks(database: str) -> list[tuple[str, str, str]]:
 
 def test_a_long_document_is_found_by_what_stands_at_its_end(run: Run, loaded: str) -> None:
     best, other = found(run, loaded, BREAD, "-k", "2")
-    assert (best["document_id"], other["document_id"]) == ("bread", "cats")
+    assert (best["parent_id"], other["parent_id"]) == ("bread", "cats")
     assert "baker" in best["content"]
     assert best["id"].startswith("bread#")
     assert best["score"] > other["score"]
@@ -95,7 +95,7 @@ def test_a_table_of_the_users_own_is_searched_by_text(run: Run, database: str) -
     assert {row["id"] for row in rows} == {2, 3}
     assert all(row["content"].endswith(".") for row in rows)
     parents = found(run, database, BREAD, "--table", "passages", "--parent", "book")
-    assert [row["book"] for row in parents] == [8, 7]
+    assert [row["parent_id"] for row in parents] == [8, 7]
     explained = run("explain", BREAD, "--doc", "2", "--table", "passages", "--url", database)
     assert "six" in explained.stdout
 

@@ -1,15 +1,9 @@
 """Fixtures of the SQL tests; helpers without state are in documents.py."""
 
-import numpy as np
 import psycopg
 import pytest
 
 from tests.sql.documents import AB, A, B, C, create_index, create_table, insert
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(20)
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import psycopg
-from psycopg.pq import ExecStatus
 
 Matrix = npt.NDArray[np.float32]
 Documents = Mapping[Any, Matrix]
 Row = tuple[Any, ...]
 
-METHODS = ["exact", "hnsw", "ivfflat"]
+METHODS = ["exact", "hnsw", "ivfflat", "plaid"]
 """Every method of create_index: what holds for all of them is tested with all of them."""
 DERIVING = METHODS[1:]
 """Those that keep derived tables."""
@@ -34,6 +33,21 @@ def unit_documents(
 ) -> dict[int, Matrix]:
     """Random documents with the keys 1, 2, …"""
     return {key: unit(rng, tokens, dimensions) for key in range(1, count + 1)}
+
+
+def clustered_documents(
+    rng: np.random.Generator, count: int, dimensions: int
+) -> tuple[dict[int, Matrix], list[Matrix]]:
+    """Documents of twelve tokens around 120 shared centres, and ten queries near some of them."""
+    centres = unit(rng, 120, dimensions)
+
+    def near(rows: Matrix) -> Matrix:
+        noisy = rows + 0.6 * unit(rng, len(rows), dimensions)
+        normal: Matrix = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+        return normal.astype(np.float32)
+
+    documents = {key: near(centres[rng.integers(120, size=12)]) for key in range(1, count + 1)}
+    return documents, [near(documents[key][:8]) for key in range(1, 11)]
 
 
 def texts(matrix: Matrix) -> list[str]:
@@ -61,10 +75,9 @@ def ranking(query: Matrix, documents: Documents, k: int | None = None) -> list[t
 
 
 def run(connection: psycopg.Connection, statement: str, *values: object) -> list[Row]:
-    """Execute a statement; returns its rows, those without columns included."""
+    """Execute a statement; returns its rows."""
     cursor = connection.execute(statement.encode(), values or None)
-    has_rows = cursor.pgresult is not None and cursor.pgresult.status == ExecStatus.TUPLES_OK
-    return cursor.fetchall() if has_rows else []
+    return cursor.fetchall() if cursor.rownumber is not None else []
 
 
 def refusal(connection: psycopg.Connection, statement: str, *values: object) -> psycopg.Error:
@@ -106,6 +119,9 @@ def insert(connection: psycopg.Connection, documents: Documents, name: str = "do
 def create_index(
     connection: psycopg.Connection, name: str = "documents", more: str = "", *values: object
 ) -> None:
+    """Create an index with further arguments as SQL; by hnsw where they name no method."""
+    if "method =>" not in more:
+        more += ", method => 'hnsw'"
     run(connection, f"SELECT colbert.create_index('{name}'{more})", *values)
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from tests.sql.documents import (
     Matrix,
+    clustered_documents,
     create_index,
     create_table,
     insert,
     keys,
     run,
     search,
-    unit,
 )
 
 DIMENSIONS = 32
@@ -22,17 +22,7 @@ DIMENSIONS = 32
 
 @pytest.fixture(scope="module")
 def clustered() -> tuple[dict[int, Matrix], list[Matrix]]:
-    """Documents of tokens around shared centres, and queries near some of them."""
-    rng = np.random.default_rng(7)
-    centres = unit(rng, 120, DIMENSIONS)
-
-    def near(rows: Matrix) -> Matrix:
-        noisy = rows + 0.6 * unit(rng, len(rows), DIMENSIONS)
-        normal: Matrix = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
-        return normal.astype(np.float32)
-
-    documents = {key: near(centres[rng.integers(120, size=12)]) for key in range(1, 401)}
-    return documents, [near(documents[key][:8]) for key in range(1, 11)]
+    return clustered_documents(np.random.default_rng(7), 400, DIMENSIONS)
 
 
 @pytest.mark.parametrize(
@@ -43,20 +33,23 @@ def clustered() -> tuple[dict[int, Matrix], list[Matrix]]:
         ("hnsw", "bit", 100, 0.5),  # 32 bits a token are rough: more candidates make up for it
         ("ivfflat", "halfvec", 40, 0.9),
         ("ivfflat", "bit", 100, 0.5),
+        ("plaid", None, 40, 0.9),
     ],
 )
 def test_candidates_hold_most_of_the_true_top_ten(
     connection: psycopg.Connection,
     clustered: tuple[dict[int, Matrix], list[Matrix]],
     method: str,
-    kept: str,
+    kept: str | None,
     candidates: int,
     least: float,
 ) -> None:
     documents, queries = clustered
     create_table(connection, embeddings=f"vector({DIMENSIONS})[]")
     insert(connection, documents)
-    given = json.dumps({"token_type": kept} | ({"lists": 20} if method == "ivfflat" else {}))
+    given = json.dumps(
+        ({"token_type": kept} if kept else {}) | ({"lists": 20} if method == "ivfflat" else {})
+    )
     create_index(connection, "documents", f", method => '{method}', options => '{given}'")
     found = 0
     for query in queries:

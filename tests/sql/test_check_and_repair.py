@@ -214,6 +214,18 @@ def test_triggers_set_to_always_count_as_enabled(documents: psycopg.Connection) 
     assert problems(documents) == []
 
 
+def test_repair_leaves_triggers_that_always_fire_as_they_are(documents: psycopg.Connection) -> None:
+    """Or a subscriber of logical replication would fall behind from then on."""
+    run(
+        documents,
+        'ALTER TABLE documents ENABLE ALWAYS TRIGGER "!colbert_sync_1"; '
+        'DROP TRIGGER "!colbert_truncate_1" ON documents',
+    )
+    run(documents, "SELECT colbert.repair_index('documents')")
+    statement = "SELECT tgenabled::text FROM pg_trigger WHERE NOT tgisinternal"
+    assert run(documents, statement) == [("A",), ("A",)]
+
+
 def test_a_source_that_lost_its_column_cannot_be_checked(documents: psycopg.Connection) -> None:
     run(documents, "ALTER TABLE documents RENAME embeddings TO vectors")
     error = refusal(documents, "SELECT * FROM colbert.check_index('documents')")

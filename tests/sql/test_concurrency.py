@@ -43,7 +43,7 @@ def side_by_side(
 
     writer = threading.Thread(target=write)
     writer.start()
-    waiting = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
     with psycopg.connect(first.info.dsn, autocommit=True) as observer:
         for _ in range(10000):
             if run(observer, waiting, second.info.backend_pid):
@@ -106,7 +106,7 @@ def test_of_two_create_index_the_second_is_told_that_there_is_one(
     first, second = pair
     run(first, "SELECT colbert.drop_index('documents')")
     first.commit()
-    create = "SELECT colbert.create_index('documents')"
+    create = "SELECT colbert.create_index('documents', method => 'hnsw')"
     error = side_by_side(first, second, create, create)
     assert error is not None
     assert error.sqlstate == "42710"
@@ -121,7 +121,10 @@ def test_documents_written_before_create_index_got_its_lock_are_in_it(
     first.commit()
     run(second, "SELECT 1")
     assert (
-        side_by_side(first, second, set_to(5), "SELECT colbert.create_index('documents')") is None
+        side_by_side(
+            first, second, set_to(5), "SELECT colbert.create_index('documents', method => 'hnsw')"
+        )
+        is None
     )
     assert len(tokens(first)) == 5
     assert problems(first) == []

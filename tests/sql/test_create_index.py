@@ -87,7 +87,7 @@ def test_nothing_is_left_after_drop_index(
 @pytest.mark.parametrize(
     ("more", "sqlstate"),
     [
-        (", options => '{\"m\": 1000}'", "22023"),
+        (", method => 'hnsw', options => '{\"m\": 1000}'", "22023"),
         (", method => 'ivfflat', options => '{\"lists\": 99999}'", "22023"),
         (", 'other'", "54000"),
     ],
@@ -156,11 +156,28 @@ def test_options_that_nobody_would_read_are_refused(
     create_table(connection)
     error = refusal(
         connection,
-        "SELECT colbert.create_index('documents', options => %s::jsonb)",
+        "SELECT colbert.create_index('documents', method => 'hnsw', options => %s::jsonb)",
         None if given is None else json.dumps(given),
     )
     assert (error.sqlstate, primary(error)) == ("22023", message)
     assert advice in hint(error)
+
+
+@pytest.mark.parametrize(
+    ("before", "more", "chosen"),
+    [
+        ("", "", "plaid"),
+        ("", ", method => NULL", "plaid"),
+        ("ALTER TABLE documents ENABLE ROW LEVEL SECURITY;", "", "hnsw"),
+        ("", ", options => '{\"normalized\": false}'", "hnsw"),
+    ],
+)
+def test_a_method_is_chosen_where_none_is_named(
+    connection: psycopg.Connection, before: str, more: str, chosen: str
+) -> None:
+    create_table(connection)
+    run(connection, f"{before} SELECT colbert.create_index('documents'{more})")
+    assert run(connection, "SELECT method FROM colbert.indexes") == [(chosen,)]
 
 
 def test_an_unknown_method_is_refused(connection: psycopg.Connection) -> None:

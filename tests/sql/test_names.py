@@ -84,7 +84,7 @@ def test_an_index_works_under_any_name(
 
 def test_two_columns_of_a_table_are_indexed_apart(documents: psycopg.Connection) -> None:
     run(documents, "ALTER TABLE documents ADD title vector(3)[]")
-    create_index(documents, "documents", ", 'title', 'ivfflat'")
+    create_index(documents, "documents", ", 'title', method => 'ivfflat'")
     run(documents, "UPDATE documents SET title = '{\"[0,0,1]\"}' WHERE id = 1")
     by_title = (
         "SELECT * FROM colbert.search('documents', %s::text[]::vector[], embeddings => 'title')"

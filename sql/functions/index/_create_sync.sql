@@ -24,7 +24,8 @@ COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
 -- may write the source keeps the derived tables in step without any right to write those. It can only be
 -- called as a trigger, and all it does is in colbert._sync and colbert._sync_text.
 --
--- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too.
+-- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
+-- ENABLE ALWAYS, as on a subscriber of logical replication, stay so.
 CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -32,6 +33,10 @@ SET search_path = pg_catalog, pg_temp
 AS $_create_sync$
 DECLARE
   _names record := colbert._sync_names(index);
+  _always name[] := ARRAY(SELECT t.tgname FROM pg_trigger AS t
+                           WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
+                             AND t.tgname IN (_names.row_trigger, _names.truncate_trigger, _names.text_trigger));
+  _trigger name;
   _body text := format(
     $body$
 BEGIN
@@ -66,6 +71,9 @@ BEGIN
   IF colbert._text_column(index) IS NOT NULL THEN
     PERFORM colbert._create_text_sync(index);
   END IF;
+  FOREACH _trigger IN ARRAY _always LOOP
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', index.source, _trigger);
+  END LOOP;
 END
 $_create_sync$;
 

@@ -6,7 +6,7 @@
 CREATE OR REPLACE FUNCTION colbert.create_index(
   source regclass,
   embeddings name DEFAULT 'embeddings',
-  method text DEFAULT 'hnsw',
+  method text DEFAULT NULL,
   options jsonb DEFAULT '{}',
   key name DEFAULT NULL)
 RETURNS void
@@ -15,10 +15,13 @@ SET search_path = pg_catalog, pg_temp
 AS $create_index$
 DECLARE
   _index colbert._index;
-  _build text := colbert._operation(method, 'build');
+  _method text;
+  _build text;
 BEGIN
-  PERFORM colbert._refuse_source(source, embeddings),
-          colbert._refuse_options(options, colbert._option_rules(method)),
+  PERFORM colbert._refuse_source(source, embeddings);
+  _method := coalesce(method, colbert._default_method(source, options));
+  _build := colbert._operation(_method, 'build');
+  PERFORM colbert._refuse_options(options, colbert._option_rules(_method)),
           colbert._refuse_text_column(source, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   PERFORM colbert._forget_dropped_sources();
@@ -30,7 +33,7 @@ BEGIN
   END IF;
 
   INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions)
-  VALUES (source, embeddings, colbert._key_column(source, key), method, options,
+  VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
           colbert._vector_dimensions(source, embeddings, options))
   RETURNING * INTO _index;
 
@@ -50,4 +53,4 @@ END
 $create_index$;
 
 COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
-  'Creates an index (exact, hnsw, ivfflat or plaid) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
+  'Creates an index (exact, hnsw, ivfflat or plaid; chosen for the table when no method is named) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';

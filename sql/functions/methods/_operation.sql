@@ -10,6 +10,8 @@
 --   clear(index)                       takes every document out
 --   rebuild(index)                     builds anew what may have aged, while searches go on
 --   candidates(index, query, …)        the keys of the documents worth scoring, as text, best first
+--   insight(index, query)              what candidates reads for a query, for explain_search
+--   settings(index)                    sets of options that tune tries
 --   problems(index)                    how the tables differ from the source
 --   mend(index)                        mends what is not about one document, after the documents were mended
 --   count(index)                       about how many document tokens there are; NULL when not known

@@ -8,7 +8,8 @@
 -- workers; with parallel the same score comes from colbert._maxsim, which workers may call.
 --
 -- It runs under the caller's search_path, so that a filter in documents means what it means to the caller:
--- all types match exactly, and what is polymorphic names its schema, so that nothing planted matches better.
+-- all types match exactly, and what is polymorphic, and equality of keys, names its schema, so that nothing planted
+-- matches better.
 -- The terms are summed in groups of sixteen, exactly as colbert._maxsim sums them.
 CREATE OR REPLACE FUNCTION colbert._scoring_statement(
   query_tokens integer, element regtype, documents text, parallel boolean)
@@ -17,8 +18,9 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   WITH term AS (
     SELECT i, format('min(d.token OPERATOR(%I.<#>) $1[%s]::%s)',
-                     colbert._vector_schema(), i, element) AS sql
+                     pgvector.schema, i, element) AS sql
       FROM generate_series(1, query_tokens) AS i
+     CROSS JOIN (SELECT colbert._vector_schema() AS schema OFFSET 0) AS pgvector
      WHERE NOT parallel
   ), term_group AS (
     SELECT (i - 1) / 16 AS i, string_agg(sql, ' + ' ORDER BY i) AS sql

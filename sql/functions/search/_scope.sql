@@ -1,17 +1,33 @@
--- SQL for the documents of an index as a relation (doc_id, embeddings): those of the source that meet the
--- filter, which is the caller's own SQL condition over the columns of the source and takes its values from the
--- jsonb params, $2 in the statement.
+-- SQL for the rows of a source as a relation (doc_id, <name>), name being what the SQL expression value gives:
+-- those rows that meet the filter, which is the caller's own SQL condition over the columns of the source and
+-- takes its values from the jsonb params, $2 in the statement.
+CREATE OR REPLACE FUNCTION colbert._source_rows(
+  index colbert._index, name name, value text, filter text DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_source_rows$
+BEGIN
+  RETURN format(
+    '(SELECT d.doc_id, d.%1$I'
+    '   FROM (SELECT $2 AS params) AS args'
+    '  CROSS JOIN LATERAL (SELECT %2$I AS doc_id, %3$s AS %1$I FROM %4$s%5$s) AS d)',
+    name, index.key, value, index.source, E' WHERE (' || filter || E'\n)');
+END
+$_source_rows$;
+
+COMMENT ON FUNCTION colbert._source_rows(colbert._index, name, text, text) IS
+  'SQL for the rows of a source that meet a filter, as a relation of doc_id and one value.';
+
+-- SQL for the documents of an index as a relation (doc_id, embeddings): the rows of the source that meet the
+-- filter.
 CREATE OR REPLACE FUNCTION colbert._documents(index colbert._index, filter text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_documents$
 BEGIN
-  RETURN format(
-    '(SELECT d.doc_id, d.embeddings'
-    '   FROM (SELECT $2 AS params) AS args'
-    '  CROSS JOIN LATERAL (SELECT %I AS doc_id, %I AS embeddings FROM %s%s) AS d)',
-    index.key, index.embeddings, index.source, E' WHERE (' || filter || E'\n)');
+  RETURN colbert._source_rows(index, 'embeddings', quote_ident(index.embeddings), filter);
 END
 $_documents$;
 
@@ -49,7 +65,7 @@ COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
 CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id = ANY ($3::%s[]))',
+RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id OPERATOR(pg_catalog.=) ANY ($3::%s[]))',
               documents, key_cast);
 
 COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS

@@ -26,10 +26,16 @@ COMMENT ON FUNCTION colbert._failures(colbert._index) IS
 CREATE OR REPLACE FUNCTION colbert._readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-RETURN colbert._text_column(index) IS NOT NULL
-       AND colbert._index_state(index) NOT LIKE 'broken: %'
-       AND (SELECT bool_and(has_column_privilege(index.source, c, 'SELECT'))
-              FROM (VALUES (index.key), (index.embeddings), (colbert._text_column(index))) AS columns (c));
+RETURN CASE
+         WHEN colbert._text_column(index) IS NULL
+              OR EXISTS (SELECT
+                           FROM unnest(ARRAY[index.key, index.embeddings, colbert._text_column(index)]) AS c (name)
+                           LEFT JOIN pg_catalog.pg_attribute AS a
+                                  ON a.attrelid = index.source AND a.attname = c.name
+                          WHERE has_column_privilege(index.source, a.attnum, 'SELECT') IS NOT TRUE)
+         THEN false
+         ELSE colbert._index_state(index) NOT LIKE 'broken: %'
+       END;
 
 COMMENT ON FUNCTION colbert._readable(colbert._index) IS
   'Whether the caller may read the pending documents of an index.';

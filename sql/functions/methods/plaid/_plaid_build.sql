@@ -57,7 +57,8 @@ COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
   'The documents of one of several batches of the source, with the centroids under which they are filed.';
 
 -- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees the one or
--- the other, whole, and none waits, but for the moment in which pgvector's old index on the centroids goes.
+-- the other, whole, and none waits, but for the moment in which pgvector's old index on the centroids goes. The change
+-- of the registry row is for _plaid_put.
 CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -70,6 +71,7 @@ BEGIN
     EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _place));
   END LOOP;
   PERFORM colbert._plaid_build(index);
+  UPDATE colbert._index AS i SET tables = i.tables WHERE i.id = index.id;
   IF _old IS NOT NULL THEN
     EXECUTE format('DROP INDEX %s', _old);
   END IF;

@@ -6,6 +6,9 @@
 -- itself (.96 of the true top ten among 75 candidates, against .91 and .94). Since every document gets that, it is
 -- taken from the gains instead.
 --
+-- Some hundred bytes of memory are needed for each document that is reached, more than work_mem's default of 4 MB from
+-- about a hundred thousand on.
+--
 -- Where row-level security applies to the caller, the policy of the centroids and postings shows none: there are no
 -- candidates then, and the search scores all that the caller may see.
 CREATE OR REPLACE FUNCTION colbert._plaid_candidates(
@@ -17,10 +20,11 @@ SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
+SET work_mem = '32MB'
 SET ivfflat.probes = 4
 AS $_plaid_candidates$
 DECLARE
-  _nprobe integer := colbert._knob('nprobe', NULL, index.options, 16);
+  _nprobe integer := colbert._plaid_nprobe(index);
   _statement text := format(
     $candidates$
     WITH query_token AS MATERIALIZED (
@@ -28,7 +32,7 @@ DECLARE
         FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
     ), probe AS MATERIALIZED (
       SELECT q.position, c.id AS centroid_id,
-             c.similarity - 0.8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
+             c.similarity - 0.8::float8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
         FROM query_token AS q
        CROSS JOIN LATERAL (
              SELECT c.id, - (c.centroid OPERATOR(%2$I.<#>) q.token) AS similarity
@@ -46,21 +50,22 @@ DECLARE
               GROUP BY p.ordinal) AS g
        GROUP BY g.ordinal
        ORDER BY gain DESC, g.ordinal
+       %6$s
     )
     SELECT d.doc_id::text
       FROM ranked AS r
       JOIN %5$s AS d ON d.ordinal = r.ordinal
-     %6$s
+     %7$s
      ORDER BY r.gain DESC, r.ordinal
      LIMIT $4
     $candidates$,
     colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 1),
     colbert._derived_table(index, 2), colbert._derived_table(index, 3),
+    CASE WHEN NOT scope.restricted THEN 'LIMIT $4' END,
     CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = d.doc_id OFFSET 0)', scope.documents) END);
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) d.doc_id OFFSET 0)', scope.documents) END);
 BEGIN
-  PERFORM set_config('ivfflat.probes', least(32768, greatest(4, _nprobe / 4))::text, true),
-          set_config('search_path', scope.search_path, true);
+  PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _nprobe, candidates;
 END
 $_plaid_candidates$;

@@ -18,6 +18,11 @@ DECLARE
   _postings regclass;
   _documents regclass;
 BEGIN
+  IF index.dimensions > 4000 THEN
+    RAISE EXCEPTION 'plaid takes vectors of at most 4000 dimensions, not %', index.dimensions
+      USING ERRCODE = 'program_limit_exceeded',
+            HINT = 'That is the limit of pgvector''s index on the centroids. Use the method exact.';
+  END IF;
   _centroids := colbert._create_derived(
     index, 'centroids',
     format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
@@ -46,10 +51,11 @@ RETURN format('%I.halfvec(%s)', colbert._vector_schema(), index.dimensions);
 
 COMMENT ON FUNCTION colbert._plaid_type(colbert._index) IS 'The type of a centroid.';
 
--- Of the bytes of the array, in which any change shows.
+-- Of the bytes of the array, in which any change shows, but for the first twelve: they hold the OID of its element
+-- type, which is another one in a restored database.
 CREATE OR REPLACE FUNCTION colbert._plaid_digest(embeddings anyarray)
 RETURNS bytea
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
-AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.array_send(embeddings)) $_plaid_digest$;
+AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.substr(pg_catalog.array_send(embeddings), 13)) $_plaid_digest$;
 
 COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array of token vectors.';

@@ -1,9 +1,14 @@
+-- A snapshot from before a reindex knows centroids that are gone: in a transaction that keeps its first snapshot, the
+-- lock on the registry row, which reindex changes, raises a serialization failure then.
 CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
 BEGIN
+  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
+  END IF;
   PERFORM colbert._plaid_grow(index, embeddings);
   EXECUTE format(
     'WITH document AS ('

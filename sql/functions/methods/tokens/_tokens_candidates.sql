@@ -22,7 +22,7 @@ SET ivfflat.probes = 1
 SET ivfflat.iterative_scan = relaxed_order
 AS $_tokens_candidates$
 DECLARE
-  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 4));
+  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 2));
   _layout record := colbert._tokens_layout(index);
   _statement text;
 BEGIN
@@ -54,7 +54,7 @@ BEGIN
     $candidates$,
     format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
     CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id = t.doc_id OFFSET 0)', scope.documents) END,
+         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) t.doc_id OFFSET 0)', scope.documents) END,
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, candidates;

@@ -1,7 +1,7 @@
 -- Options of hnsw and ivfflat:
 --
 --   token_type        halfvec (default), vector or bit
---   hits              how many nearest tokens each query token fetches (default 100, or a quarter as many as
+--   hits              how many nearest tokens each query token fetches (default 100, or half as many as
 --                     candidates if that is more)
 --   m, ef_construction, ef_search    of pgvector's hnsw
 --   lists, nprobe                    of pgvector's ivfflat; nprobe is its ivfflat.probes

@@ -1,0 +1,47 @@
+"""The statements of migrations, as text with the values in it: they may be run, or written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+
+def sql_name(table: str, schema: str | None = None) -> str:
+    """A table's name as SQL writes it."""
+    return sql.Identifier(*([schema] if schema else []), table).as_string(None)
+
+
+def create_index(
+    source: str,
+    embeddings: str,
+    *,
+    method: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    key: str | None = None,
+) -> str:
+    """``colbert.create_index``; the source is named as SQL writes it."""
+    return _call(
+        "create_index",
+        source=source,
+        embeddings=embeddings,
+        method=method,
+        options=None if options is None else Jsonb(dict(options)),
+        key=key,
+    )
+
+
+def drop_index(source: str, embeddings: str) -> str:
+    """``colbert.drop_index``; the source is named as SQL writes it."""
+    return _call("drop_index", source=source, embeddings=embeddings)
+
+
+def _call(function: str, **arguments: Any) -> str:
+    given = sql.SQL(", ").join(
+        sql.SQL("{} => {}").format(sql.Identifier(name), sql.Literal(value))
+        for name, value in arguments.items()
+        if value is not None
+    )
+    return sql.SQL("SELECT colbert.{}({})").format(sql.Identifier(function), given).as_string(None)

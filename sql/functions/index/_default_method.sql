@@ -1,0 +1,16 @@
+-- The method of an index for which none is named: plaid, which is the fastest, the smallest, and works from an empty
+-- table on; but hnsw where plaid is weak:
+--
+--   * row-level security: readers whom it applies to may not see centroids, so plaid scores all that they may see
+--   * vectors that are not normalised: a centroid stands for directions, and says nothing of lengths
+CREATE OR REPLACE FUNCTION colbert._default_method(source regclass, options jsonb)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT CASE WHEN c.relrowsecurity OR options -> 'normalized' = 'false'::jsonb THEN 'hnsw' ELSE 'plaid' END
+    FROM pg_catalog.pg_class AS c
+   WHERE c.oid = source;
+END;
+
+COMMENT ON FUNCTION colbert._default_method(regclass, jsonb) IS
+  'The method of an index for which none is named.';

@@ -1,0 +1,93 @@
+-- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what
+-- only its text has found, the ranks, the fusion.
+CREATE OR REPLACE FUNCTION colbert._hybrid_search(
+  source regclass, query vector[], words text, key anyelement, k integer,
+  content text, language regconfig, match text, text_weight float8, constant integer,
+  filter text, params jsonb, candidates integer, exact boolean, embeddings name, search_path text)
+RETURNS TABLE (doc_id anyelement, score float8, maxsim_rank integer, maxsim_score float8,
+               text_rank integer, text_score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $_hybrid_search$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
+  _candidates integer;
+BEGIN
+  PERFORM colbert._refuse_query(_index, query),
+          colbert._refuse_count('k', k),
+          colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key)),
+          colbert._refuse_fusion(words, match, text_weight, constant);
+  _candidates := greatest(k, colbert._knob('candidates', candidates, _index.options, 100));
+
+  RETURN QUERY
+    WITH late AS MATERIALIZED (
+      SELECT s.doc_id, s.score
+        FROM colbert._search(_index.source, query, key, _candidates, filter, params, _candidates, exact,
+                             _index.embeddings, search_path) AS s
+    ), text AS MATERIALIZED (
+      SELECT t.doc_id, t.rank, t.score
+        FROM colbert._text_search(_index, words, key, _content, language, match,
+                                  filter, params, search_path, _candidates) AS t
+    ), scored AS (
+      SELECT l.doc_id, l.score FROM late AS l
+       UNION ALL
+      SELECT r.doc_id, r.score
+        FROM colbert.rerank(
+               _index.source, query,
+               ARRAY(SELECT t.doc_id FROM text AS t
+                      WHERE NOT EXISTS (SELECT FROM late AS l WHERE l.doc_id = t.doc_id)),
+               NULL, _index.embeddings) AS r
+    ), ranked AS (
+      SELECT s.doc_id, s.score,
+             (row_number() OVER (ORDER BY s.score DESC, s.doc_id))::integer AS rank
+        FROM scored AS s
+    )
+    SELECT coalesce(r.doc_id, t.doc_id) AS doc_id,
+           coalesce((1 - text_weight) / (constant + r.rank), 0)
+             + coalesce(text_weight / (constant + t.rank), 0) AS score,
+           r.rank, r.score, t.rank, t.score
+      FROM ranked AS r
+      FULL JOIN text AS t ON t.doc_id = r.doc_id
+     ORDER BY 2 DESC, 1
+     LIMIT k;
+END
+$_hybrid_search$;
+
+COMMENT ON FUNCTION colbert._hybrid_search(regclass, vector[], text, anyelement, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name, text) IS
+  'The body of both forms of hybrid_search; search_path is the caller''s.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_fusion(
+  words text, match text, text_weight float8, constant integer)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_fusion$
+BEGIN
+  IF words IS NULL THEN
+    RAISE EXCEPTION 'words must not be NULL'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the text of the query, of which query has the vectors; or use colbert.search.';
+  END IF;
+  IF match IS NULL OR match NOT IN ('any', 'websearch') THEN
+    RAISE EXCEPTION 'unknown match "%"', match
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Documents match by ''any'' of the words, or by a query in the syntax of ''websearch''.';
+  END IF;
+  IF (text_weight BETWEEN 0 AND 1) IS NOT TRUE THEN
+    RAISE EXCEPTION 'text_weight must be between 0 and 1, not %', coalesce(text_weight::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Late interaction has the rest of 1.';
+  END IF;
+  IF constant IS NULL OR constant < 0 THEN
+    RAISE EXCEPTION 'constant must be at least 0, not %', coalesce(constant::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'The higher it is, the less the first ranks stand out; 60 is usual.';
+  END IF;
+END
+$_refuse_fusion$;
+
+COMMENT ON FUNCTION colbert._refuse_fusion(text, text, float8, integer) IS
+  'Raises for arguments with which hybrid_search cannot fuse.';

@@ -1,0 +1,27 @@
+-- What each stage of a search does: EXPLAIN ANALYZE for late interaction. The arguments are those of search; its
+-- stages are run one by one, with the same functions and settings.
+--
+--   scope         how many documents the search may see, where a filter or row-level security limits them
+--   candidates    how many documents the index names, and what it read for that
+--   scores        how many of them were scored exactly before going on changed nothing
+--   all           where there are no candidates, or fewer than k: every document of the scope is scored
+CREATE OR REPLACE FUNCTION colbert.explain_search(
+  source regclass,
+  query vector[],
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+ROWS 4
+BEGIN ATOMIC
+  SELECT e.stage, e.documents, e.milliseconds, e.detail
+    FROM colbert._explain_search(source, query, k, filter, params, candidates, exact, embeddings,
+                                 current_setting('search_path')) AS e;
+END;
+
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name) IS
+  'What each stage of a search does: documents, milliseconds, and what was read. The arguments are those of search.';

@@ -1,0 +1,63 @@
+-- Tries settings of an index on the caller's own data, keeps the fastest that reaches the target in the index's
+-- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries and
+-- sample are as in measure_recall. For the owner of the table, on as quiet a server as there is.
+CREATE OR REPLACE FUNCTION colbert.tune(
+  source regclass,
+  target_recall float8 DEFAULT 0.95,
+  queries regclass DEFAULT NULL,
+  k integer DEFAULT 10,
+  sample integer DEFAULT 50,
+  embeddings name DEFAULT NULL,
+  query_column name DEFAULT NULL)
+RETURNS TABLE (setting jsonb, recall float8, milliseconds float8, speedup float8, chosen boolean)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET colbert.candidates = ''
+SET colbert.patience = ''
+SET colbert.nprobe = ''
+SET colbert.hits = ''
+AS $tune$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _settings text := colbert._operation(_index.method, 'settings');
+  _drawn record;
+  _setting jsonb;
+  _measured record;
+  _tried jsonb := '[]';
+  _best jsonb;
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source);
+  IF _settings IS NULL THEN
+    RAISE EXCEPTION 'an index of method % has nothing to tune', _index.method
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Its searches are exact. Create the index with another method.';
+  ELSIF target_recall IS NULL OR target_recall NOT BETWEEN 0 AND 1 THEN
+    RAISE EXCEPTION 'target_recall must be from 0 to 1, not %', coalesce(target_recall::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'It is the share of the best k documents to find: target_recall => 0.95.';
+  END IF;
+
+  _drawn := colbert._draw_sample(_index, queries, query_column, sample, k);
+  FOR _setting IN EXECUTE format('SELECT * FROM %s($1)', _settings) USING _index LOOP
+    PERFORM set_config('colbert.' || s.key, s.value, true) FROM jsonb_each_text(_setting) AS s;
+    _measured := colbert._measure(_index, _drawn.sample, k, NULL);
+    _tried := _tried || jsonb_build_object(
+      'setting', _setting, 'recall', _measured.recall, 'milliseconds', _measured.milliseconds,
+      'speedup', _drawn.milliseconds / _measured.milliseconds);
+  END LOOP;
+
+  _best := (SELECT t.setting
+              FROM jsonb_to_recordset(_tried) AS t (setting jsonb, recall float8, milliseconds float8)
+             WHERE t.recall >= target_recall
+             ORDER BY t.milliseconds
+             LIMIT 1);
+  UPDATE colbert._index AS i SET options = i.options || _best WHERE i.id = _index.id AND _best IS NOT NULL;
+  RETURN QUERY
+    SELECT t.setting, t.recall, t.milliseconds, t.speedup, t.setting IS NOT DISTINCT FROM _best
+      FROM jsonb_to_recordset(_tried) AS t (setting jsonb, recall float8, milliseconds float8, speedup float8)
+     ORDER BY t.milliseconds;
+END
+$tune$;
+
+COMMENT ON FUNCTION colbert.tune(regclass, float8, regclass, integer, integer, name, name) IS
+  'Tries settings of an index, keeps the fastest that reaches the target recall in its options, and returns what it tried. For the owner of the table.';

@@ -1,0 +1,110 @@
+"""Stopped at any stage, a function has changed nothing, and works when it is run again."""
+
+import numpy as np
+import psycopg
+import pytest
+
+from tests.faults.damage import CATALOG, assert_sound, stages_passed, stop_at_stage
+from tests.sql.documents import (
+    METHODS,
+    create_index,
+    create_table,
+    derived_tables,
+    insert,
+    primary,
+    run,
+    unit,
+    unit_documents,
+)
+
+CANCEL = "PERFORM pg_cancel_backend(pg_backend_pid()); PERFORM pg_sleep(60);"
+TIMEOUT = "PERFORM pg_sleep(60);"
+
+STATEMENTS = {
+    "create_index": "SELECT colbert.create_index('documents', method => '{method}')",
+    "reindex": "SELECT colbert.reindex('documents')",
+    "repair_index": "SELECT colbert.repair_index('documents')",
+    "drop_index": "SELECT colbert.drop_index('documents')",
+}
+
+
+def prepare(connection: psycopg.Connection, function: str, method: str) -> None:
+    """Leave the index as the function needs it to have work to do."""
+    if function != "create_index":
+        create_index(connection, "documents", f", method => '{method}'")
+    if function == "repair_index":
+        run(connection, "DROP FUNCTION colbert_sync_1 CASCADE")
+        for table in derived_tables(connection):
+            run(connection, f"DROP TABLE {table}")
+
+
+# A timeout is a cancellation from within: one method shows it.
+CASES = [
+    *(("cancelled", function, method) for function in STATEMENTS for method in METHODS),
+    *(("timed out", function, "hnsw") for function in STATEMENTS),
+]
+
+
+@pytest.mark.parametrize(("how", "function", "method"), CASES)
+def test_a_function_that_is_stopped_at_any_stage_changes_nothing(
+    connection: psycopg.Connection, rng: np.random.Generator, how: str, function: str, method: str
+) -> None:
+    documents = unit_documents(rng, 12)
+    create_table(connection)
+    insert(connection, documents)
+    prepare(connection, function, method)
+    connection.commit()
+    statement = STATEMENTS[function].format(method=method)
+    for stage in range(1, 100):
+        action = CANCEL if how == "cancelled" else TIMEOUT
+        stop_at_stage(connection, stage, action)
+        connection.commit()
+        before = run(connection, CATALOG)
+        connection.commit()
+        if how == "timed out":
+            run(connection, "SET LOCAL statement_timeout = '50ms'")
+        try:
+            run(connection, statement)
+        except psycopg.errors.QueryCanceled as error:
+            reason = primary(error)
+            connection.rollback()
+        else:
+            if stages_passed(connection) < stage:
+                break
+            raise AssertionError(f"not stopped at stage {stage}")
+        assert ("statement timeout" if how == "timed out" else "user request") in reason
+        run(connection, "ALTER EVENT TRIGGER stop_at_stage DISABLE")
+        connection.commit()
+        assert run(connection, CATALOG) == before
+    assert stage > 1 or (function == "reindex" and method == "exact"), "it was never stopped"
+    if function == "drop_index":
+        create_index(connection, "documents", f", method => '{method}'")
+    assert_sound(connection, unit(rng, 4, 3), documents)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("function", ["create_index", "reindex", "repair_index"])
+def test_a_timeout_at_any_moment_changes_nothing(
+    connection: psycopg.Connection, rng: np.random.Generator, method: str, function: str
+) -> None:
+    """Between DDL commands, too: while documents are checked, tokens written, an index built."""
+    documents = unit_documents(rng, 300, tokens=8)
+    create_table(connection)
+    insert(connection, documents)
+    prepare(connection, function, method)
+    connection.commit()
+    before = run(connection, CATALOG)
+    timeouts = [round(1.7**power) for power in range(1, 30)]
+    for timeout in timeouts:
+        connection.commit()
+        run(connection, f"SET LOCAL statement_timeout = '{timeout}ms'")
+        try:
+            run(connection, STATEMENTS[function].format(method=method))
+        except psycopg.errors.QueryCanceled:
+            connection.rollback()
+            assert run(connection, CATALOG) == before
+        else:
+            connection.commit()
+            break
+    assert timeout > timeouts[0], "it was never stopped"
+    assert_sound(connection, unit(rng, 4, 3), documents)

@@ -1,0 +1,306 @@
+"""The method plaid: what is its own; what all methods promise is tested elsewhere."""
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import psycopg
+import pytest
+
+from tests.servers import as_role
+from tests.sql.documents import (
+    AB,
+    A,
+    B,
+    Matrix,
+    clustered_documents,
+    create_index,
+    create_table,
+    insert,
+    keys,
+    problems,
+    refusal,
+    run,
+    search,
+    texts,
+    unit,
+    unit_documents,
+)
+
+CENTROIDS, POSTINGS, FILED = (
+    f"documents_embeddings_{table}" for table in ("centroids", "postings", "documents")
+)
+
+
+TOKENS = 600 * 12
+
+
+@pytest.fixture
+def many(connection: psycopg.Connection, rng: np.random.Generator) -> psycopg.Connection:
+    """A connection with 600 documents of twelve tokens, of 16 dimensions, indexed by plaid."""
+    documents, _ = clustered_documents(rng, 600, 16)
+    create_table(connection, embeddings="vector(16)[]")
+    insert(connection, documents)
+    create_index(connection, "documents", ", method => 'plaid'")
+    connection.commit()
+    return connection
+
+
+def count(connection: psycopg.Connection, table: str, condition: str = "true") -> int:
+    [[number]] = run(connection, f"SELECT count(*) FROM {table} WHERE {condition}")
+    return int(number)
+
+
+def recall(connection: psycopg.Connection, queries: list[Matrix], more: str = "") -> float:
+    found = 0
+    for query in queries:
+        true = keys(search(connection, query, ", exact => true"))
+        found += len(set(true) & set(keys(search(connection, query, more))))
+    return found / (10 * len(queries))
+
+
+def test_training_gives_sixteen_times_the_root_of_the_tokens(many: psycopg.Connection) -> None:
+    assert count(many, CENTROIDS, "trained") == pytest.approx(16 * np.sqrt(TOKENS), rel=0.02)
+    assert count(many, CENTROIDS, "NOT trained") == 0
+    [[norms]] = run(many, f"SELECT avg(l2_norm(centroid)) FROM {CENTROIDS}")
+    assert norms == pytest.approx(1, abs=1e-3)
+
+
+def test_an_index_that_grew_from_an_empty_table_finds_what_a_trained_one_finds(
+    connection: psycopg.Connection, rng: np.random.Generator
+) -> None:
+    create_table(connection, embeddings="vector(16)[]")
+    create_index(connection, "documents", ", method => 'plaid'")
+    documents, queries = clustered_documents(rng, 600, 16)
+    insert(connection, documents)
+    grown = recall(connection, queries)
+    assert count(connection, CENTROIDS) == pytest.approx(16 * np.sqrt(TOKENS), rel=0.3)
+    assert problems(connection) == []
+    run(connection, "SELECT colbert.reindex('documents')")
+    assert problems(connection) == []
+    assert count(connection, CENTROIDS, "NOT trained") == 0
+    trained = recall(connection, queries)
+    assert grown > 0.85
+    assert trained > 0.85
+
+
+def test_equal_tokens_make_one_centroid(connection: psycopg.Connection) -> None:
+    create_table(connection)
+    create_index(connection, "documents", ", method => 'plaid'")
+    insert(connection, dict.fromkeys(range(1, 100), AB))
+    assert count(connection, CENTROIDS) == 2
+    assert count(connection, POSTINGS) == 2 * 99
+    run(connection, "SELECT colbert.reindex('documents')")
+    assert count(connection, CENTROIDS) == 2
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_the_option_centroids_limits_them(
+    connection: psycopg.Connection, rng: np.random.Generator, trained: bool
+) -> None:
+    create_table(connection)
+    documents = unit_documents(rng, 50)
+    first, second = (insert, create_index) if trained else (create_index, insert)
+    for step in (first, second):
+        if step is insert:
+            insert(connection, documents)
+        else:
+            given = """, method => 'plaid', options => '{"centroids": 20}'"""
+            create_index(connection, "documents", given)
+    assert 10 <= count(connection, CENTROIDS) <= 24  # a document that grows it adds all its tokens
+    assert keys(search(connection, documents[7], ", k => 1")) == [7]
+
+
+def test_documents_are_ranked_by_probed_centroids_and_scored_until_patience_runs_out(
+    many: psycopg.Connection, rng: np.random.Generator
+) -> None:
+    query = unit(rng, 8, 16)
+    scored = []
+    for patience in (1, 10, 600):
+        run(many, f"SET LOCAL colbert.patience = {patience}")
+        statement = (
+            "SELECT documents FROM colbert.explain_search('documents', %s::text[]::vector[],"
+            " candidates => 500) WHERE stage = 'scores'"
+        )
+        scored.append(run(many, statement, texts(query))[0][0])
+    assert 10 < scored[0] < scored[1] < scored[2] <= 500
+
+
+def test_an_update_moves_a_document_and_a_delete_leaves_nothing(many: psycopg.Connection) -> None:
+    other = "(SELECT embeddings FROM documents WHERE id = 2)"
+    run(many, f"UPDATE documents SET embeddings = {other} WHERE id = 1")
+    assert problems(many) == []
+    found = run(many, f"SELECT doc_id FROM colbert.search('documents', {other}, k => 2)")
+    assert keys(found) == [1, 2]
+    run(many, "DELETE FROM documents")
+    assert (count(many, POSTINGS), count(many, FILED)) == (0, 0)
+    assert count(many, CENTROIDS) > 0
+
+
+DAMAGES: dict[str, tuple[str, list[tuple[str, str | None]]]] = {
+    "postings deleted": (
+        f"DELETE FROM {POSTINGS} USING {FILED} AS d WHERE d.ordinal = {POSTINGS}.ordinal "
+        "AND d.doc_id = 3 AND centroid_id = d.centroid_ids[1]",
+        [("stale document", "3")],
+    ),
+    "a posting moved": (
+        f"UPDATE {POSTINGS} AS p SET centroid_id = (SELECT min(id) FROM {CENTROIDS} "
+        f"WHERE id <> ALL (d.centroid_ids)) FROM {FILED} AS d "
+        "WHERE d.ordinal = p.ordinal AND d.doc_id = 3 AND centroid_id = d.centroid_ids[1]",
+        [("stale document", "3")],
+    ),
+    "postings of no document": (
+        f"INSERT INTO {POSTINGS} SELECT min(id), -1 FROM {CENTROIDS}",
+        [("orphaned postings", None)],
+    ),
+    "a document gone from the index": (
+        f"DELETE FROM {FILED} WHERE doc_id = 3",
+        [("missing document", "3"), ("orphaned postings", None)],
+    ),
+    "a centroid gone": (
+        f"DELETE FROM {CENTROIDS} "
+        f"WHERE id = (SELECT centroid_ids[1] FROM {FILED} WHERE doc_id = 3)",
+        [("stale document", "3")],
+    ),
+    "an array changed unseen": (
+        "SET LOCAL session_replication_role = replica; "
+        "UPDATE documents SET embeddings = embeddings[2:] WHERE id = 3",
+        [("stale document", "3")],
+    ),
+    "pgvector's index dropped": (
+        f"DROP INDEX {CENTROIDS}_centroid_idx",
+        [("missing index", None)],
+    ),
+    "a table dropped": (f"DROP TABLE {POSTINGS}", [("missing table", None)]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("mend", ["repair_index", "reindex"])
+def test_every_damage_is_found_and_mended(many: psycopg.Connection, damage: str, mend: str) -> None:
+    statement, expected = DAMAGES[damage]
+    run(many, statement)
+    many.commit()
+    found = problems(many)
+    assert set(expected) <= set(found)
+    assert damage == "a centroid gone" or found == expected
+    run(many, f"SELECT colbert.{mend}('documents')")
+    assert problems(many) == []
+    assert run(many, "SELECT state FROM colbert.indexes") == [("ready",)]
+
+
+def test_retraining_is_due_when_more_centroids_came_in_than_were_trained(
+    many: psycopg.Connection,
+) -> None:
+    run(
+        many,
+        f"INSERT INTO {CENTROIDS} (centroid, trained) "
+        f"SELECT centroid, false FROM {CENTROIDS} CROSS JOIN generate_series(1, 3)",
+    )
+    [[state]] = run(many, "SELECT state FROM colbert.indexes")
+    assert state.startswith("stale: ")
+    assert state.endswith("have come in since the training, run reindex")
+    run(many, "SELECT colbert.reindex('documents')")
+    assert run(many, "SELECT state FROM colbert.indexes") == [("ready",)]
+
+
+def test_searches_go_on_while_reindex_runs_and_find_all_there_is(
+    many: psycopg.Connection, database: str, rng: np.random.Generator
+) -> None:
+    query, everything = unit(rng, 8, 16), ", k => 600"
+    expected = search(many, query, ", k => 600, exact => true")
+    many.rollback()
+    many.autocommit = True
+    reindex = threading.Thread(target=run, args=(many, "SELECT colbert.reindex('documents')"))
+    with psycopg.connect(database, autocommit=True) as reader, psycopg.connect(database) as old:
+        old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        assert search(old, query, everything) == expected
+        run(old, "SAVEPOINT before")
+        run(old, "ROLLBACK TO before")
+        reindex.start()
+        searches = 0
+        while reindex.is_alive():
+            assert search(reader, query, everything) == expected
+            searches += 1
+            if searches == 2:
+                old.rollback()
+        reindex.join()
+        assert searches > 2
+        assert search(reader, query, everything) == expected
+    assert problems(many) == []
+
+
+def test_a_writer_with_a_snapshot_from_before_reindex_gets_a_serialization_failure(
+    many: psycopg.Connection, database: str
+) -> None:
+    with psycopg.connect(database) as writer:
+        writer.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        run(writer, "SELECT 1 FROM documents LIMIT 1")
+        run(many, "SELECT colbert.reindex('documents')")
+        many.commit()
+        error = refusal(writer, "INSERT INTO documents SELECT 0, embeddings FROM documents LIMIT 1")
+        assert error.sqlstate == "40001"
+    assert problems(many) == []
+
+
+def test_another_session_sees_how_far_a_build_is(many: psycopg.Connection, database: str) -> None:
+    run(many, "SET application_name = 'mine'")
+    seen = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        with psycopg.connect(database, autocommit=True) as observer:
+            while not done.is_set():
+                statement = "SELECT application_name FROM pg_stat_activity WHERE pid = %s"
+                seen.add(run(observer, statement, many.info.backend_pid)[0][0])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run(many, "SELECT colbert.reindex('documents')")
+    finally:
+        done.set()
+        watcher.join()
+    assert any(name.startswith("colbert_pg: filing documents, ") for name in seen)
+    assert run(many, "SHOW application_name") == [("mine",)]
+
+
+def test_who_may_not_see_all_documents_sees_no_centroids_and_no_postings(
+    connection: psycopg.Connection, database: str, new_role: Callable[[], str]
+) -> None:
+    tenant, stranger, reader = new_role(), new_role(), new_role()
+    create_table(connection, more=", tenant text")
+    create_index(connection, "documents", ", method => 'plaid'")
+    insert(connection, {1: A, 2: B, 3: AB})
+    run(
+        connection,
+        f"UPDATE documents SET tenant = '{tenant}' WHERE id = 1;"
+        f"GRANT SELECT (id, embeddings) ON documents TO {tenant}, {reader};"
+        "ALTER TABLE documents ENABLE ROW LEVEL SECURITY;"
+        f"CREATE POLICY own ON documents TO {tenant} USING (id = 1);"
+        f"CREATE POLICY every ON documents TO {reader} USING (true)",
+    )
+    connection.commit()
+    for role in (tenant, reader):
+        with psycopg.connect(as_role(database, role)) as restricted:
+            assert count(restricted, CENTROIDS) == 0
+            assert count(restricted, POSTINGS) == 0
+    with psycopg.connect(as_role(database, tenant)) as restricted:
+        assert run(restricted, f"SELECT doc_id FROM {FILED}") == [(1,)]
+        assert keys(search(restricted, AB)) == [1]
+    with psycopg.connect(as_role(database, stranger)) as outsider:
+        for table in (CENTROIDS, POSTINGS, FILED):
+            assert refusal(outsider, f"SELECT count(*) FROM {table}").sqlstate == "42501"
+    run(connection, "ALTER TABLE documents DISABLE ROW LEVEL SECURITY")
+    connection.commit()
+    with psycopg.connect(as_role(database, reader)) as everything:
+        assert count(everything, CENTROIDS) == 2
+        assert count(everything, POSTINGS) == 4
+        assert keys(search(everything, AB)) == [3, 1, 2]
+
+
+def test_vectors_beyond_the_limit_of_pgvector_are_refused(connection: psycopg.Connection) -> None:
+    create_table(connection, embeddings="vector(5000)[]")
+    error = refusal(connection, "SELECT colbert.create_index('documents', method => 'plaid')")
+    assert error.sqlstate == "54000"
+    assert "plaid takes vectors of at most 4000 dimensions, not 5000" in str(error)
