@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# More arguments: make test PYTEST="tests/sql -k search -x"
+# More arguments: make test PYTEST="tests/sql -k search -x", make bench BENCH="--only plaid exact"
 PYTEST ?=
+BENCH ?=
 
-.PHONY: help demo test lint format build bench clean
+BENCH_READY := $(VENV)/.ready-bench
+
+.PHONY: help demo test lint format build bench bench-full soak clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## search the documentation of Python's standard library
 	$(BIN)/colbert-pg demo --data .demo
@@ -32,9 +35,15 @@ format: $(READY) ## format the Python files
 build: ## write sql/dist from the SQL sources
 	$(PYTHON) sql/build.py
 
-bench: $(READY) ## measure scoring, and SciFact where it is (benchmarks/README.md)
-	$(BIN)/python -m benchmarks.scoring
-	$(BIN)/python -m benchmarks.scifact --if-present
+bench: $(BENCH_READY) ## measure every method beside its peers, on a part of SciFact (minutes)
+	$(BIN)/python -m benchmarks.methods --documents 1000 --queries 50 --budget 5 --load 1 \
+	  --output benchmarks/results/methods-part $(BENCH)
+
+bench-full: $(BENCH_READY) ## the same on all of SciFact (half an hour)
+	$(BIN)/python -m benchmarks.methods $(BENCH)
+
+soak: $(READY) ## eight clients write and search for ten minutes
+	$(BIN)/python -m benchmarks.soak
 
 clean: ## remove .venv, .demo and caches
 	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -44,4 +53,9 @@ $(READY): pyproject.toml constraints.txt sql/colbert_pg.control
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable '.[all,test,lint]'
+	touch $@
+
+$(BENCH_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[bench]'
 	touch $@

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server, timing, and the lines that say where figures come from."""
+"""What the benchmarks share: a server, timing, tables, and where figures come from."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import platformdirs
 import psycopg
 
 from colbert_pg.embedded import EmbeddedServer
 from colbert_pg.install import install
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+
+CACHE = Path(platformdirs.user_cache_dir("colbert_pg", appauthor=False)) / "benchmarks"
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -48,15 +52,25 @@ def _prepare(connection: Connection) -> None:
     install(connection)
 
 
+def setting(connection: Connection, name: str, value: object) -> None:
+    """``SET name = value`` for the session."""
+    connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+
+
 def medians(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median seconds of each, run in turns so that a noisy moment hits all of them alike."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(timed(run))
     return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
 
 
 def circumstances(connection: Connection) -> str:
@@ -67,3 +81,25 @@ def circumstances(connection: Connection) -> str:
     ).fetchone()
     assert row is not None
     return f"PostgreSQL {row[0]}, pgvector {row[1]}, colbert_pg {row[2]}, {os.cpu_count()} cores"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns under their names, words to the left and numbers to the right.
+
+    A row of fewer cells than the header ends in a remark, which may be as long as it likes.
+    """
+    aligned = [row if len(row) == len(header) else row[:-1] for row in rows]
+    columns = [[row[c] for row in aligned if c < len(row)] for c in range(len(header))]
+    widths = [max(map(len, [n, *cells])) for n, cells in zip(header, columns, strict=True)]
+    words = [any(cell[:1].isalpha() for cell in cells) for cells in columns]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if left else cell.rjust(width)
+            for cell, width, left in zip(cells, widths, words, strict=False)
+        ]
+        if len(cells) < len(header):
+            padded[-1] = cells[-1]
+        return "  ".join(padded).rstrip()
+
+    return "\n".join(line(row) for row in [header, *rows])

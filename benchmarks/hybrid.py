@@ -1,6 +1,6 @@
 """What full text adds to late interaction on SciFact, through the database, with the default model.
 
-    python -m benchmarks.hybrid [--method hnsw] [--cache FILE.npz] [--train-queries 809]
+    python -m benchmarks.hybrid [--method plaid] [--cache FILE.npz] [--train-queries 809]
 
 Chooses the weight and the constant of the fusion on the train queries, then prints nDCG@10 on the
 test queries for late interaction alone, full text alone, and both fused, and before that what
@@ -21,23 +21,14 @@ from typing import NamedTuple
 from psycopg import sql
 
 from benchmarks.harness import Connection, arguments, circumstances, database
-from benchmarks.scifact import (
-    SCIFACT,
-    TABLE,
-    Texts,
-    build,
-    encoded,
-    fill,
-    ndcg,
-    read,
-    relevance,
-)
+from benchmarks.scifact import SCIFACT, Texts, encoded, ndcg, read, relevance
 from colbert_pg.client import Client, HybridHit
 from colbert_pg.encoder import Encoder
 from colbert_pg.vectors import Matrix
 
+TABLE = "benchmark_hybrid"
 WEIGHTS = tuple(n / 10 for n in range(1, 10))
-CONSTANTS = (5, 10, 20, 40, 60, 100)
+CONSTANTS = (1, 2, 5, 10, 20, 40, 60)
 
 # Documents of any word, or of what websearch_to_tsquery makes of them, ranked as PostgreSQL ranks.
 ANY = """(SELECT string_agg(quote_literal(l), ' | ')::tsquery
@@ -79,7 +70,7 @@ DEFAULT, LATE, TEXT = Fusion(0.5, 60), Fusion(0, 60), Fusion(1, 60)
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--method", default="hnsw")
+    parser.add_argument("--method", default="plaid")
     parser.add_argument("--cache", type=Path, help="where to keep the encoded texts")
     parser.add_argument("--train-queries", type=int, default=809)
     options = parser.parse_args()
@@ -98,7 +89,7 @@ def main() -> None:
         print(circumstances(connection))
         fill(connection, corpus.ids, documents)
         add_texts(connection, corpus)
-        build(connection, options.method)
+        Client(connection).create_index(TABLE, method=options.method)
         print(f"{len(documents)} documents, index {options.method}, nDCG@10\n")
         print(f"full text on {len(test)} test queries")
         for name, (query, rank) in RANKINGS.items():
@@ -137,6 +128,13 @@ def asked(
     """The queries that have judgements."""
     rows = zip(queries.ids, queries.texts, vectors, strict=True)
     return [Asked(text, v, judgements[name]) for name, text, v in rows if name in judgements]
+
+
+def fill(connection: Connection, ids: Sequence[str], documents: Sequence[Matrix]) -> None:
+    connection.execute(f"DROP TABLE IF EXISTS {TABLE} CASCADE")
+    connection.execute(f"CREATE TABLE {TABLE} (id text PRIMARY KEY, embeddings vector(128)[])")
+    connection.execute(f"ALTER TABLE {TABLE} ALTER embeddings SET STORAGE EXTERNAL")
+    Client(connection).add(TABLE, keys=ids, embeddings=documents)
 
 
 def add_texts(connection: Connection, corpus: Texts) -> None:

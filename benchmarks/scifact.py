@@ -1,10 +1,8 @@
-"""How good and how fast searches of SciFact are, through the database, with the default model.
+"""SciFact as the benchmarks take it: texts, judgements, and token vectors of the default model.
 
-    python -m benchmarks.scifact [--queries 300] [--methods exact hnsw] [--cache FILE.npz]
-
-Encodes the 5,183 abstracts and the test queries at 128 dimensions, stores them, builds each index,
-and prints nDCG@10 against the relevance judgements, recall@10 against exact search, and latency
-with its ratio to exact search in the same run. Encoding takes some minutes: --cache keeps it.
+5,183 abstracts and 300 test queries as BEIR packs them (``corpus.jsonl``, ``queries.jsonl``,
+``qrels.tsv``), read from ``../shared/data/scifact`` or ``$COLBERT_PG_SCIFACT``. Where it is not,
+:func:`generated` makes vectors of the same shape.
 """
 
 from __future__ import annotations
@@ -12,17 +10,14 @@ from __future__ import annotations
 import csv
 import json
 import os
-import statistics
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.harness import Connection, arguments, circumstances, database
-from colbert_pg.client import Client
+from benchmarks.harness import CACHE
 from colbert_pg.encoder import Encoder
 from colbert_pg.vectors import Matrix
 
@@ -30,7 +25,8 @@ SCIFACT = Path(
     os.environ.get("COLBERT_PG_SCIFACT")
     or Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "scifact"
 )
-TABLE = "benchmark_scifact"
+VECTORS = CACHE / "scifact.npz"  # encoding takes some ten minutes; delete it to encode anew
+DIMENSIONS = 128
 
 
 class Texts(NamedTuple):
@@ -40,71 +36,99 @@ class Texts(NamedTuple):
     texts: list[str]
 
 
-class Setting(NamedTuple):
-    """A way to search: the index method and its knobs."""
+class Collection(NamedTuple):
+    """Documents and queries to search them with; a document's key is its position.
 
-    method: str
-    candidates: int | None = None
-    hits: int | None = None
+    Vectors are float32 (tokens, 128), unit rows rounded to half precision: whatever a method keeps
+    them in, all of them see the same. A query's judgements are gains by document.
+    """
+
+    name: str
+    documents: list[Matrix]
+    queries: list[Matrix]
+    judgements: list[dict[int, int]]
+
+    @property
+    def tokens(self) -> int:
+        return sum(map(len, self.documents))
 
     def __str__(self) -> str:
-        knobs = [f"{n} {v}" for n, v in zip(self._fields[1:], self[1:], strict=True) if v]
-        return " ".join([self.method, *knobs])
+        return (
+            f"{self.name}: {len(self.documents):,} documents, {self.tokens:,} tokens of "
+            f"{DIMENSIONS} dimensions, {len(self.queries)} queries"
+        )
 
 
-SETTINGS = (
-    Setting("exact"),
-    Setting("hnsw"),
-    Setting("hnsw", hits=50),
-    Setting("hnsw", candidates=200),
-    Setting("ivfflat"),
-)
+def collection(
+    documents: int | None = None, queries: int | None = None, cache: Path | None = None
+) -> Collection:
+    """SciFact or a part of it; generated, where a part is asked for and SciFact is not there.
 
-
-def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--queries", type=int, default=300)
-    parser.add_argument("--methods", nargs="+", default=["exact", "hnsw"])
-    parser.add_argument("--cache", type=Path, help="where to keep the encoded texts")
-    parser.add_argument("--if-present", action="store_true", help="without SciFact, say so and end")
-    options = parser.parse_args()
+    A part has the documents that are judged for its queries, all of them, and then others.
+    """
     if not SCIFACT.is_dir():
-        missing = f"not measured: no SciFact in {SCIFACT}, set COLBERT_PG_SCIFACT"
-        if options.if_present:
-            print(missing)
-            return
-        sys.exit(missing)
+        if documents is None:
+            sys.exit(f"no SciFact in {SCIFACT}: set COLBERT_PG_SCIFACT")
+        return generated(documents, queries or 100)
+    corpus, questions = read("corpus.jsonl"), read("queries.jsonl")
+    judged = relevance()
+    vectors, query_vectors = encoded(corpus.texts, questions.texts, cache or VECTORS)
+    chosen = questions.ids[:queries]
+    wanted = {name for query in chosen for name in judged[query]}
+    order = sorted(range(len(corpus.ids)), key=lambda i: corpus.ids[i] not in wanted)
+    order = order[: max(documents or len(order), len(wanted))]
+    keys = {corpus.ids[i]: key for key, i in enumerate(order)}
+    return Collection(
+        "SciFact" if len(order) == len(corpus.ids) else "part of SciFact",
+        [_rounded(vectors[i]) for i in order],
+        [_rounded(vectors) for vectors in query_vectors[: len(chosen)]],
+        [{keys[n]: gain for n, gain in judged[q].items()} for q in chosen],
+    )
 
-    corpus, queries = read("corpus.jsonl"), read("queries.jsonl")
-    judgements = relevance()
-    documents, questions = encoded(corpus.texts, queries.texts, options.cache)
-    chosen = list(zip(queries.ids, questions, strict=True))[: options.queries]
-    with database(options.url) as connection:
-        print(circumstances(connection))
-        fill(connection, corpus.ids, documents)
-        tokens = sum(map(len, documents))
-        print(f"{len(documents)} documents, {tokens} tokens, {len(chosen)} queries")
-        truth: dict[str, list[str]] = {}
-        baseline = 0.0
-        for method in options.methods:
-            seconds, size = build(connection, method)
-            print(f"{method}: built in {seconds:.0f} s, {size / tokens:.0f} bytes a token")
-            for setting in SETTINGS:
-                if setting.method != method:
-                    continue
-                found, times = search(connection, setting, chosen)
-                truth = truth or found
-                latency = statistics.median(times)
-                baseline = baseline or latency
-                recall = statistics.mean(
-                    len(set(found[i]) & set(truth[i])) / len(truth[i]) for i in truth
-                )
-                gain = statistics.mean(ndcg(found[i], judgements[i]) for i in found)
-                print(
-                    f"  {setting!s:<24} nDCG@10 {gain:.4f}  recall@10 {recall:.4f}"
-                    f"  p50 {latency * 1e3:6.1f} ms  p95 {np.percentile(times, 95) * 1e3:6.1f} ms"
-                    f"  {baseline / latency:5.1f}x"
-                )
+
+def generated(documents: int, queries: int, seed: int = 0) -> Collection:
+    """Documents that mix a few of many topics, and queries about one document each.
+
+    A topic is a point of the sphere, a token one of its topics and noise; a query repeats tokens of
+    its document with noise, and that document alone is relevant.
+    """
+    random = np.random.default_rng(seed)
+    topics = random.normal(size=(max(32, documents // 4), DIMENSIONS))
+
+    def vectors(around: np.ndarray[Any, Any], noise: float) -> Matrix:
+        return _rounded(_unit(around + random.normal(scale=noise, size=around.shape)))
+
+    made = []
+    for _ in range(documents):
+        few = topics[random.integers(len(topics), size=4)]
+        made.append(vectors(few[random.integers(4, size=random.integers(60, 420))], 1.0))
+    asked = random.integers(documents, size=queries)
+    questions = []
+    for about in asked:
+        tokens = made[about][random.integers(len(made[about]), size=random.integers(12, 34))]
+        questions.append(vectors(tokens, 0.06))
+    return Collection("generated vectors", made, questions, [{int(about): 1} for about in asked])
+
+
+def brute_force(documents: Sequence[Matrix], queries: Sequence[Matrix]) -> Matrix:
+    """Exact MaxSim of every document with every query: (documents, queries)."""
+    tokens = np.concatenate(queries)
+    firsts = np.cumsum([0, *map(len, queries[:-1])])
+    scores = np.empty((len(documents), len(queries)), dtype=np.float32)
+    for first in range(0, len(documents), 16):
+        some = documents[first : first + 16]
+        starts = np.cumsum([0, *map(len, some[:-1])])
+        best = np.maximum.reduceat(np.concatenate(some) @ tokens.T, starts, axis=0)
+        scores[first : first + 16] = np.add.reduceat(best, firsts, axis=1)
+    return scores
+
+
+def _unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
+
+
+def _rounded(vectors: np.ndarray[Any, Any]) -> Matrix:
+    return vectors.astype(np.float16).astype(np.float32)
 
 
 def read(name: str) -> Texts:
@@ -140,7 +164,10 @@ def encoded(
         for name, matrices in groups.items():
             arrays[name] = np.concatenate(matrices)
             arrays[f"{name}_tokens"] = np.array([len(matrix) for matrix in matrices])
-        np.savez(cache, allow_pickle=False, **arrays)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = cache.with_suffix(".new.npz")
+        np.savez(unfinished, allow_pickle=False, **arrays)
+        unfinished.rename(cache)
     with np.load(cache) as stored:
         both = [
             np.split(stored[name], np.cumsum(stored[f"{name}_tokens"])[:-1])
@@ -149,44 +176,7 @@ def encoded(
     return both[0], both[1]
 
 
-def fill(connection: Connection, ids: Sequence[str], documents: Sequence[Matrix]) -> None:
-    connection.execute(f"DROP TABLE IF EXISTS {TABLE} CASCADE")
-    connection.execute(f"CREATE TABLE {TABLE} (id text PRIMARY KEY, embeddings vector(128)[])")
-    connection.execute(f"ALTER TABLE {TABLE} ALTER embeddings SET STORAGE EXTERNAL")
-    Client(connection).add(TABLE, keys=ids, embeddings=documents)
-
-
-def build(connection: Connection, method: str) -> tuple[float, int]:
-    """Seconds to build the index, and its bytes."""
-    client = Client(connection)
-    if any(index["source"] == TABLE for index in client.indexes()):
-        client.drop_index(TABLE)
-    started = time.perf_counter()
-    client.create_index(TABLE, method=method)
-    seconds = time.perf_counter() - started
-    (index,) = (index for index in client.indexes() if index["source"] == TABLE)
-    return seconds, index["index_bytes"]
-
-
-def search(
-    connection: Connection, setting: Setting, queries: Sequence[tuple[str, Matrix]]
-) -> tuple[dict[str, list[str]], list[float]]:
-    """The ten best documents of each query, and seconds of each search, after one to warm up."""
-    client = Client(connection)
-    connection.execute(f"SET colbert.hits = {setting.hits or 100}")
-    connection.execute("SET max_parallel_workers_per_gather = 0")
-    found: dict[str, list[str]] = {}
-    times = []
-    client.search(TABLE, queries[0][1], candidates=setting.candidates)
-    for name, query in queries:
-        started = time.perf_counter()
-        hits = client.search(TABLE, query, k=10, candidates=setting.candidates)
-        times.append(time.perf_counter() - started)
-        found[name] = [hit.doc_id for hit in hits]
-    return found, times
-
-
-def ndcg(found: Sequence[str], judged: Mapping[str, int]) -> float:
+def ndcg(found: Sequence[Any], judged: Mapping[Any, int]) -> float:
     """nDCG@10 with the judgements as gains, as BEIR and trec_eval compute it."""
     ideal = sorted(judged.values(), reverse=True)[:10]
     return gains([judged.get(name, 0) for name in found[:10]]) / gains(ideal)
@@ -194,7 +184,3 @@ def ndcg(found: Sequence[str], judged: Mapping[str, int]) -> float:
 
 def gains(values: Sequence[int]) -> float:
     return float(sum(value / np.log2(rank + 2) for rank, value in enumerate(values)))
-
-
-if __name__ == "__main__":
-    main()

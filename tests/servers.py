@@ -34,7 +34,7 @@ TEST_SETTINGS = {
 
 @dataclass(frozen=True)
 class Server:
-    """Where a running server is reached, as a superuser.
+    """Where a running server is reached, as a superuser, and its log where that is ours.
 
     Named like the attributes of pytest-postgresql's executors, so that its factories build on it.
     """
@@ -46,6 +46,7 @@ class Server:
     options: str = ""
     maintenance_dbname: str = "postgres"
     template_dbname: None = None
+    log: Path | None = None
 
     def conninfo(self, dbname: str | None = None, **more: str) -> str:
         """A connection string for one of its databases."""
@@ -87,7 +88,8 @@ class Cluster:
 
     @property
     def server(self) -> Server:
-        return Server(host=str(self.directory), port=self.port, user="postgres")
+        log = self.directory / "log"
+        return Server(host=str(self.directory), port=self.port, user="postgres", log=log)
 
     def create(self, *options: str) -> None:
         """Make the data directory, with TEST_SETTINGS and the settings given."""

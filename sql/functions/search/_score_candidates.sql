@@ -39,17 +39,18 @@ DECLARE
   _place integer;
   _in_vain integer := 0;
 BEGIN
+  -- From here on names and polymorphic operators are looked up where the caller looks: what is polymorphic names its schema.
   PERFORM set_config('search_path', scope.search_path, true);
   OPEN _scored FOR EXECUTE _statement USING query[:], scope.params, keys;
   LOOP
     FETCH _scored INTO doc_id, score;
     EXIT WHEN NOT FOUND;
     RETURN NEXT;
-    _place := width_bucket(score, _best);
-    IF cardinality(_best) < k THEN
-      _best := _best[:_place] || score || _best[_place + 1:];
+    _place := pg_catalog.width_bucket(score, _best);
+    IF pg_catalog.cardinality(_best) < k THEN
+      _best := pg_catalog.array_cat(pg_catalog.array_append(_best[:_place], score), _best[_place + 1:]);
     ELSIF _place > 0 THEN
-      _best := _best[2:_place] || score || _best[_place + 1:];
+      _best := pg_catalog.array_cat(pg_catalog.array_append(_best[2:_place], score), _best[_place + 1:]);
       _in_vain := 0;
     ELSE
       _in_vain := _in_vain + 1;

@@ -98,5 +98,5 @@ class Migration(migrations.Migration):
         migrations.CreateModel("Plain", fields=[("id", key())]),
         CreateLateInteractionIndex("document"),
         CreateLateInteractionIndex("note", "halves", method="exact"),
-        CreateLateInteractionIndex("Note", "title", options={"candidates": 50}),
+        CreateLateInteractionIndex("Note", "title", method="hnsw", options={"candidates": 50}),
     ]

@@ -1,0 +1,5 @@
+"""The table documents of the SQL tests, for tests of security, too."""
+
+from tests.sql.conftest import documents
+
+__all__ = ["documents"]
