@@ -4679,7 +4679,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $report_failure$
 DECLARE
-  _first CONSTANT interval := '10 seconds';
+  _first CONSTANT interval := interval '10 seconds';
   _index colbert._index := colbert._find_text_index(source, embeddings);
   _due timestamptz;
 BEGIN
