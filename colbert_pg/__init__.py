@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Hit,
         HybridHit,
         Match,
+        ParentHit,
         Problem,
         Recall,
         Stage,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         ModelMismatch,
         NotInstalled,
     )
+    from colbert_pg.query_cache import QueryCache
+    from colbert_pg.worker import Worker
 
 __all__ = [
     "AsyncClient",
@@ -47,10 +50,13 @@ __all__ = [
     "Match",
     "ModelMismatch",
     "NotInstalled",
+    "ParentHit",
     "Problem",
+    "QueryCache",
     "Recall",
     "Stage",
     "Trial",
+    "Worker",
 ]
 
 _MODULES = {
@@ -61,6 +67,7 @@ _MODULES = {
         "Hit",
         "HybridHit",
         "Match",
+        "ParentHit",
         "Problem",
         "Recall",
         "Stage",
@@ -75,6 +82,8 @@ _MODULES = {
         "ModelMismatch",
         "NotInstalled",
     ),
+    "query_cache": ("QueryCache",),
+    "worker": ("Worker",),
 }
 
 

@@ -19,6 +19,7 @@ drops the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -30,6 +31,7 @@ from alembic.operations.ops import DropTableOp, UpgradeOps
 from alembic.runtime.migration import MigrationContext
 from alembic.util import DispatchPriority
 from sqlalchemy import Connection, Table, text
+from sqlalchemy import Index as SchemaIndex
 from sqlalchemy.sql.schema import SchemaItem
 
 from colbert_pg.install import script, uninstall_script
@@ -203,8 +205,11 @@ def include_object(
     """Whether autogenerate looks at an object: not at what belongs to colbert_pg.
 
     That is the schema ``colbert``, what an index derives beside its source, which its comment
-    says, and the table in which colbert_pg's own revisions keep their version.
+    says, its index of pending documents on the source, and the table in which colbert_pg's own
+    revisions keep their version.
     """
+    if isinstance(object, SchemaIndex):
+        return not (reflected and compare_to is None and _is_of_pending_documents(object))
     return not (
         reflected
         and isinstance(object, Table)
@@ -213,6 +218,14 @@ def include_object(
             or object.name == "colbert_pg_alembic_version"
             or (object.comment or "").startswith("colbert_pg: part of late-interaction index ")
         )
+    )
+
+
+def _is_of_pending_documents(index: SchemaIndex) -> bool:
+    """Whether an index is that of the rows with a text and no array, by its name and condition."""
+    where = str(index.dialect_options["postgresql"]["where"])
+    return (index.name or "").endswith("_pending") and bool(
+        re.fullmatch(r"\(?\(.+ IS NULL\) AND \(.+ IS NOT NULL\)\)?", where)
     )
 
 

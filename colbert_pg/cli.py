@@ -7,9 +7,12 @@ for a wrong command line, 130 after Ctrl-C.
 from __future__ import annotations
 
 import json
+import logging
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
@@ -19,11 +22,11 @@ import psycopg
 import typer
 
 from colbert_pg import display
-from colbert_pg.client import Client, Explanation, Hit, HybridHit
+from colbert_pg.client import Client, Explanation, Hit, HybridHit, ParentHit
 from colbert_pg.errors import ColbertError
 from colbert_pg.install import install as install_script
 from colbert_pg.install import installed_version
-from colbert_pg.loading import Table, check, load_and_index, read
+from colbert_pg.loading import PARENT, Table, check, load_and_index, read
 from colbert_pg.page import explanation_page
 from colbert_pg.places import (
     Place,
@@ -34,11 +37,13 @@ from colbert_pg.places import (
     run_psql,
     without_password,
 )
-from colbert_pg.vectors import Matrix
+from colbert_pg.vectors import Matrix, literal
+from colbert_pg.worker import Done, Worker, text_indexes
 
 if TYPE_CHECKING:
     from colbert_pg.encoder import Encoder
 
+MOST_SHOWN = 10  # rows of one kind that status prints
 LOCAL_MODEL = "local checkpoint"  # how a fingerprint calls a model that has no name
 
 out, err = display.consoles()
@@ -157,6 +162,18 @@ def load(
             min=1, help="Keep about one vector in so many of a document.", show_default=False
         ),
     ] = None,
+    chunk: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Cut documents into chunks of so many tokens, a row each; search then finds "
+            "documents by their best chunks.",
+            show_default=False,
+        ),
+    ] = None,
+    overlap: Annotated[
+        int, typer.Option(min=0, help="How many tokens of a chunk the next one repeats.")
+    ] = 32,
     offsets: Annotated[
         bool,
         typer.Option(
@@ -181,17 +198,21 @@ def load(
             target = Table(connection, table)
             there = target.vectors()
             known = target.model()
-            if there is not None and dimensions is None and known is None and there[0] > 0:
+            if there is not None and dimensions is None and there[0] > 0 and not known:
                 dimensions = there[0]
             encoder = _encoder(known, model, dimensions, pool)
             if offsets:
                 encoder.document_tokens("")  # refuses where vectors are pooled
             wanted = there[1] if half is None and there is not None else bool(half)
-            target.create(encoder.dimensions, wanted, offsets)
-            loaded = load_and_index(target, encoder, read(file), total, method.value, err)
+            target.create(encoder.dimensions, wanted, offsets, chunks=chunk is not None)
+            cut = None if chunk is None else lambda text: encoder.chunk(text, chunk, overlap)
+            loaded = load_and_index(target, encoder, read(file), total, method.value, err, cut)
+    rows = "documents" if chunk is None else f"chunks of {total} documents"
     err.print(
-        f"{loaded.added} documents added, {loaded.changed} changed, {loaded.unchanged} as they were"
+        f"{loaded.added} {rows} added, {loaded.changed} changed, {loaded.unchanged} as they were"
     )
+    if loaded.removed:
+        err.print(f"{loaded.removed} chunks removed")
     if loaded.truncated:
         err.print(
             f"{loaded.truncated} were longer than the model reads: "
@@ -212,6 +233,14 @@ def search(
         typer.Option(min=1, help="How many documents to score exactly.", show_default=False),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Score every document.")] = False,
+    parent: Annotated[
+        str | None,
+        typer.Option(
+            help="Find documents by their best chunks: the column of a chunk that names its "
+            "document. Default: that of a table loaded with --chunk.",
+            show_default=False,
+        ),
+    ] = None,
     hybrid: Annotated[
         bool, typer.Option("--hybrid", help="Fuse the ranks with those of full-text search.")
     ] = False,
@@ -247,9 +276,14 @@ def search(
             "candidates": candidates,
             "exact": exact,
         }
+        if hybrid and parent is not None:
+            raise typer.BadParameter("--hybrid finds rows, not parents: leave out --parent")
         started = perf_counter()
-        hits: Sequence[Hit | HybridHit] = (
-            client.hybrid_search(
+        if parent is None and not hybrid and target.has_chunks():
+            parent = PARENT
+        hits: Sequence[Hit | HybridHit | ParentHit]
+        if hybrid:
+            hits = client.hybrid_search(
                 table,
                 query,
                 text_weight=text_weight,
@@ -258,11 +292,12 @@ def search(
                 match=match,
                 **search_options,
             )
-            if hybrid
-            else client.search(table, query, **search_options)
-        )
+        elif parent is not None:
+            hits = client.search_parents(table, query, parent, **search_options)
+        else:
+            hits = client.search(table, query, **search_options)
         took = perf_counter() - started
-        found = _explanations(client, table, query, hits)
+        found = _explanations(client, target, query, hits)
     if as_json:
         _print_json(
             [
@@ -300,7 +335,7 @@ def explain(
             raise ColbertError(f"table {table} has no document with the id {doc!r}")
         encoder = _encoder(target.model(), model)
         client = Client(connection, encoder)
-        explained = client.explain(table, query, doc)
+        explained = client.explain(table, query, doc, content_column=target.text())
         if html is None:
             out.print(display.explanation(explained))
             return
@@ -321,6 +356,9 @@ def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption 
         )
         installed = installed_version(connection)
         indexes = [] if installed is None else Client(connection).indexes()
+        texts = [] if installed is None else _view(connection, "pending", "source, embeddings")
+        workers = [] if installed is None else _view(connection, "workers", "seen_at DESC")
+        failures = [] if installed is None else _view(connection, "failures", "failed_at DESC")
     state = {
         "database": without_password(at.url),
         "directory": None if at.server is None else str(at.server.directory),
@@ -330,7 +368,15 @@ def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption 
         "bytes": size,
     }
     if as_json:
-        _print_json({**state, "indexes": indexes})
+        _print_json(
+            {
+                **state,
+                "indexes": indexes,
+                "pending": texts,
+                "workers": workers,
+                "failures": failures,
+            }
+        )
         return
     out.print(display.indexes([state]))
     if installed is None:
@@ -340,6 +386,99 @@ def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption 
     else:
         out.print()
         out.print(display.indexes(indexes))
+    for title, rows in (("pending", texts), ("workers", workers), ("failures", failures)):
+        if rows:
+            out.print(f"\n[bold]{title}[/bold]")
+            out.print(display.indexes(rows[:MOST_SHOWN]))
+        if len(rows) > MOST_SHOWN:
+            err.print(f"and {len(rows) - MOST_SHOWN} more: SELECT * FROM colbert.{title}")
+
+
+@app.command()
+def worker(
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A table whose index names a text column; may be repeated. "
+            "Default: all with vectors of the model.",
+            show_default=False,
+        ),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Encode what is due and exit: for cron.")
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, help="How many documents to take at once.")] = 32,
+    poll: Annotated[
+        float, typer.Option(min=0.1, help="Seconds after which to look without being told.")
+    ] = 30,
+    lease: Annotated[
+        int,
+        typer.Option(min=1, help="Seconds after which others may take what this worker lost."),
+    ] = 300,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The name in colbert.workers. Default: host and process.", show_default=False
+        ),
+    ] = None,
+    model: ModelOption = None,
+    url: UrlOption = None,
+    data: DataOption = None,
+) -> None:
+    """Encode texts as they are written, in tables whose index names a text column.
+
+    Any number of workers may run. Ctrl-C and SIGTERM end one after the batch in hand; what it
+    loses when it is killed is done by others once its lease has ended. A lost connection is opened
+    again.
+
+    With --once the exit code is 1 if a document failed.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logging.getLogger("colbert_pg").addHandler(handler)
+    logging.getLogger("colbert_pg").setLevel(logging.INFO)
+    with _reporting(), database(url, data) as (connection, at):
+        known, dimensions = _shared_model(connection, table)
+        encoder = _encoder(known, model, dimensions)
+
+        def make(on: psycopg.Connection[Any]) -> Worker:
+            lasting = timedelta(seconds=lease)
+            return Worker(on, encoder, table, batch=batch, lease=lasting, name=name)
+
+        if once:
+            done = _until_stopped(make(connection), Worker.drain)
+        else:
+            done = _working(connection, at, make, poll)
+    err.print(f"{done.encoded} documents encoded, {done.failed} failed")
+    if once and done.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def encode_query(
+    query: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    table: Annotated[
+        str | None,
+        typer.Option(help="Take the model that this table's index remembers.", show_default=False),
+    ] = None,
+    model: ModelOption = None,
+    url: UrlOption = None,
+    data: DataOption = None,
+) -> None:
+    """Print the vectors of a query as SQL takes them: vector[].
+
+    In psql: \\set q `colbert-pg encode-query "a question"`, then colbert.search('documents', :'q').
+    Without --table no database is asked for anything.
+    """
+    with _reporting():
+        known = None
+        if table is not None:
+            with database(url, data) as (connection, at):
+                known = _loaded(connection, table, at).model()
+        (vectors,) = _encoder(known, model).encode_queries([query])
+        if not len(vectors):
+            raise ColbertError("the query is empty")
+        print(literal(vectors))
 
 
 @app.command(
@@ -359,14 +498,87 @@ def main() -> None:
     app(prog_name="colbert-pg")
 
 
+def _view(connection: psycopg.Connection[Any], name: str, order: str) -> list[dict[str, Any]]:
+    """The rows of a view of colbert_pg, as JSON has them."""
+    statement = f"SELECT pg_catalog.to_json(v) FROM colbert.{name} AS v ORDER BY {order}"
+    return [row[0] for row in connection.execute(statement.encode())]
+
+
+# The worker
+
+
+def _shared_model(
+    connection: psycopg.Connection[Any], tables: list[str] | None
+) -> tuple[Any, int | None]:
+    """The model that the tables remember, None where none does, and the dimensions they have."""
+    found = text_indexes(connection, tables)
+    models: list[Any] = []
+    for index in found:
+        if index.model is not None and index.model not in models:
+            models.append(index.model)
+    dimensions = {index.dimensions for index in found}
+    if len(models) > 1 or len(dimensions) > 1:
+        raise ColbertError(
+            "the tables have vectors of different models: start a worker for each, with --table"
+        )
+    return models[0] if models else None, dimensions.pop() if dimensions else None
+
+
+def _until_stopped(worker: Worker, work: Callable[[Worker], Done]) -> Done:
+    """Work, and end after the batch in hand at Ctrl-C or SIGTERM; a second one ends at once."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, _: object) -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        worker.stop()
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        return work(worker)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _working(
+    connection: psycopg.Connection[Any],
+    at: Place,
+    make: Callable[[psycopg.Connection[Any]], Worker],
+    poll: float,
+) -> Done:
+    """Work on one connection after the other: a server may be restarted under a worker."""
+    wait = 1.0
+    while True:
+        try:
+            err.print("Waiting for documents; Ctrl-C ends", style="dim")
+            with connection:
+                return _until_stopped(make(connection), lambda worker: worker.run(poll))
+        except psycopg.OperationalError as error:
+            if not connection.broken:
+                raise
+            err.print(f"The connection is lost: {_database_message(error)}", markup=False)
+        while connection.closed:
+            time.sleep(wait)
+            wait = min(2 * wait, 60)
+            with suppress(psycopg.OperationalError):
+                connection = psycopg.connect(at.url, autocommit=True)
+        wait = 1.0
+
+
 def _explanations(
-    client: Client, table: str, query: str, hits: Sequence[Hit | HybridHit]
+    client: Client, table: Table, query: str, hits: Sequence[Hit | HybridHit | ParentHit]
 ) -> dict[str, Explanation]:
     """Why each document was found; one without tokens was found by its text."""
-    return {hit.doc_id: client.explain(table, query, hit.doc_id) for hit in hits}
+    text = table.text()
+    return {
+        hit.doc_id: client.explain(table.name, query, hit.doc_id, content_column=text)
+        for hit in hits
+    }
 
 
-def _without_id(hit: Hit | HybridHit) -> dict[str, Any]:
+def _without_id(hit: Hit | HybridHit | ParentHit) -> dict[str, Any]:
     return {name: value for name, value in hit._asdict().items() if name != "doc_id"}
 
 
@@ -385,7 +597,7 @@ def _page(encoder: Encoder, query: str, explained: Explanation, stored: Matrix |
 
 def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table:
     target = Table(connection, table)
-    if target.vectors() is None:
+    if not target.there():
         raise ColbertError(
             f"there is no table {table}: load documents first, {at.command('load', 'FILE.jsonl')}"
         )
@@ -396,12 +608,14 @@ def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table
 
 
 def _encoder(
-    known: dict[str, Any] | None,
+    known: dict[str, Any] | str | None,
     model: str | None,
     dimensions: int | None = None,
     pool: float | None = None,
 ) -> Encoder:
     """The encoder that was asked for; what was not asked for is as the index remembers it."""
+    if isinstance(known, str):  # the mere name of a model
+        known = {"name": known}
     if known is not None:
         dimensions = dimensions or known.get("dimensions")
         pool = pool or known.get("pool_factor")

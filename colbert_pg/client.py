@@ -37,6 +37,7 @@ from colbert_pg.operations import (
     Match,
     Operation,
     Operations,
+    ParentHit,
     Problem,
     Query,
     Recall,
@@ -46,6 +47,7 @@ from colbert_pg.operations import (
     TokenText,
     Trial,
 )
+from colbert_pg.query_cache import cached
 from colbert_pg.vectors import Matrix, register
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Hit",
     "HybridHit",
     "Match",
+    "ParentHit",
     "Problem",
     "Recall",
     "Stage",
@@ -72,7 +75,8 @@ class Client:
 
     Args:
         connection: any psycopg 3 connection; its row factory and adapters stay as they are.
-        encoder: turns text into token vectors; without one, vectors go in instead of text.
+        encoder: turns text into token vectors; without one, vectors go in instead of text. The
+            vectors of queries are remembered; see :class:`~colbert_pg.query_cache.QueryCache`.
 
     Every method may raise :class:`psycopg.Error`, and
     :class:`~colbert_pg.errors.NotInstalled` where the database lacks pgvector or colbert_pg.
@@ -83,7 +87,7 @@ class Client:
     ) -> None:
         self.connection = connection
         self.encoder = encoder
-        self._operations = Operations(encoder)
+        self._operations = Operations(None if encoder is None else cached(encoder))
 
     def install(self) -> None:
         """Install or upgrade colbert_pg; see :func:`colbert_pg.install.install`."""
@@ -375,6 +379,46 @@ class Client:
             )
         )
 
+    def search_parents(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        parent: str,
+        *,
+        k: int = 10,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+    ) -> list[ParentHit]:
+        """The ``k`` documents whose best chunk is best, where the rows are chunks of documents:
+        ``colbert.search_parents``.
+
+        Args:
+            source: the table of chunks.
+            query: text, or an array (tokens, dimensions) of unit rows.
+            parent: the column that names the document of a chunk.
+            k, filter, params, candidates, exact, embeddings: as in :meth:`search`.
+
+        Raises:
+            ModelMismatch, EncoderMissing: as :meth:`search`.
+            ValueError: if there is no such column.
+        """
+        return self._run(
+            self._operations.search_parents(
+                source,
+                query,
+                parent,
+                k=k,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                exact=exact,
+                embeddings=embeddings,
+            )
+        )
+
     def rerank(
         self,
         source: str,
@@ -455,7 +499,7 @@ class AsyncClient:
     ) -> None:
         self.connection = connection
         self.encoder = encoder
-        self._operations = Operations(encoder)
+        self._operations = Operations(None if encoder is None else cached(encoder))
 
     async def install(self) -> None:
         """See :meth:`Client.install`."""
@@ -658,6 +702,34 @@ class AsyncClient:
                 match=match,
                 text_weight=text_weight,
                 constant=constant,
+                filter=filter,
+                params=params,
+                candidates=candidates,
+                exact=exact,
+                embeddings=embeddings,
+            )
+        )
+
+    async def search_parents(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        parent: str,
+        *,
+        k: int = 10,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+    ) -> list[ParentHit]:
+        """See :meth:`Client.search_parents`."""
+        return await self._run(
+            self._operations.search_parents(
+                source,
+                query,
+                parent,
+                k=k,
                 filter=filter,
                 params=params,
                 candidates=candidates,

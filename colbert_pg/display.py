@@ -10,14 +10,16 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from colbert_pg.client import Explanation, Hit, HybridHit, Match, TokenText
+from colbert_pg.client import Explanation, Hit, HybridHit, Match, ParentHit, TokenText
 from colbert_pg.snippets import snippets
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _CONTEXT = 24  # characters beside a matched word
 
 
-def results(hits: Sequence[Hit | HybridHit], found: Mapping[str, Explanation]) -> RenderableType:
+def results(
+    hits: Sequence[Hit | HybridHit | ParentHit], found: Mapping[str, Explanation]
+) -> RenderableType:
     """Documents, best first: score, key, and below them the passages that answer the query.
 
     Args:
@@ -30,8 +32,8 @@ def results(hits: Sequence[Hit | HybridHit], found: Mapping[str, Explanation]) -
     return Group(*lines)
 
 
-def _heading(hit: Hit | HybridHit) -> Text:
-    if isinstance(hit, Hit):
+def _heading(hit: Hit | HybridHit | ParentHit) -> Text:
+    if not isinstance(hit, HybridHit):
         return Text.assemble((f"{hit.score:6.2f}", "bold"), "  ", (str(hit.doc_id), "cyan"))
     ranks = ((hit.maxsim_rank, "by MaxSim"), (hit.text_rank, "by text"))
     parts = ", ".join(f"{rank}. {part}" for rank, part in ranks if rank is not None)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from colbert_pg.chunking import Chunk, chunks, pieces
 from colbert_pg.projection import default_projection
 
 if TYPE_CHECKING:
@@ -215,6 +216,51 @@ class Encoder:
             ValueError: the vectors are pooled, or the model's tokenizer does not tell offsets.
         """
         return self._tokens(text, "document")
+
+    def chunk(self, text: str, tokens: int | None = None, overlap: int = 32) -> list[Chunk]:
+        """Cut a text into chunks that the model reads whole; a short text is one chunk.
+
+        Words stay whole. Nothing is left out but white space between chunks; an empty text has no
+        chunks.
+
+        Args:
+            text: of any length.
+            tokens: how many tokens a chunk has at most, without the markers that the model adds.
+                Default: as many as it reads.
+            overlap: how many tokens of a chunk the next one repeats, at most, so that a passage at
+                the seam is whole in one of them.
+
+        Raises:
+            ValueError: the model reads no chunks of that size, or the overlap leaves no room, or
+                the model's tokenizer does not tell offsets.
+        """
+        most = self._document_tokens()
+        tokens = most if tokens is None else tokens
+        if not 1 <= tokens <= most:
+            raise ValueError(f"a chunk has 1 to {most} tokens with this model, not {tokens}")
+        if not 0 <= overlap < tokens:
+            raise ValueError(f"{overlap} of {tokens} tokens cannot overlap")
+        tokenizer = self._model.tokenizer
+        if not getattr(tokenizer, "is_fast", False):
+            raise ValueError("the tokenizer of this model does not tell where its tokens stand")
+        cut = tokenizer(
+            text,
+            add_special_tokens=False,
+            truncation=False,
+            return_offsets_mapping=True,
+            verbose=False,
+        )
+        parts = pieces(cut["offset_mapping"], cut.word_ids(), tokens)
+        return list(chunks(text, parts, tokens, overlap))
+
+    def _document_tokens(self) -> int:
+        """How many tokens of a text the model reads, beside its markers and prompt."""
+        limit = getattr(self._model[0], "document_length", None) or self._model.max_seq_length
+        if not isinstance(limit, int):
+            raise ValueError("the model does not tell how long the texts are that it reads")
+        features, _ = self._forward(["a"], "document")
+        (alone,) = self._model.tokenizer(["a"], add_special_tokens=False)["input_ids"]
+        return limit - (len(features["input_ids"][0]) - len(alone))
 
     def _encode(self, texts: Sequence[str], task: Task, progress: bool) -> list[Matrix]:
         from tqdm import trange  # type: ignore[import-untyped]

@@ -37,15 +37,16 @@ class ModelMismatch(ColbertError):  # noqa: N818
 
     Attributes:
         source: the table as the caller named it.
-        index_model: the fingerprint that the index remembers.
+        index_model: the fingerprint that the index remembers, or the name alone.
         encoder_model: the fingerprint of the encoder in use.
     """
 
     def __init__(
-        self, source: str, index_model: Mapping[str, Any], encoder_model: Mapping[str, Any]
+        self, source: str, index_model: Mapping[str, Any] | str, encoder_model: Mapping[str, Any]
     ) -> None:
         self.source = source
-        self.index_model = dict(index_model)
+        named = {"name": index_model} if isinstance(index_model, str) else index_model
+        self.index_model = dict(named)
         self.encoder_model = dict(encoder_model)
         super().__init__(
             f"the vectors of {source} come from another model: the index says "

@@ -20,9 +20,10 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 from rich.console import Console
 
+from colbert_pg.chunking import Chunk
 from colbert_pg.client import Client
 from colbert_pg.errors import ColbertError, ModelMismatch
-from colbert_pg.operations import TextEncoder, fingerprint_of, offsets, quoted
+from colbert_pg.operations import TextEncoder, fingerprint_of, offsets, quoted, same_model
 from colbert_pg.vectors import (
     VECTOR_TYPES,
     HalfTokenArray,
@@ -32,29 +33,32 @@ from colbert_pg.vectors import (
     register,
 )
 
+PARENT = "document_id"  # the column of a chunk that names its document
 BATCH = 128  # documents a transaction; encoders sort them by length in themselves
 _COMPLAINTS = 10  # bad lines that one message names
 
 
 class Document(NamedTuple):
-    """A key and a text."""
+    """A key and a text; of a chunk, the key of its document, too."""
 
     id: str
     content: str
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of documents; ``truncated`` ones were longer than the model reads."""
+    """What became of rows: documents, or their chunks.
+
+    ``truncated`` ones were longer than the model reads, ``removed`` chunks are those that a
+    document does not have any more.
+    """
 
     added: int = 0
     changed: int = 0
     unchanged: int = 0
     truncated: int = 0
-
-    @property
-    def documents(self) -> int:
-        return self.added + self.changed + self.unchanged
+    removed: int = 0
 
     def __add__(self, other: Loaded) -> Loaded:
         return Loaded(
@@ -62,6 +66,7 @@ class Loaded:
             self.changed + other.changed,
             self.unchanged + other.unchanged,
             self.truncated + other.truncated,
+            self.removed + other.removed,
         )
 
 
@@ -133,7 +138,7 @@ def _document(line: bytes) -> Document:
     document = Document(str(key), f"{title}\n{text}".strip())
     if not document.content:
         raise ValueError('"text" is empty')
-    for value in document:
+    for value in (document.id, document.content):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise ValueError("a character that no PostgreSQL text can hold")
     return document
@@ -141,6 +146,8 @@ def _document(line: bytes) -> Document:
 
 class Table:
     """A table ``(id text, content text, embeddings vector(n)[])`` to load into.
+
+    A table of chunks has a column ``document_id text`` more. Any table with an index can be read.
 
     Args:
         connection: a connection in autocommit mode, since every batch is a transaction.
@@ -154,15 +161,29 @@ class Table:
         self._identifier = quoted(*parts)
         self._client = Client(connection)
 
-    def model(self) -> dict[str, Any] | None:
-        """The fingerprint of the model that the table's index remembers, if there is an index."""
+    def there(self) -> bool:
+        """Whether there is such a table."""
+        return self._rows("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", [self.name]) == [(True,)]
+
+    def model(self) -> dict[str, Any] | str | None:
+        """The model that the table's index remembers: its fingerprint, or a mere name."""
         index = self._index()
-        return index[1] if index is not None else None
+        return None if index is None else index.model
 
     def method(self) -> str | None:
         """The method of the table's index; None without one."""
         index = self._index()
-        return index[0] if index is not None else None
+        return None if index is None else index.method
+
+    def text(self) -> str:
+        """The column of texts: the one that the index names, else content."""
+        index = self._index()
+        return "content" if index is None else index.text
+
+    def has_chunks(self) -> bool:
+        """Whether the rows are chunks of documents, as :meth:`create` makes such a table."""
+        columns = self._columns()
+        return all(columns.get(name, ("",))[0] == "text" for name in ("id", PARENT))
 
     def vectors(self) -> tuple[int, bool] | None:
         """Dimensions of the vectors, and whether they are halfvec; None if there is no such table.
@@ -170,15 +191,9 @@ class Table:
         Raises:
             ColbertError: if there is one, of another layout.
         """
-        rows = self._rows(
-            "SELECT a.attname, pg_catalog.format_type(a.atttypid, NULL), a.atttypid, a.atttypmod"
-            " FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass(%s)"
-            " AND a.attnum > 0 AND NOT a.attisdropped",
-            [self.name],
-        )
-        if not rows:
+        columns = self._columns()
+        if not columns:
             return None
-        columns = {name: (type_name, oid, modifier) for name, type_name, oid, modifier in rows}
         types = self._vector_types()
         _, oid, dimensions = columns.get("embeddings", ("", 0, 0))
         if (
@@ -201,14 +216,21 @@ class Table:
         )
         return bool(rows)
 
-    def create(self, dimensions: int, half: bool, with_offsets: bool = False) -> None:
+    def create(
+        self, dimensions: int, half: bool, with_offsets: bool = False, chunks: bool = False
+    ) -> None:
         """Create the table if there is none.
 
         Raises:
-            ColbertError: if there is one, with other vectors.
+            ColbertError: if there is one, with other vectors, or for chunks and not for documents.
         """
         found = self.vectors()
         if found is not None:
+            if self.has_chunks() != chunks:
+                held = "chunks" if self.has_chunks() else "whole documents"
+                raise ColbertError(
+                    f"table {self.name} holds {held}: load it as before, or choose another --table"
+                )
             if found[0] not in (dimensions, -1) or found[1] != half:
                 raise ColbertError(
                     f"table {self.name} holds {_type_name(*found)}[], not "
@@ -227,10 +249,11 @@ class Table:
         with self.connection.transaction():
             self.connection.execute(
                 sql.SQL(
-                    "CREATE TABLE {table} (id text PRIMARY KEY, content text NOT NULL,"
+                    "CREATE TABLE {table} (id text PRIMARY KEY,{parent} content text NOT NULL,"
                     " embeddings {vector}({dimensions})[]{offsets})"
                 ).format(
                     table=self._identifier,
+                    parent=sql.SQL(" document_id text NOT NULL," if chunks else ""),
                     vector=quoted(schema, "halfvec" if half else "vector"),
                     dimensions=sql.Literal(dimensions),
                     offsets=sql.SQL(", offsets int4range[]" if with_offsets else ""),
@@ -243,6 +266,10 @@ class Table:
                 ),
                 [],
             )
+            if chunks:
+                self.connection.execute(
+                    sql.SQL("CREATE INDEX ON {} (document_id)").format(self._identifier), []
+                )
 
     def load(
         self,
@@ -250,7 +277,8 @@ class Table:
         documents: Iterable[Document],
         *,
         batch: int = BATCH,
-        advance: Callable[[Loaded], None] = lambda _: None,
+        advance: Callable[[int], None] = lambda _: None,
+        cut: Callable[[str], Sequence[Chunk]] | None = None,
     ) -> Loaded:
         """Bring documents into the table, encoding those that are new or changed.
 
@@ -258,35 +286,56 @@ class Table:
             encoder: of the model that the index, if there is one, remembers.
             documents: each id once.
             batch: how many documents make a transaction.
-            advance: called after each with what became of them.
+            advance: called after each with the number of its documents.
+            cut: makes chunks of a text, where the table is one of chunks.
 
         Raises:
             ModelMismatch: if the index holds vectors of another model.
         """
         model = self.model()
         fingerprint = fingerprint_of(encoder)
-        if model is not None and model != fingerprint:
-            raise ModelMismatch(self.name, model, fingerprint)
+        if not same_model(model, fingerprint):
+            raise ModelMismatch(self.name, model or {}, fingerprint)
         _, half = self.vectors() or (0, False)
         loaded = Loaded()
         remaining = iter(documents)
         while some := list(islice(remaining, batch)):
-            done = self._load_batch(encoder, some, half)
-            loaded += done
-            advance(done)
+            rows = some if cut is None else [row for one in some for row in _cut(one, cut)]
+            loaded += self._load_batch(encoder, rows, half, [one.id for one in some])
+            advance(len(some))
         return loaded
 
-    def contents(self, ids: Sequence[str]) -> dict[str, str]:
+    def contents(self, ids: Sequence[Any]) -> dict[Any, str]:
         """The texts of documents, by key."""
-        statement = sql.SQL("SELECT d.id, d.content FROM {} d WHERE d.id = ANY (%s)")
-        return dict(self._rows(statement.format(self._identifier), [list(ids)]))
+        index = self._index()
+        key, content = ("id", "content") if index is None else (index.key, index.text)
+        columns = self._columns()
+        if content not in columns:
+            return {}
+        statement = sql.SQL(
+            "SELECT d.{key}, d.{content} FROM {table} d WHERE d.{key} = ANY ({ids})"
+        )
+        ids_of_type = sql.SQL("%s::{}[]").format(sql.SQL(columns[key][0].replace("%", "%%")))
+        return dict(
+            self._rows(
+                statement.format(
+                    key=quoted(key),
+                    content=quoted(content),
+                    table=self._identifier,
+                    ids=ids_of_type,
+                ),
+                [list(ids)],
+            )
+        )
 
     def count(self) -> int:
         """How many documents there are."""
         ((count,),) = self._rows(sql.SQL("SELECT count(*) FROM {}").format(self._identifier))
         return int(count)
 
-    def _load_batch(self, encoder: TextEncoder, documents: list[Document], half: bool) -> Loaded:
+    def _load_batch(
+        self, encoder: TextEncoder, documents: list[Document], half: bool, parents: Sequence[str]
+    ) -> Loaded:
         statement = sql.SQL(
             "SELECT d.id, d.content, d.embeddings IS NOT NULL FROM {} d WHERE d.id = ANY (%s)"
         ).format(self._identifier)
@@ -300,6 +349,8 @@ class Table:
         columns: dict[str, list[Any]] = {}
         if self.has_offsets():
             columns["offsets"] = [offsets(encoder, d.content) for d in new + changed]
+        if self.has_chunks():
+            columns[PARENT] = [d.parent for d in new + changed]
         with self.connection.transaction():
             if new:
                 self._client.add(
@@ -314,8 +365,19 @@ class Table:
             if changed:
                 last = {name: values[len(new) :] for name, values in columns.items()}
                 self._replace(changed, matrices[len(new) :], half, last)
+            removed = self._remove_chunks(parents, [d.id for d in documents])
         truncated = sum(len(getattr(warning.message, "positions", ())) for warning in caught)
-        return Loaded(len(new), len(changed), len(documents) - len(new) - len(changed), truncated)
+        unchanged = len(documents) - len(new) - len(changed)
+        return Loaded(len(new), len(changed), unchanged, truncated, removed)
+
+    def _remove_chunks(self, parents: Sequence[str], ids: Sequence[str]) -> int:
+        """Delete the other chunks of the documents; returns how many there were."""
+        if not self.has_chunks():
+            return 0
+        statement = sql.SQL(
+            "DELETE FROM {} d WHERE d.document_id = ANY (%s) AND d.id <> ALL (%s) RETURNING 1"
+        ).format(self._identifier)
+        return len(self._rows(statement, [list(parents), list(ids)]))
 
     def _replace(
         self,
@@ -342,13 +404,25 @@ class Table:
                 zip(*values.values(), (document.id for document in documents), strict=True),
             )
 
-    def _index(self) -> tuple[str, dict[str, Any] | None] | None:
+    def _index(self) -> _Index | None:
         rows = self._rows(
-            "SELECT i.method, i.options -> 'model' FROM colbert.indexes i"
-            " WHERE i.source = pg_catalog.to_regclass(%s) AND i.embeddings = 'embeddings'",
+            "SELECT i.method, i.options -> 'model', i.key,"
+            " coalesce(i.options ->> 'text', 'content')"
+            " FROM colbert.indexes i WHERE i.source = pg_catalog.to_regclass(%s)"
+            " ORDER BY i.embeddings <> 'embeddings', i.embeddings LIMIT 1",
             [self.name],
         )
-        return rows[0] if rows else None
+        return _Index(*rows[0]) if rows else None
+
+    def _columns(self) -> dict[str, tuple[str, int, int]]:
+        """By name: the type as SQL writes it, its object identifier, its modifier."""
+        rows = self._rows(
+            "SELECT a.attname, pg_catalog.format_type(a.atttypid, NULL), a.atttypid, a.atttypmod"
+            " FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass(%s)"
+            " AND a.attnum > 0 AND NOT a.attisdropped",
+            [self.name],
+        )
+        return {name: (type_name, oid, modifier) for name, type_name, oid, modifier in rows}
 
     def _vector_types(self) -> VectorTypes:
         return VectorTypes(*self._rows(VECTOR_TYPES)[0])
@@ -356,6 +430,19 @@ class Table:
     def _rows(self, statement: Any, parameters: Sequence[Any] = ()) -> list[Any]:
         with psycopg.Cursor(self.connection, row_factory=tuple_row) as cursor:
             return cursor.execute(statement, parameters).fetchall()
+
+
+class _Index(NamedTuple):
+    method: str
+    model: dict[str, Any] | str | None
+    key: str
+    text: str
+
+
+def _cut(document: Document, cut: Callable[[str], Sequence[Chunk]]) -> Iterator[Document]:
+    """The chunks of a document: their keys are its own and a number from 1."""
+    for number, chunk in enumerate(cut(document.content), start=1):
+        yield Document(f"{document.id}#{number}", chunk.text, document.id)
 
 
 def _type_name(dimensions: int, half: bool) -> str:
@@ -369,6 +456,7 @@ def load_and_index(
     total: int,
     method: str,
     console: Console,
+    cut: Callable[[str], Sequence[Chunk]] | None = None,
 ) -> Loaded:
     """Load with a progress bar, then build the index, both so that an interruption loses little.
 
@@ -401,7 +489,8 @@ def load_and_index(
             loaded = target.load(
                 encoder,
                 documents,
-                advance=lambda done: progress.advance(bar, done.documents),
+                advance=lambda documents: progress.advance(bar, documents),
+                cut=cut,
             )
         with Progress(
             SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console

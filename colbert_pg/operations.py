@@ -81,6 +81,14 @@ class HybridHit(NamedTuple):
     text_score: float | None
 
 
+class ParentHit(NamedTuple):
+    """A document that was found by its chunks: its key, the score of its best chunk, and that."""
+
+    parent_id: Key
+    score: float
+    doc_id: Key
+
+
 class Match(NamedTuple):
     """Which document token answered a query token.
 
@@ -186,7 +194,7 @@ class Index(NamedTuple):
 
     embeddings: str
     key: str
-    model: Mapping[str, Any] | None
+    model: Mapping[str, Any] | str | None
 
 
 @dataclass(frozen=True)
@@ -345,6 +353,7 @@ _TYPES = {
     "source": "pg_catalog.regclass",
     "embeddings": "pg_catalog.name",
     "key": "pg_catalog.name",
+    "parent": "pg_catalog.name",
     "method": "pg_catalog.text",
     "filter": "pg_catalog.text",
     "options": "pg_catalog.jsonb",
@@ -667,6 +676,46 @@ class Operations:
         )
         return [HybridHit(*row) for row in rows]
 
+    def search_parents(
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        parent: str,
+        *,
+        k: int,
+        filter: str | None,
+        params: Mapping[str, Any] | None,
+        candidates: int | None,
+        exact: bool,
+        embeddings: str | None,
+    ) -> Operation[list[ParentHit]]:
+        vectors = yield from self._query(source, query, embeddings)
+        table = yield from self.database.source(source)
+        index = table.index(embeddings)
+        parent_type = table.column(parent).sql_type
+        chunk_type = "bigint" if index is None else table.column(index.key).sql_type
+        integers = {parent_type, chunk_type} <= set(_INTEGERS)
+        arguments = {
+            "source": source,
+            "query": vectors,
+            "parent": parent,
+            "key": None if integers else _Cast(None, parent_type),
+            "k": k,
+            "filter": filter,
+            "params": params,
+            "candidates": candidates,
+            "exact": exact,
+            "embeddings": embeddings,
+        }
+        rows = yield from self._found(
+            "search_parents",
+            arguments,
+            ("parent_id", "score", "doc_id"),
+            index,
+            isinstance(query, str),
+        )
+        return [ParentHit(*row) for row in rows]
+
     def rerank(
         self,
         source: str,
@@ -802,11 +851,21 @@ class Operations:
     def _differs(self, index: Index | None) -> bool:
         if self.encoder is None or index is None or index.model is None:
             return False
-        return dict(index.model) != fingerprint_of(self.encoder)
+        return not same_model(index.model, fingerprint_of(self.encoder))
 
     def _check_model(self, source: str, index: Index | None) -> None:
         if self.encoder is not None and index is not None and self._differs(index):
             raise ModelMismatch(source, index.model or {}, fingerprint_of(self.encoder))
+
+
+def same_model(known: Mapping[str, Any] | str | None, fingerprint: Mapping[str, Any]) -> bool:
+    """Whether an index may hold vectors of the encoder with this fingerprint.
+
+    It remembers a fingerprint, or a mere name of a model or nothing until the first worker comes.
+    """
+    if isinstance(known, str):
+        return known == fingerprint.get("name")
+    return known is None or dict(known) == fingerprint
 
 
 def offsets(encoder: TextEncoder, text: str) -> list[Int4Range | None]:

@@ -95,6 +95,12 @@ def dump_array(matrix: Matrix, element: int, *, half: bool = False) -> bytes:
     return header + np.array((tokens, 1), dtype=_AXIS).tobytes() + elements.tobytes()
 
 
+def literal(matrix: Matrix) -> str:
+    """The array as SQL writes it: ``{"[1,0]","[0.6,0.8]"}``; every number comes back the same."""
+    rows = (",".join(map(str, row)) for row in matrix.astype(np.float32))
+    return "{" + ",".join(f'"[{row}]"' for row in rows) + "}"
+
+
 def load_array(data: Buffer, *, half: bool = False) -> Matrix:
     """The matrix that :func:`dump_array` wrote; (0, 0) for the empty array.
 

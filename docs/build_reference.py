@@ -28,6 +28,7 @@ SECTIONS = {
     "search": "Search",
     "scoring": "Scoring",
     "index": "Indexes",
+    "text": "Text in",
     "tuning": "Tuning",
     "": "Version",
 }

@@ -205,6 +205,64 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0005_worker') THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0005_worker.sql
+-- 0.2.0: the workers that encode texts, and what each has done
+CREATE TABLE colbert._worker (
+  index_id integer NOT NULL REFERENCES colbert._index ON DELETE CASCADE,
+  role name NOT NULL DEFAULT current_user,
+  worker text NOT NULL,
+  started_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  seen_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  busy interval NOT NULL DEFAULT '0',
+  documents bigint NOT NULL DEFAULT 0,
+  tokens bigint NOT NULL DEFAULT 0,
+  failures bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (index_id, role, worker)
+);
+
+COMMENT ON TABLE colbert._worker IS
+  'What each worker has done for each index. Not a public interface: read the view colbert.workers.';
+COMMENT ON COLUMN colbert._worker.role IS 'The role as which it works, the only one that writes its row.';
+COMMENT ON COLUMN colbert._worker.busy IS 'The time from a claim to what was stored of it, summed up.';
+
+-- Everybody may read; a role writes its own rows, for indexes whose arrays it may write.
+ALTER TABLE colbert._worker ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read ON colbert._worker FOR SELECT USING (true);
+CREATE POLICY write ON colbert._worker
+  USING (role = current_user)
+  WITH CHECK (role = current_user
+              AND EXISTS (SELECT FROM colbert._index AS i
+                           WHERE i.id = index_id
+                             AND pg_catalog.has_column_privilege(i.source, i.embeddings, 'UPDATE')));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON colbert._worker TO PUBLIC;
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0005_worker', '0.2.0');
+END
+$run_once$;
+
+DO $run_once$
+BEGIN
+  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0006_changed_functions') THEN
+    RETURN;
+  END IF;
+  EXECUTE $step$
+-- sql/schema/0006_changed_functions.sql
+-- 0.2.0: functions of 0.1.0 whose arguments or results are others now, for text columns
+DROP FUNCTION IF EXISTS colbert._sync_problem(colbert._index);
+DROP FUNCTION IF EXISTS colbert._sync_names(colbert._index);
+DROP FUNCTION IF EXISTS colbert._create_derived(colbert._index, text, text, text);
+$step$;
+  INSERT INTO colbert._migration (name, version) VALUES ('0006_changed_functions', '0.2.0');
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -505,6 +563,7 @@ COMMENT ON FUNCTION colbert._scoring_statement(integer, regtype, text, boolean) 
 --   normalized   true: vectors have unit length, and others are refused (default true)
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
+--   text         the column that workers encode: a row with a text and no array is pending
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
 --   candidates   how many documents a search scores exactly, at the most
 --   patience     how many in a row may change nothing before it stops (search/_score_candidates.sql)
@@ -553,7 +612,7 @@ COMMENT ON FUNCTION colbert._knob(text, integer, jsonb, integer) IS
   'The value of a search knob: the argument, else SET colbert.<name>, else the index''s option, else the default.';
 
 -- Refuses options that nobody would read, and values of the wrong type. The rules are a jsonb object:
--- name -> "integer", "boolean", "any", or an array of the strings allowed.
+-- name -> "integer", "boolean", "string", "any", or an array of the strings allowed.
 CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, rules jsonb)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -579,6 +638,7 @@ BEGIN
     ELSIF (CASE _rule #>> '{}'
              WHEN 'any' THEN true
              WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
+             WHEN 'string' THEN jsonb_typeof(_option.value) = 'string'
              WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
                                  AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
              ELSE jsonb_typeof(_option.value) = 'string' AND _rule ? (_option.value #>> '{}')
@@ -589,6 +649,7 @@ BEGIN
                             CASE _rule #>> '{}'
                               WHEN 'boolean' THEN 'true or false'
                               WHEN 'integer' THEN 'a whole number of at least 1'
+                              WHEN 'string' THEN 'a string'
                               ELSE 'one of ' || (_rule #>> '{}')
                             END);
     END IF;
@@ -929,7 +990,8 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
   END IF;
   RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "candidates": "integer", "patience": "integer", "triggers": "boolean"}';
+                         "candidates": "integer", "patience": "integer", "triggers": "boolean",
+                         "text": "string"}';
 END
 $_option_rules$;
 
@@ -1161,9 +1223,9 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
 -- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting; doc_id
 -- is its column of keys, where it has one.
 --
--- Anybody may read it, and sees the rows of just those documents that they may read in the source with
--- their array: the policy asks the source, as the reader, and so row-level security, column privileges and
--- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
+-- Anybody may read it, and sees the rows of just those documents that they may read in the source with what the
+-- rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so
+-- row-level security, column privileges and their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
 -- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
 -- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
 -- answer for a few rows.)
@@ -1172,7 +1234,7 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
 -- documents about the others: such a reader sees none of them. (The subquery finds nothing; it is there for its
 -- check of privileges.)
 CREATE OR REPLACE FUNCTION colbert._create_derived(
-  index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL)
+  index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL, seen name DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -1193,14 +1255,279 @@ BEGIN
                  _table, index.source,
                  CASE WHEN doc_id IS NULL THEN 'false'
                       ELSE format('s.%I = %s.%I', index.key, _table, doc_id) END,
-                 index.key, index.embeddings);
+                 index.key, coalesce(seen, index.embeddings));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   RETURN _table::regclass;
 END
 $_create_derived$;
 
-COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text) IS
+COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
+
+-- sql/functions/text/_text_column.sql
+-- The column of the source whose text the vectors come from: option "text" of the index, NULL where the
+-- vectors are the writers' own business.
+CREATE OR REPLACE FUNCTION colbert._text_column(index colbert._index)
+RETURNS name
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN (index.options ->> 'text')::name;
+
+COMMENT ON FUNCTION colbert._text_column(colbert._index) IS
+  'The text column of an index; NULL for one without.';
+
+-- Of an index whose texts workers encode: an error for any other, and for one whose column is gone.
+CREATE OR REPLACE FUNCTION colbert._find_text_index(source regclass, embeddings name)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_find_text_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+BEGIN
+  IF colbert._text_column(_index) IS NULL THEN
+    RAISE EXCEPTION 'the index on column "%" of table "%" names no text column', _index.embeddings, _index.source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Create it with one: options => ''{"text": "content"}''.';
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = _index.source AND a.attname = colbert._text_column(_index)) THEN
+    RAISE EXCEPTION 'text column "%" of the index on "%" is not there any more',
+                    colbert._text_column(_index), _index.source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column as it was, or drop the index with colbert.drop_index and create it anew.';
+  END IF;
+  RETURN _index;
+END
+$_find_text_index$;
+
+COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
+  'The registry row of an index that names a text column, or an error.';
+
+-- Refuses a column whose text cannot be encoded, or whose changes could not be seen: a generated column has no
+-- value yet where a BEFORE trigger looks at it.
+CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, options jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_text_column$
+DECLARE
+  _name name := options ->> 'text';
+  _column pg_attribute;
+BEGIN
+  IF _name IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT a.* INTO _column
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = _name AND a.attnum > 0 AND NOT a.attisdropped;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'text column "%" of table "%" does not exist', _name, source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column that is to be encoded: options => ''{"text": "content"}''.';
+  ELSIF (SELECT t.typcategory <> 'S' FROM pg_type AS t WHERE t.oid = _column.atttypid) THEN
+    RAISE EXCEPTION 'text column "%" of table "%" is of type %', _name, source,
+                    format_type(_column.atttypid, _column.atttypmod)
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = 'It must be text, varchar, char or the like.';
+  ELSIF _column.attgenerated <> '' THEN
+    RAISE EXCEPTION 'text column "%" of table "%" is a generated column', _name, source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Use an ordinary column, and let a BEFORE trigger of your own put the text together.';
+  ELSIF options -> 'triggers' = 'false'::jsonb THEN
+    RAISE EXCEPTION 'option "text" needs triggers'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Leave out the option "triggers", or write vectors with colbert.upsert and no option "text".';
+  END IF;
+END
+$_refuse_text_column$;
+
+COMMENT ON FUNCTION colbert._refuse_text_column(regclass, jsonb) IS
+  'Raises unless the column that option "text" names, if there is the option, can be encoded.';
+
+-- sql/functions/text/_attempts.sql
+-- The attempts at encoding pending documents: the last of the tables of an index with a text column. A pending
+-- document is a row of the source with a text and no array, nothing else; it has a row here while a worker
+-- is at it or after it failed, which says when it is due again. So whatever is lost here is done again.
+--
+-- It is written by whoever may write the array in the source, and no one else.
+CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
+RETURNS regclass
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_attempts$
+DECLARE
+  _table regclass := colbert._create_derived(
+    index, 'attempts',
+    format('doc_id %s PRIMARY KEY, attempts integer NOT NULL, worker text NOT NULL, '
+           'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
+           'failed_at timestamptz, error text', (colbert._source_types(index)).key_type),
+    'doc_id', colbert._text_column(index));
+BEGIN
+  EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
+  EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
+  EXECUTE format('CREATE POLICY writers_of_source ON %1$s '
+                 'USING ((SELECT has_column_privilege(%2$L::regclass, %3$L, ''UPDATE'')) '
+                 '  AND ((SELECT NOT row_security_active(%2$L::regclass)) '
+                 '    OR EXISTS (SELECT FROM %2$s AS s WHERE s.%4$I = %1$s.doc_id OFFSET 0)))',
+                 _table, index.source, index.embeddings, index.key);
+  RETURN _table;
+END
+$_create_attempts$;
+
+COMMENT ON FUNCTION colbert._create_attempts(colbert._index) IS
+  'Makes the table of attempts of an index with a text column.';
+
+CREATE OR REPLACE FUNCTION colbert._attempts(index colbert._index)
+RETURNS regclass
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN colbert._derived_table(index, cardinality(index.tables));
+
+COMMENT ON FUNCTION colbert._attempts(colbert._index) IS
+  'The table of attempts of an index with a text column.';
+
+-- A document that is encoded, gone, or has another text starts afresh. Called by the triggers, under the lock of
+-- the source row, as every change of an attempt is.
+CREATE OR REPLACE FUNCTION colbert._forget_attempts(index colbert._index, doc_id text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_forget_attempts$
+BEGIN
+  IF colbert._text_column(index) IS NOT NULL THEN
+    EXECUTE format('DELETE FROM %s AS a WHERE $1 IS NULL OR a.doc_id = $1::%s',
+                   colbert._attempts(index), (colbert._source_types(index)).key_type)
+      USING doc_id;
+  END IF;
+END
+$_forget_attempts$;
+
+COMMENT ON FUNCTION colbert._forget_attempts(colbert._index, text) IS
+  'Forgets the attempts at encoding one document, or all; nothing for an index without a text column.';
+
+-- When to try again: after twice as long each time, up to an hour.
+CREATE OR REPLACE FUNCTION colbert._retry_after(first interval, attempts integer)
+RETURNS interval
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN least(first * 2 ^ least(attempts - 1, 20), greatest(first, interval '1 hour'));
+
+COMMENT ON FUNCTION colbert._retry_after(interval, integer) IS
+  'How long to wait after so many attempts: twice as long each time, up to an hour.';
+
+-- sql/functions/text/_text_sync.sql
+-- What the trigger function of an index does for its text column: BEFORE an update that changes the text, the
+-- array of the old one goes, unless the writer has set another; AFTER any change, the workers hear of a row
+-- that is pending.
+CREATE OR REPLACE FUNCTION colbert._text_sync(index colbert._index, OUT before text, OUT after text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format($before$
+  ELSIF TG_WHEN = 'BEFORE' THEN
+    PERFORM colbert._sync_text(%1$s, OLD.%2$I::text);
+    IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I THEN
+      NEW.%3$I := NULL;
+    END IF;
+    RETURN NEW;$before$, index.id, index.key, index.embeddings),
+         format($after$
+    IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
+      PERFORM colbert._notify_workers(%1$s);
+    END IF;$after$, index.id, index.embeddings, colbert._text_column(index))
+   WHERE colbert._text_column(index) IS NOT NULL;
+END;
+
+COMMENT ON FUNCTION colbert._text_sync(colbert._index) IS
+  'The parts of the trigger function that are for the text column; NULL without one.';
+
+-- The trigger that sees a change of the text, and the index in which workers find pending documents. Texts are
+-- compared letter by letter, whatever their type and collation take to be equal.
+CREATE OR REPLACE FUNCTION colbert._create_text_sync(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_text_sync$
+DECLARE
+  _names record := colbert._sync_names(index);
+  _text name := colbert._text_column(index);
+  _pending name := colbert._derived_name(index.source, index.embeddings, 'pending');
+BEGIN
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW '
+                 'WHEN (OLD.%I::text COLLATE "C" IS DISTINCT FROM NEW.%3$I::text COLLATE "C") '
+                 'EXECUTE FUNCTION %s()',
+                 _names.text_trigger, index.source, _text, _names.sync_function);
+  IF colbert._pending_index(index) IS NULL THEN
+    EXECUTE format('CREATE INDEX %I ON %s (%I) WHERE %I IS NULL AND %I IS NOT NULL',
+                   _pending, index.source, index.key, index.embeddings, _text);
+    EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
+                   (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
+                   _pending, colbert._derived_comment(index));
+  END IF;
+END
+$_create_text_sync$;
+
+COMMENT ON FUNCTION colbert._create_text_sync(colbert._index) IS
+  'Makes the trigger on the text column, and the index of pending documents where it is missing.';
+
+-- The partial index on the source that holds the keys of its pending documents; NULL when it is not there.
+CREATE OR REPLACE FUNCTION colbert._pending_index(index colbert._index)
+RETURNS regclass
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT i.indexrelid::regclass
+    FROM pg_catalog.pg_index AS i
+   WHERE i.indrelid = index.source
+     AND obj_description(i.indexrelid, 'pg_class') = colbert._derived_comment(index);
+END;
+
+COMMENT ON FUNCTION colbert._pending_index(colbert._index) IS
+  'The index on the source that holds the keys of pending documents.';
+
+-- A changed text is a new one: called by the trigger, under the lock of the row.
+CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text)
+RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT colbert._forget_attempts(i, doc_id) FROM colbert._index AS i WHERE i.id = index_id;
+END;
+
+COMMENT ON FUNCTION colbert._sync_text(integer, text) IS
+  'Forgets the attempts at encoding a text that has changed: what the trigger on the text column calls.';
+
+-- Tells the workers that listen that there is something to encode: once for each transaction and index, and
+-- when it commits.
+CREATE OR REPLACE FUNCTION colbert._notify_workers(index_id integer)
+RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT pg_notify('colbert_pending', index_id::text);
+END;
+
+COMMENT ON FUNCTION colbert._notify_workers(integer) IS
+  'NOTIFY colbert_pending, with the number of an index.';
+
+-- sql/functions/index/_create_tables.sql
+-- Makes the tables of an index, empty: those of its method, and that of the attempts where texts are encoded. The
+-- registry knows them from then on; returns its row.
+CREATE OR REPLACE FUNCTION colbert._create_tables(index colbert._index)
+RETURNS colbert._index
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_tables$
+DECLARE
+  _index colbert._index := index;
+  _create text := colbert._operation(index.method, 'create');
+BEGIN
+  _index.tables := '{}';
+  IF _create IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING index;
+  END IF;
+  IF colbert._text_column(index) IS NOT NULL THEN
+    _index.tables := _index.tables || colbert._create_attempts(index);
+  END IF;
+  UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = index.id;
+  RETURN _index;
+END
+$_create_tables$;
+
+COMMENT ON FUNCTION colbert._create_tables(colbert._index) IS
+  'Makes the tables of an index, empty, and enters them in the registry; returns its row.';
 
 -- sql/functions/index/_report_progress.sql
 -- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which is seen at once, where
@@ -1244,6 +1571,9 @@ BEGIN
 
   IF old_key <> new_key OR new_key IS NULL THEN
     PERFORM colbert._remove(_index, old_key);
+  END IF;
+  IF old_key IS NOT NULL THEN
+    PERFORM colbert._forget_attempts(_index, old_key);
   END IF;
   IF new_key IS NOT NULL THEN
     PERFORM colbert._put(_index, new_key, new_embeddings);
@@ -1307,6 +1637,7 @@ BEGIN
   IF _clear IS NOT NULL THEN
     EXECUTE format('SELECT %s($1)', _clear) USING _index;
   END IF;
+  PERFORM colbert._forget_attempts(_index);
 END
 $_sync_truncate$;
 
@@ -1315,27 +1646,30 @@ COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
 
 -- sql/functions/index/_create_sync.sql
 -- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
--- event fire in the order of their names: these come first, so that the index has seen a change before another
--- trigger makes the next one.
+-- event fire in the order of their names: those that come after the change are the first of theirs, so that
+-- the index has seen a change before another trigger makes the next one; the one that comes before it is the
+-- last, so that it sees what other triggers have made of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_names(
-  index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name)
+  index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name,
+  OUT text_trigger name)
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   SELECT format('%s.colbert_sync_%s', c.relnamespace::regnamespace, index.id),
          format('!colbert_sync_%s', index.id),
-         format('!colbert_truncate_%s', index.id)
+         format('!colbert_truncate_%s', index.id),
+         format('~colbert_text_%s', index.id)
     FROM pg_catalog.pg_class AS c
    WHERE c.oid = index.source;
 END;
 
 COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
-  'The names of the trigger function of an index, with its schema, and of its two triggers.';
+  'The names of the trigger function of an index, with its schema, and of its triggers.';
 
 -- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
 --
 -- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who
 -- may write the source keeps the derived tables in step without any right to write those. It can only be
--- called as a trigger, and all it does is in colbert._sync.
+-- called as a trigger, and all it does is in colbert._sync and colbert._sync_text.
 --
 -- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
 -- ENABLE ALWAYS, as on a subscriber of logical replication, stay so.
@@ -1346,21 +1680,23 @@ SET search_path = pg_catalog, pg_temp
 AS $_create_sync$
 DECLARE
   _names record := colbert._sync_names(index);
-  _always boolean := EXISTS (SELECT FROM pg_trigger AS t
-                              WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
-                                AND t.tgname IN (_names.row_trigger, _names.truncate_trigger));
+  _always name[] := ARRAY(SELECT t.tgname FROM pg_trigger AS t
+                           WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
+                             AND t.tgname IN (_names.row_trigger, _names.truncate_trigger, _names.text_trigger));
+  _trigger name;
   _body text := format(
     $body$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
-    PERFORM colbert._sync_truncate(%1$s);
+    PERFORM colbert._sync_truncate(%1$s);%4$s
   ELSE
-    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);
+    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);%5$s
   END IF;
   RETURN NULL;
 END
 $body$,
-    index.id, index.key, index.embeddings);
+    index.id, index.key, index.embeddings,
+    (colbert._text_sync(index)).before, (colbert._text_sync(index)).after);
 BEGIN
   EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger '
                  'LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
@@ -1379,10 +1715,12 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION %s()',
                  _names.row_trigger, index.source, _names.sync_function);
-  IF _always THEN
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I, ENABLE ALWAYS TRIGGER %I',
-                   index.source, _names.row_trigger, _names.truncate_trigger);
+  IF colbert._text_column(index) IS NOT NULL THEN
+    PERFORM colbert._create_text_sync(index);
   END IF;
+  FOREACH _trigger IN ARRAY _always LOOP
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', index.source, _trigger);
+  END LOOP;
 END
 $_create_sync$;
 
@@ -1391,7 +1729,7 @@ COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
 
 -- sql/functions/index/_sync_problem.sql
 -- What keeps an index from being kept in step, if anything does: a trigger that is gone, disabled, or runs
--- with the rights of a former owner.
+-- with the rights of a former owner; or pending documents that cannot be found.
 CREATE OR REPLACE FUNCTION colbert._sync_problem(index colbert._index)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1401,18 +1739,24 @@ BEGIN ATOMIC
                      WHEN t.tgenabled IN ('D', 'R') THEN 'is disabled'
                      ELSE 'belongs to a former owner of the table' END)
     FROM colbert._sync_names(index) AS names
-   CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger)) AS expected (name)
+   CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger),
+                              (CASE WHEN colbert._text_column(index) IS NOT NULL
+                                    THEN names.text_trigger END)) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
     LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
    WHERE colbert._triggers(index)
+     AND expected.name IS NOT NULL
      AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R')
           OR pg_catalog.pg_get_userbyid(p.proowner) <> colbert._owner(index.source))
+  UNION ALL
+  SELECT 'the index of pending documents is gone'
+   WHERE colbert._text_column(index) IS NOT NULL AND colbert._pending_index(index) IS NULL
    LIMIT 1;
 END;
 
 COMMENT ON FUNCTION colbert._sync_problem(colbert._index) IS
-  'The trigger that does not keep the index in step; NULL when all do.';
+  'The trigger that does not keep the index in step, or what else does not; NULL when all is well.';
 
 -- sql/functions/index/create_index.sql
 -- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it
@@ -1433,14 +1777,13 @@ AS $create_index$
 DECLARE
   _index colbert._index;
   _method text;
-  _create text;
   _build text;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
   _method := coalesce(method, colbert._default_method(source, options));
-  _create := colbert._operation(_method, 'create');
   _build := colbert._operation(_method, 'build');
-  PERFORM colbert._refuse_options(options, colbert._option_rules(_method));
+  PERFORM colbert._refuse_options(options, colbert._option_rules(_method)),
+          colbert._refuse_text_column(source, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   PERFORM colbert._forget_dropped_sources();
   IF EXISTS (SELECT FROM colbert._index AS i
@@ -1456,10 +1799,7 @@ BEGIN
   RETURNING * INTO _index;
 
   PERFORM colbert._refuse_documents(_index);
-  IF _create IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING _index;
-    UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = _index.id;
-  END IF;
+  _index := colbert._create_tables(_index);
   IF colbert._triggers(_index) THEN
     PERFORM colbert._create_sync(_index);
   END IF;
@@ -1467,6 +1807,9 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _build) USING _index;
   END IF;
   EXECUTE format('ANALYZE %s (%I)', source, _index.key);
+  IF colbert._text_column(_index) IS NOT NULL THEN
+    PERFORM colbert._notify_workers(_index.id);
+  END IF;
 END
 $create_index$;
 
@@ -1539,6 +1882,7 @@ BEGIN
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
   PERFORM colbert._drop_derived(_index);
 END
 $drop_index$;
@@ -1546,7 +1890,8 @@ $drop_index$;
 COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
   'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
 
--- What an index has beside its source and its triggers: the trigger function and the tables.
+-- What an index has beside its source and its triggers: the trigger function, the tables, and the index of pending
+-- documents.
 CREATE OR REPLACE FUNCTION colbert._derived_objects(index colbert._index)
 RETURNS TABLE (kind text, name text, owner oid)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1562,12 +1907,16 @@ BEGIN
     UNION ALL
     SELECT 'TABLE', t::text, c.relowner
       FROM colbert._derived_tables(index) AS t
-      JOIN pg_class AS c ON c.oid = t;
+      JOIN pg_class AS c ON c.oid = t
+    UNION ALL
+    SELECT 'INDEX', p::text, c.relowner
+      FROM colbert._pending_index(index) AS p
+      JOIN pg_class AS c ON c.oid = p;
 END
 $_derived_objects$;
 
 COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
-  'The trigger function and the tables of an index, as far as they are there, and their owners.';
+  'The trigger function, the tables and the index of pending documents, as far as they are there, and their owners.';
 
 -- Drops what an index has beside its source, and forgets it.
 CREATE OR REPLACE FUNCTION colbert._drop_derived(index colbert._index)
@@ -1752,7 +2101,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_recreate_derived$
 DECLARE
-  _index colbert._index := index;
+  _build text := colbert._operation(index.method, 'build');
   _table regclass;
   _mended bigint;
 BEGIN
@@ -1760,9 +2109,10 @@ BEGIN
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;
-  EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'create')) INTO _index.tables USING index;
-  UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = index.id;
-  EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'build')) USING _index;
+  index := colbert._create_tables(index);
+  IF _build IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _build) USING index;
+  END IF;
   EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0 '
                  '   AND (colbert._document_problem(s.%2$I, $1, $2)).problem IS NULL',
                  index.source, index.embeddings)
@@ -3006,6 +3356,10 @@ BEGIN
   ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
                      WHERE a.attrelid = index.source AND a.attname = index.key) THEN
     RETURN format('broken: column "%s" is gone or of another type', index.key);
+  ELSIF colbert._text_column(index) IS NOT NULL
+        AND NOT EXISTS (SELECT FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
+    RETURN format('broken: column "%s" is gone or of another type', colbert._text_column(index));
   ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
     RETURN 'broken: a table of the index was dropped, run repair_index';
   ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
@@ -3916,6 +4270,656 @@ $_by_key_statement$;
 COMMENT ON FUNCTION colbert._by_key_statement(colbert._index, vector[], text) IS
   'Completes the SQL of maxsim and maxsim_matches by key.';
 
+-- sql/functions/search/_search_parents.sql
+-- One search for parents: chunks that rank high name the parents worth scoring, then all chunks of these are scored.
+CREATE OR REPLACE FUNCTION colbert._search_parents(
+  source regclass, query vector[], parent name, key anyelement, k integer, filter text, params jsonb,
+  candidates integer, exact boolean, embeddings name, search_path text)
+RETURNS TABLE (parent_id anyelement, score float8, doc_id text)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET min_parallel_table_scan_size = 0
+SET parallel_setup_cost = 0
+AS $_search_parents$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
+  _documents text := _scope.documents;
+  _chunks text[];
+  _parallel boolean := false;
+  _statement text;
+BEGIN
+  PERFORM colbert._refuse_query(_index, query),
+          colbert._refuse_count('k', k),
+          colbert._refuse_parent(_index.source, parent, pg_typeof(key));
+  IF key IS NOT NULL THEN
+    RAISE EXCEPTION 'key names a type, it takes no value'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
+  END IF;
+
+  IF exact OR colbert._operation(_index.method, 'candidates') IS NULL THEN
+    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
+                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
+  ELSE
+    _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path);
+    _documents := colbert._documents_of_keys(_documents, _types.key_cast);
+  END IF;
+
+  _statement := format(
+    'SELECT b.parent::%1$s, b.score, b.doc_id'
+    '  FROM (SELECT DISTINCT ON (c.%2$I) c.%2$I AS parent, r.score, r.doc_id::text'
+    '          FROM (%3$s) AS r'
+    '          JOIN %4$s AS c ON c.%5$I = r.doc_id'
+    '         WHERE c.%2$I IS NOT NULL'
+    '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b'
+    ' ORDER BY b.score DESC, b.parent LIMIT $4',
+    format_type(pg_typeof(key), -1), parent,
+    colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel),
+    _index.source, _index.key);
+  PERFORM set_config('search_path', _scope.search_path, true);
+  RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k;
+END
+$_search_parents$;
+
+COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+  'The body of both forms of search_parents; search_path is the caller''s.';
+
+-- The keys, as text, of all chunks of the parents worth scoring: twice as many as are asked for. The search for them
+-- grows until it has found k parents, or has returned all there is.
+CREATE OR REPLACE FUNCTION colbert._chunks_of_parents(
+  index colbert._index, query vector[], parent name, k integer, filter text, params jsonb,
+  candidates integer, search_path text)
+RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_chunks_of_parents$
+DECLARE
+  _key_cast text := (colbert._source_types(index)).key_cast;
+  _wanted integer := least(4 * k::bigint, 999999999);
+  _found text[];
+  _parents text[];
+  _chunks text[];
+BEGIN
+  LOOP
+    EXECUTE format(
+      'SELECT array_agg(s.doc_id::text ORDER BY s.score DESC, s.doc_id)'
+      '  FROM colbert._search($1, $2, NULL::%s, $3, $4, $5, $6, false, $7, $8) AS s',
+      _key_cast)
+       INTO _found
+      USING index.source, query, _wanted, filter, params, candidates, index.embeddings, search_path;
+    EXECUTE format(
+      'SELECT array_agg(p.parent)'
+      '  FROM (SELECT c.%1$I::text AS parent'
+      '          FROM unnest($1::%2$s[]) WITH ORDINALITY AS f (doc_id, place)'
+      '          JOIN %3$s AS c ON c.%4$I = f.doc_id'
+      '         WHERE c.%1$I IS NOT NULL'
+      '         GROUP BY c.%1$I'
+      '         ORDER BY min(f.place)'
+      '         LIMIT 2 * $2::bigint) AS p',
+      parent, _key_cast, index.source, index.key)
+       INTO _parents
+      USING _found, k;
+    EXIT WHEN cardinality(_parents) >= k
+           OR coalesce(cardinality(_found), 0) < _wanted
+           OR _wanted = 999999999;
+    _wanted := least(4 * _wanted::bigint, 999999999);
+  END LOOP;
+
+  EXECUTE format('SELECT array_agg(c.%I::text) FROM %s AS c WHERE c.%I = ANY ($1::%s[])',
+                 index.key, index.source, parent, colbert._parent_type(index.source, parent))
+     INTO _chunks
+    USING _parents;
+  RETURN _chunks;
+END
+$_chunks_of_parents$;
+
+COMMENT ON FUNCTION colbert._chunks_of_parents(colbert._index, vector[], name, integer, text, jsonb, integer, text) IS
+  'The keys of all chunks of the parents that a search for chunks finds.';
+
+CREATE OR REPLACE FUNCTION colbert._parent_type(source regclass, parent name)
+RETURNS regtype
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT colbert._base_type(a.atttypid)
+    FROM pg_catalog.pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = parent AND NOT a.attisdropped;
+END;
+
+COMMENT ON FUNCTION colbert._parent_type(regclass, name) IS
+  'The type of a column, without domains; NULL when there is no such column.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_parent(source regclass, parent name, given regtype)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_parent$
+DECLARE
+  _type regtype := colbert._parent_type(source, parent);
+BEGIN
+  IF _type IS NULL THEN
+    RAISE EXCEPTION 'parent column % of table "%" does not exist', coalesce('"' || parent || '"', 'NULL'), source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column that says which document a chunk belongs to: parent => ''document_id''.';
+  END IF;
+  PERFORM colbert._refuse_key_type(source, _type, given);
+END
+$_refuse_parent$;
+
+COMMENT ON FUNCTION colbert._refuse_parent(regclass, name, regtype) IS
+  'Raises unless there is the column, of the type in which parents are to be returned.';
+
+-- sql/functions/search/search_parents.sql
+-- The k parents that answer a query best, where the rows of the source are chunks of longer documents: the score of
+-- a parent is that of its best chunk, which is named beside it. k parents come back whenever k exist, however
+-- many chunks of one of them rank ahead of the next. Best first, ties in the order of the parents' keys; chunks
+-- without a parent are left out.
+--
+-- Scores are exact, and the best chunk is the best of all that meet the filter: the chunks of a parent that is found
+-- are all scored. The second form is for parents' keys that are not integers, or chunks' that are not: key
+-- names the type of the former, the latter come as text.
+CREATE OR REPLACE FUNCTION colbert.search_parents(
+  source regclass,
+  query vector[],
+  parent name,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (parent_id bigint, score float8, doc_id bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.parent_id, s.score, s.doc_id::bigint
+    FROM colbert._search_parents(source, query, parent, NULL::bigint, k, filter, params, candidates, exact, embeddings,
+                                 current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, integer, text, jsonb, integer, boolean, name) IS
+  'The k parents with the best chunk, best first, and that chunk: for long documents whose chunks are the rows of the table, and parent its column that names the document. The rest is as in search.';
+
+CREATE OR REPLACE FUNCTION colbert.search_parents(
+  source regclass,
+  query vector[],
+  parent name,
+  key anyelement,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (parent_id anyelement, score float8, doc_id text)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+AS $search_parents$
+  SELECT s.parent_id, s.score, s.doc_id
+    FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
+                                 pg_catalog.current_setting('search_path')) AS s
+$search_parents$;
+
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name) IS
+  'The same for keys of any type: key => NULL::uuid names the type of the parents'' keys; those of chunks come as text.';
+
+-- sql/functions/text/_worker.sql
+-- How a worker is known that does not say its name: by its session.
+CREATE OR REPLACE FUNCTION colbert._worker_name(worker text)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN coalesce(worker, 'session ' || pg_backend_pid());
+
+COMMENT ON FUNCTION colbert._worker_name(text) IS 'The name of a worker: its session, where it gives none.';
+
+-- A worker is there, and has encoded so many documents and tokens, or failed with so many, since it was last
+-- seen: a claim has none of them, and the time before it was not spent on work. Who has not been seen for a day is
+-- forgotten.
+CREATE OR REPLACE FUNCTION colbert._saw_worker(
+  index colbert._index, worker text, documents bigint, tokens bigint, failures bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_saw_worker$
+DECLARE
+  _name text := colbert._worker_name(worker);
+BEGIN
+  UPDATE colbert._worker AS w
+     SET seen_at = statement_timestamp(),
+         busy = w.busy + CASE WHEN _saw_worker.documents + _saw_worker.failures > 0 THEN statement_timestamp() - w.seen_at
+                              ELSE interval '0' END,
+         documents = w.documents + _saw_worker.documents,
+         tokens = w.tokens + _saw_worker.tokens,
+         failures = w.failures + _saw_worker.failures
+   WHERE w.index_id = index.id AND w.role = current_user AND w.worker = _name;
+  IF NOT FOUND THEN
+    DELETE FROM colbert._worker AS w
+     WHERE w.index_id = index.id AND w.role = current_user
+       AND w.seen_at < statement_timestamp() - interval '1 day';
+    INSERT INTO colbert._worker (index_id, worker, documents, tokens, failures)
+    VALUES (index.id, _name, documents, tokens, failures)
+    ON CONFLICT DO NOTHING;
+  END IF;
+END
+$_saw_worker$;
+
+COMMENT ON FUNCTION colbert._saw_worker(colbert._index, text, bigint, bigint, bigint) IS
+  'Keeps account of what a worker has done.';
+
+-- The model whose vectors an index holds is in its option "model": an object, the fingerprint of an encoder, or
+-- nothing or a mere name until the first worker comes. The owner's worker then leaves its fingerprint there.
+CREATE OR REPLACE FUNCTION colbert._agree_on_model(index colbert._index, model jsonb)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_agree_on_model$
+DECLARE
+  _known jsonb := index.options -> 'model';
+BEGIN
+  IF _known IS NULL OR (jsonb_typeof(_known) = 'string' AND _known = model -> 'name') THEN
+    UPDATE colbert._index AS i
+       SET options = i.options || jsonb_build_object('model', model)
+     WHERE i.id = index.id AND i.options -> 'model' IS NOT DISTINCT FROM _known;
+    IF FOUND THEN
+      RETURN;
+    ELSIF (SELECT i.options -> 'model' IS NOT DISTINCT FROM _known
+             FROM colbert._index AS i WHERE i.id = index.id) THEN
+      RAISE EXCEPTION 'the index on table "%" does not know its model yet', index.source
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = 'Run the first worker as the owner of the table, or name the model''s fingerprint in the '
+                     'option "model".';
+    END IF;
+    _known := (SELECT i.options -> 'model' FROM colbert._index AS i WHERE i.id = index.id);
+  END IF;
+  IF _known IS DISTINCT FROM model THEN
+    RAISE EXCEPTION 'the vectors of table "%" come from another model', index.source
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = format('The index says %s, the worker says %s.', _known, model),
+            HINT = 'Use the model of the index, or drop the index and create it anew for the other one.';
+  END IF;
+END
+$_agree_on_model$;
+
+COMMENT ON FUNCTION colbert._agree_on_model(colbert._index, jsonb) IS
+  'Raises unless the index holds vectors of this model; the first one becomes the index''s.';
+
+-- sql/functions/text/claim_pending.sql
+-- Takes pending documents for a worker: those with a text and no array that nobody else is at. They are the
+-- worker's for the time of the lease, longer at every further attempt; a worker that dies loses nothing, since what
+-- it does not store in that time is due again.
+--
+-- A document whose worker was lost comes alone, ahead of all others: should it be what kills workers, then it
+-- takes no others with it.
+--
+-- One statement and no lock held after it: encode outside of any transaction. Cost: a partial index holds the keys
+-- of pending documents, so that neither the size of the table nor the length of the backlog matters.
+CREATE OR REPLACE FUNCTION colbert.claim_pending(
+  source regclass,
+  batch integer DEFAULT 32,
+  lease interval DEFAULT '5 minutes',
+  model jsonb DEFAULT NULL,
+  worker text DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, content text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 10000 ROWS 32
+SET search_path = pg_catalog, pg_temp
+AS $claim_pending$
+DECLARE
+  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _lost text[];
+BEGIN
+  PERFORM colbert._refuse_count('batch', batch);
+  IF lease IS NULL OR lease <= interval '0' THEN
+    RAISE EXCEPTION 'lease must be longer than nothing, not %', coalesce(lease::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Give the worker time for a batch: lease => ''5 minutes''.';
+  END IF;
+  IF model IS NOT NULL THEN
+    PERFORM colbert._agree_on_model(_index, model);
+  END IF;
+
+  EXECUTE format(
+    'SELECT array_agg(l.doc_id::text) FROM ('
+    'SELECT a.doc_id FROM %s AS a '
+    ' WHERE a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
+    ' ORDER BY a.due_at LIMIT 16) AS l',
+    colbert._attempts(_index))
+     INTO _lost;
+  IF _lost IS NOT NULL THEN
+    RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
+      's.%I = ANY ($4::%s[])', _index.key, (colbert._source_types(_index)).key_cast))
+      USING 1, lease, colbert._worker_name(worker), _lost;
+  END IF;
+  IF _lost IS NULL OR NOT FOUND THEN
+    RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
+      'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
+      ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
+      colbert._attempts(_index), _index.key))
+      USING batch, lease, colbert._worker_name(worker);
+  END IF;
+  PERFORM colbert._saw_worker(_index, worker, 0, 0, 0);
+END
+$claim_pending$;
+
+COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, text, name) IS
+  'Takes up to batch documents that have a text and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. model is the fingerprint of the worker''s encoder: an error when the index has another one.';
+
+-- SQL that claims documents which meet a condition: at most $1 of them, leased for $2 to worker $3.
+--
+-- The lock of the source row orders this with writers of the row, and SKIP LOCKED leaves alone what others are at. It
+-- ends with the statement, and a worker whose snapshot is older than another's claim can still get it: the attempt
+-- itself, seen as it is now, then says that the document is not due.
+CREATE OR REPLACE FUNCTION colbert._claim_statement(index colbert._index, condition text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_claim_statement$
+BEGIN
+  RETURN format(
+    'WITH due AS ('
+    '  SELECT s.%1$I AS doc_id, s.%2$I::text AS content'
+    '    FROM %3$s AS s'
+    '   WHERE s.%4$I IS NULL AND s.%2$I IS NOT NULL AND %5$s'
+    '   ORDER BY s.%1$I'
+    '   LIMIT $1'
+    '     FOR NO KEY UPDATE OF s SKIP LOCKED), '
+    'claimed AS ('
+    '  INSERT INTO %6$s AS a (doc_id, attempts, worker, claimed_at, due_at)'
+    '  SELECT d.doc_id, 1, $3, statement_timestamp(), statement_timestamp() + $2 FROM due AS d'
+    '      ON CONFLICT (doc_id) DO UPDATE'
+    '     SET attempts = a.attempts + 1,'
+    '         worker = $3,'
+    '         claimed_at = statement_timestamp(),'
+    '         due_at = statement_timestamp() + colbert._retry_after($2, a.attempts + 1)'
+    '   WHERE a.due_at <= statement_timestamp()'
+    '  RETURNING a.doc_id) '
+    'SELECT d.doc_id::text, d.content FROM due AS d JOIN claimed AS c ON c.doc_id = d.doc_id ORDER BY d.doc_id',
+    index.key, colbert._text_column(index), index.source, index.embeddings, condition,
+    colbert._attempts(index));
+END
+$_claim_statement$;
+
+COMMENT ON FUNCTION colbert._claim_statement(colbert._index, text) IS
+  'SQL that claims pending documents which meet a condition.';
+
+-- sql/functions/text/store_encoded.sql
+-- Stores the vectors of a pending document: if its text is still the one that was encoded, and nobody else has
+-- stored an array meanwhile. Returns whether it was stored; if not, there is nothing left to do: a text that has
+-- changed is pending again.
+CREATE OR REPLACE FUNCTION colbert.store_encoded(
+  source regclass,
+  doc_id text,
+  content text,
+  vectors vector[],
+  worker text DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $store_encoded$
+DECLARE
+  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _stored bigint;
+BEGIN
+  IF vectors IS NULL THEN
+    RAISE EXCEPTION 'vectors of document "%" must not be NULL', doc_id
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the empty array for a text without tokens, or call colbert.report_failure.';
+  END IF;
+  EXECUTE format('UPDATE %s AS s SET %I = $1::%s[] '
+                 ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND s.%6$I::text COLLATE "C" = $3',
+                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_cast,
+                 colbert._text_column(_index))
+    USING vectors, doc_id, content;
+  GET DIAGNOSTICS _stored = ROW_COUNT;
+  IF _stored > 0 THEN
+    PERFORM colbert._saw_worker(_index, worker, 1, cardinality(vectors), 0);
+  END IF;
+  RETURN _stored > 0;
+END
+$store_encoded$;
+
+COMMENT ON FUNCTION colbert.store_encoded(regclass, text, text, vector[], text, name) IS
+  'Stores the vectors of a pending document, given the text that was encoded; false when the text is another by now, or the document is not pending any more.';
+
+-- sql/functions/text/report_failure.sql
+-- Sets a pending document aside that could not be encoded: with the error, and for a time that doubles with every
+-- attempt, from ten seconds to an hour. Returns when it is due again; NULL when the text is another by now, or
+-- the document is not pending any more.
+CREATE OR REPLACE FUNCTION colbert.report_failure(
+  source regclass,
+  doc_id text,
+  content text,
+  error text,
+  worker text DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $report_failure$
+DECLARE
+  _first CONSTANT interval := interval '10 seconds';
+  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _due timestamptz;
+BEGIN
+  EXECUTE format(
+    'WITH failed AS MATERIALIZED ('
+    '  SELECT s.%1$I AS doc_id FROM %2$s AS s'
+    '   WHERE s.%1$I = $1::%3$s AND s.%4$I IS NULL AND s.%5$I::text COLLATE "C" = $2'
+    '     FOR NO KEY UPDATE) '
+    'INSERT INTO %6$s AS a (doc_id, attempts, worker, claimed_at, due_at, failed_at, error) '
+    'SELECT f.doc_id, 1, $4, statement_timestamp(), statement_timestamp() + $5, statement_timestamp(), $3'
+    '  FROM failed AS f '
+    '    ON CONFLICT (doc_id) DO UPDATE '
+    '   SET due_at = statement_timestamp() + colbert._retry_after($5, a.attempts),'
+    '       failed_at = statement_timestamp(), worker = $4, error = $3 '
+    'RETURNING due_at',
+    _index.key, _index.source, (colbert._source_types(_index)).key_cast, _index.embeddings,
+    colbert._text_column(_index), colbert._attempts(_index))
+     INTO _due
+    USING doc_id, content, left(coalesce(error, 'no error was given'), 2000),
+          colbert._worker_name(worker), _first;
+  IF _due IS NOT NULL THEN
+    PERFORM colbert._saw_worker(_index, worker, 0, 0, 1);
+  END IF;
+  RETURN _due;
+END
+$report_failure$;
+
+COMMENT ON FUNCTION colbert.report_failure(regclass, text, text, text, text, name) IS
+  'Sets a pending document aside with the error of its encoding; returns when it is due again: after ten seconds, twice as long each time, up to an hour.';
+
+-- sql/functions/text/retry_failures.sql
+-- Makes the documents that failed due at once, as if they had never been tried: when what made them fail has been
+-- mended. Returns how many there were.
+CREATE OR REPLACE FUNCTION colbert.retry_failures(source regclass, embeddings name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $retry_failures$
+DECLARE
+  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _failures bigint;
+BEGIN
+  EXECUTE format('DELETE FROM %s AS a WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp()',
+                 colbert._attempts(_index));
+  GET DIAGNOSTICS _failures = ROW_COUNT;
+  PERFORM colbert._notify_workers(_index.id);
+  RETURN _failures;
+END
+$retry_failures$;
+
+COMMENT ON FUNCTION colbert.retry_failures(regclass, name) IS
+  'Makes the documents that failed due at once; returns how many there were.';
+
+-- sql/functions/text/failures.sql
+-- The documents of an index that could not be encoded, as far as the caller may read them.
+CREATE OR REPLACE FUNCTION colbert._failures(index colbert._index)
+RETURNS TABLE (doc_id text, error text, attempts integer, failed_at timestamptz, retry_at timestamptz, worker text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_failures$
+BEGIN
+  IF colbert._readable(index) THEN
+    RETURN QUERY EXECUTE format(
+      'SELECT a.doc_id::text, '
+      '       CASE WHEN a.failed_at >= a.claimed_at THEN a.error ELSE %L END, '
+      '       a.attempts, CASE WHEN a.failed_at >= a.claimed_at THEN a.failed_at ELSE a.due_at END, '
+      '       a.due_at, a.worker '
+      '  FROM %s AS a '
+      ' WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp() '
+      ' ORDER BY 4 DESC',
+      'the worker was lost', colbert._attempts(index));
+  END IF;
+END
+$_failures$;
+
+COMMENT ON FUNCTION colbert._failures(colbert._index) IS
+  'The documents of an index that could not be encoded.';
+
+-- Whether the caller may read the pending documents of an index, and they are there to be read.
+CREATE OR REPLACE FUNCTION colbert._readable(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN CASE
+         WHEN colbert._text_column(index) IS NULL
+              OR EXISTS (SELECT
+                           FROM unnest(ARRAY[index.key, index.embeddings, colbert._text_column(index)]) AS c (name)
+                           LEFT JOIN pg_catalog.pg_attribute AS a
+                                  ON a.attrelid = index.source AND a.attname = c.name
+                          WHERE has_column_privilege(index.source, a.attnum, 'SELECT') IS NOT TRUE)
+         THEN false
+         ELSE colbert._index_state(index) NOT LIKE 'broken: %'
+       END;
+
+COMMENT ON FUNCTION colbert._readable(colbert._index) IS
+  'Whether the caller may read the pending documents of an index.';
+
+CREATE OR REPLACE VIEW colbert.failures WITH (security_invoker = true) AS
+SELECT i.source, i.embeddings, f.doc_id, f.error, f.attempts, f.failed_at, f.retry_at, f.worker
+  FROM colbert._index AS i
+ CROSS JOIN LATERAL colbert._failures(i) AS f;
+
+COMMENT ON VIEW colbert.failures IS
+  'The documents that could not be encoded, as far as the reader may read them, and when they are tried again.';
+
+COMMENT ON COLUMN colbert.failures.source IS 'The table.';
+COMMENT ON COLUMN colbert.failures.embeddings IS 'Its column of token-vector arrays.';
+COMMENT ON COLUMN colbert.failures.doc_id IS 'The key of the document.';
+COMMENT ON COLUMN colbert.failures.error IS 'What the encoder or the database said, the last time.';
+COMMENT ON COLUMN colbert.failures.attempts IS 'How often it was tried.';
+COMMENT ON COLUMN colbert.failures.failed_at IS 'When it failed the last time.';
+COMMENT ON COLUMN colbert.failures.retry_at IS 'When it is due again; retry_failures makes it due at once.';
+COMMENT ON COLUMN colbert.failures.worker IS 'Which worker tried.';
+
+GRANT SELECT ON colbert.failures TO PUBLIC;
+
+-- sql/functions/text/workers.sql
+CREATE OR REPLACE VIEW colbert.workers WITH (security_invoker = true) AS
+SELECT i.source,
+       i.embeddings,
+       w.worker,
+       w.role,
+       w.started_at,
+       w.seen_at,
+       w.documents,
+       w.tokens,
+       w.failures,
+       CASE WHEN w.busy > interval '0'
+            THEN (60 * w.documents / extract(epoch FROM w.busy))::numeric(20, 1) END AS documents_per_minute
+  FROM colbert._worker AS w
+  JOIN colbert._index AS i ON i.id = w.index_id;
+
+COMMENT ON VIEW colbert.workers IS
+  'The workers that were seen in the last day or so, and what each has done.';
+
+COMMENT ON COLUMN colbert.workers.source IS 'The table.';
+COMMENT ON COLUMN colbert.workers.embeddings IS 'Its column of token-vector arrays.';
+COMMENT ON COLUMN colbert.workers.worker IS 'The name that it gave itself: colbert-pg worker says host and process.';
+COMMENT ON COLUMN colbert.workers.role IS 'The role as which it works.';
+COMMENT ON COLUMN colbert.workers.started_at IS 'When it was first seen.';
+COMMENT ON COLUMN colbert.workers.seen_at IS 'When it last asked for documents, or stored one.';
+COMMENT ON COLUMN colbert.workers.documents IS 'How many documents it has stored.';
+COMMENT ON COLUMN colbert.workers.tokens IS 'How many vectors they had.';
+COMMENT ON COLUMN colbert.workers.failures IS 'How often it failed.';
+COMMENT ON COLUMN colbert.workers.documents_per_minute IS 'Its throughput while there was work to do.';
+
+GRANT SELECT ON colbert.workers TO PUBLIC;
+
+-- sql/functions/text/pending.sql
+-- How many documents of an index wait, are being encoded, and have failed; NULLs where the caller may not read
+-- them.
+CREATE OR REPLACE FUNCTION colbert._pending(
+  index colbert._index, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_pending$
+BEGIN
+  IF colbert._readable(index) THEN
+    EXECUTE format('SELECT count(*) FROM %s AS s WHERE s.%I IS NULL AND s.%I IS NOT NULL',
+                   index.source, index.embeddings, colbert._text_column(index))
+       INTO pending;
+    EXECUTE format(
+      'SELECT count(*) FILTER (WHERE (a.failed_at >= a.claimed_at) IS NOT TRUE AND a.due_at > statement_timestamp()), '
+      '       count(*) FILTER (WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp()), '
+      '       min(a.due_at) FILTER (WHERE a.failed_at >= a.claimed_at) '
+      '  FROM %s AS a',
+      colbert._attempts(index))
+       INTO encoding, failed, retry_at;
+  END IF;
+END
+$_pending$;
+
+COMMENT ON FUNCTION colbert._pending(colbert._index) IS
+  'How many documents of an index are pending, are being encoded, and have failed.';
+
+CREATE OR REPLACE VIEW colbert.pending WITH (security_invoker = true) AS
+SELECT i.source,
+       i.embeddings,
+       colbert._text_column(i) AS text,
+       i.options -> 'model' AS model,
+       p.pending,
+       p.encoding,
+       p.failed,
+       p.retry_at,
+       w.workers,
+       w.documents_per_minute,
+       CASE WHEN w.documents_per_minute > 0
+            THEN date_trunc('second', p.pending / w.documents_per_minute::float8 * interval '1 minute')
+       END AS time_left
+  FROM colbert._index AS i
+ CROSS JOIN LATERAL colbert._pending(i) AS p
+ CROSS JOIN LATERAL (SELECT count(*) AS workers,
+                            sum(v.documents_per_minute) AS documents_per_minute
+                       FROM colbert.workers AS v
+                      WHERE v.source = i.source AND v.embeddings = i.embeddings
+                        AND v.seen_at > statement_timestamp() - interval '2 minutes') AS w
+ WHERE colbert._text_column(i) IS NOT NULL;
+
+COMMENT ON VIEW colbert.pending IS
+  'For every index with a text column: how many documents have no vectors yet, how fast they are encoded, and how long it will take.';
+
+COMMENT ON COLUMN colbert.pending.source IS 'The table.';
+COMMENT ON COLUMN colbert.pending.embeddings IS 'Its column of token-vector arrays.';
+COMMENT ON COLUMN colbert.pending.text IS 'The column that is encoded.';
+COMMENT ON COLUMN colbert.pending.model IS 'The model: the fingerprint of the workers'' encoder, NULL before the first one.';
+COMMENT ON COLUMN colbert.pending.pending IS
+  'How many documents have a text and no vectors, those of the next two columns included; NULL for who may not read them.';
+COMMENT ON COLUMN colbert.pending.encoding IS 'How many of them a worker is at.';
+COMMENT ON COLUMN colbert.pending.failed IS 'How many of them have failed: see colbert.failures.';
+COMMENT ON COLUMN colbert.pending.retry_at IS 'When the first of those is due again.';
+COMMENT ON COLUMN colbert.pending.workers IS 'How many workers were seen in the last two minutes.';
+COMMENT ON COLUMN colbert.pending.documents_per_minute IS 'What these encode, together.';
+COMMENT ON COLUMN colbert.pending.time_left IS 'How long the pending documents will take them.';
+
+GRANT SELECT ON colbert.pending TO PUBLIC;
+
 -- sql/functions/tuning/_timed_search.sql
 -- One search for one query of a sample: the scores found, best first, and how long it took.
 CREATE OR REPLACE FUNCTION colbert._timed_search(
@@ -4248,3 +5252,4 @@ COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], integer, text, js
 -- Not the ledger: CREATE EXTENSION fills it.
 SELECT pg_catalog.pg_extension_config_dump('colbert._index', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._index_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('colbert._worker', '');

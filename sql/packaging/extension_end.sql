@@ -2,3 +2,4 @@
 -- Not the ledger: CREATE EXTENSION fills it.
 SELECT pg_catalog.pg_extension_config_dump('colbert._index', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._index_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('colbert._worker', '');

@@ -127,6 +127,19 @@ def test_autogenerate_creates_what_is_declared_and_leaves_alone_what_is_ours(
     assert "op." not in application.autogenerate("3")
 
 
+def test_autogenerate_leaves_alone_what_a_text_column_brings(application: Application) -> None:
+    command.upgrade(application.config, "head")
+    with psycopg.connect(application.conninfo) as connection:
+        connection.execute("SELECT colbert.drop_index('documents')")
+        connection.execute(
+            "SELECT colbert.create_index('documents', method => 'hnsw',"
+            """ options => '{"candidates": 200, "text": "content"}')"""
+        )
+    written = application.autogenerate("2")
+    assert "_pending" not in written
+    assert "_attempts" not in written
+
+
 def test_autogenerate_drops_the_index_before_its_table(application: Application) -> None:
     command.upgrade(application.config, "head")
     application.edit_models(MODELS[MODELS.index("class Document") : MODELS.index("class Note")], "")

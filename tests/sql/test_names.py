@@ -152,7 +152,9 @@ def test_a_renamed_table_keeps_its_index(documents: psycopg.Connection) -> None:
     insert(documents, {10: B}, "other.notes")
     run(documents, "SELECT colbert.repair_index('other.notes')")
     run(documents, "SELECT colbert.drop_index('other.notes')")
-    assert run(documents, "SELECT FROM pg_proc WHERE proname LIKE '%_sync'") == []
+    assert (
+        run(documents, "SELECT FROM pg_proc WHERE proname LIKE 'colbert!_sync!_%' ESCAPE '!'") == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 -- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting; doc_id
 -- is its column of keys, where it has one.
 --
--- Anybody may read it, and sees the rows of just those documents that they may read in the source with
--- their array: the policy asks the source, as the reader, and so row-level security, column privileges and
--- their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
+-- Anybody may read it, and sees the rows of just those documents that they may read in the source with what the
+-- rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so
+-- row-level security, column privileges and their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
 -- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
 -- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
 -- answer for a few rows.)
@@ -12,7 +12,7 @@
 -- documents about the others: such a reader sees none of them. (The subquery finds nothing; it is there for its
 -- check of privileges.)
 CREATE OR REPLACE FUNCTION colbert._create_derived(
-  index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL)
+  index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL, seen name DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -33,11 +33,11 @@ BEGIN
                  _table, index.source,
                  CASE WHEN doc_id IS NULL THEN 'false'
                       ELSE format('s.%I = %s.%I', index.key, _table, doc_id) END,
-                 index.key, index.embeddings);
+                 index.key, coalesce(seen, index.embeddings));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   RETURN _table::regclass;
 END
 $_create_derived$;
 
-COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text) IS
+COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';

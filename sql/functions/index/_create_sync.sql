@@ -1,25 +1,28 @@
 -- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
--- event fire in the order of their names: these come first, so that the index has seen a change before another
--- trigger makes the next one.
+-- event fire in the order of their names: those that come after the change are the first of theirs, so that
+-- the index has seen a change before another trigger makes the next one; the one that comes before it is the
+-- last, so that it sees what other triggers have made of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_names(
-  index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name)
+  index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name,
+  OUT text_trigger name)
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   SELECT format('%s.colbert_sync_%s', c.relnamespace::regnamespace, index.id),
          format('!colbert_sync_%s', index.id),
-         format('!colbert_truncate_%s', index.id)
+         format('!colbert_truncate_%s', index.id),
+         format('~colbert_text_%s', index.id)
     FROM pg_catalog.pg_class AS c
    WHERE c.oid = index.source;
 END;
 
 COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
-  'The names of the trigger function of an index, with its schema, and of its two triggers.';
+  'The names of the trigger function of an index, with its schema, and of its triggers.';
 
 -- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
 --
 -- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who
 -- may write the source keeps the derived tables in step without any right to write those. It can only be
--- called as a trigger, and all it does is in colbert._sync.
+-- called as a trigger, and all it does is in colbert._sync and colbert._sync_text.
 --
 -- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
 -- ENABLE ALWAYS, as on a subscriber of logical replication, stay so.
@@ -30,21 +33,23 @@ SET search_path = pg_catalog, pg_temp
 AS $_create_sync$
 DECLARE
   _names record := colbert._sync_names(index);
-  _always boolean := EXISTS (SELECT FROM pg_trigger AS t
-                              WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
-                                AND t.tgname IN (_names.row_trigger, _names.truncate_trigger));
+  _always name[] := ARRAY(SELECT t.tgname FROM pg_trigger AS t
+                           WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
+                             AND t.tgname IN (_names.row_trigger, _names.truncate_trigger, _names.text_trigger));
+  _trigger name;
   _body text := format(
     $body$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
-    PERFORM colbert._sync_truncate(%1$s);
+    PERFORM colbert._sync_truncate(%1$s);%4$s
   ELSE
-    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);
+    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);%5$s
   END IF;
   RETURN NULL;
 END
 $body$,
-    index.id, index.key, index.embeddings);
+    index.id, index.key, index.embeddings,
+    (colbert._text_sync(index)).before, (colbert._text_sync(index)).after);
 BEGIN
   EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger '
                  'LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
@@ -63,10 +68,12 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION %s()',
                  _names.row_trigger, index.source, _names.sync_function);
-  IF _always THEN
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I, ENABLE ALWAYS TRIGGER %I',
-                   index.source, _names.row_trigger, _names.truncate_trigger);
+  IF colbert._text_column(index) IS NOT NULL THEN
+    PERFORM colbert._create_text_sync(index);
   END IF;
+  FOREACH _trigger IN ARRAY _always LOOP
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', index.source, _trigger);
+  END LOOP;
 END
 $_create_sync$;
 

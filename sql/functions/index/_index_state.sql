@@ -14,6 +14,10 @@ BEGIN
   ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
                      WHERE a.attrelid = index.source AND a.attname = index.key) THEN
     RETURN format('broken: column "%s" is gone or of another type', index.key);
+  ELSIF colbert._text_column(index) IS NOT NULL
+        AND NOT EXISTS (SELECT FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
+    RETURN format('broken: column "%s" is gone or of another type', colbert._text_column(index));
   ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
     RETURN 'broken: a table of the index was dropped, run repair_index';
   ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t

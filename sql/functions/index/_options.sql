@@ -3,6 +3,7 @@
 --   normalized   true: vectors have unit length, and others are refused (default true)
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
+--   text         the column that workers encode: a row with a text and no array is pending
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
 --   candidates   how many documents a search scores exactly, at the most
 --   patience     how many in a row may change nothing before it stops (search/_score_candidates.sql)
@@ -51,7 +52,7 @@ COMMENT ON FUNCTION colbert._knob(text, integer, jsonb, integer) IS
   'The value of a search knob: the argument, else SET colbert.<name>, else the index''s option, else the default.';
 
 -- Refuses options that nobody would read, and values of the wrong type. The rules are a jsonb object:
--- name -> "integer", "boolean", "any", or an array of the strings allowed.
+-- name -> "integer", "boolean", "string", "any", or an array of the strings allowed.
 CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, rules jsonb)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -77,6 +78,7 @@ BEGIN
     ELSIF (CASE _rule #>> '{}'
              WHEN 'any' THEN true
              WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
+             WHEN 'string' THEN jsonb_typeof(_option.value) = 'string'
              WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
                                  AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
              ELSE jsonb_typeof(_option.value) = 'string' AND _rule ? (_option.value #>> '{}')
@@ -87,6 +89,7 @@ BEGIN
                             CASE _rule #>> '{}'
                               WHEN 'boolean' THEN 'true or false'
                               WHEN 'integer' THEN 'a whole number of at least 1'
+                              WHEN 'string' THEN 'a string'
                               ELSE 'one of ' || (_rule #>> '{}')
                             END);
     END IF;

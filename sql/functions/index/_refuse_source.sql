@@ -63,7 +63,8 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
   END IF;
   RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "candidates": "integer", "patience": "integer", "triggers": "boolean"}';
+                         "candidates": "integer", "patience": "integer", "triggers": "boolean",
+                         "text": "string"}';
 END
 $_option_rules$;
 

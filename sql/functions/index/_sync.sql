@@ -23,6 +23,9 @@ BEGIN
   IF old_key <> new_key OR new_key IS NULL THEN
     PERFORM colbert._remove(_index, old_key);
   END IF;
+  IF old_key IS NOT NULL THEN
+    PERFORM colbert._forget_attempts(_index, old_key);
+  END IF;
   IF new_key IS NOT NULL THEN
     PERFORM colbert._put(_index, new_key, new_embeddings);
   END IF;
@@ -85,6 +88,7 @@ BEGIN
   IF _clear IS NOT NULL THEN
     EXECUTE format('SELECT %s($1)', _clear) USING _index;
   END IF;
+  PERFORM colbert._forget_attempts(_index);
 END
 $_sync_truncate$;
 

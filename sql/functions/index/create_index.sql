@@ -16,14 +16,13 @@ AS $create_index$
 DECLARE
   _index colbert._index;
   _method text;
-  _create text;
   _build text;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
   _method := coalesce(method, colbert._default_method(source, options));
-  _create := colbert._operation(_method, 'create');
   _build := colbert._operation(_method, 'build');
-  PERFORM colbert._refuse_options(options, colbert._option_rules(_method));
+  PERFORM colbert._refuse_options(options, colbert._option_rules(_method)),
+          colbert._refuse_text_column(source, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   PERFORM colbert._forget_dropped_sources();
   IF EXISTS (SELECT FROM colbert._index AS i
@@ -39,10 +38,7 @@ BEGIN
   RETURNING * INTO _index;
 
   PERFORM colbert._refuse_documents(_index);
-  IF _create IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING _index;
-    UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = _index.id;
-  END IF;
+  _index := colbert._create_tables(_index);
   IF colbert._triggers(_index) THEN
     PERFORM colbert._create_sync(_index);
   END IF;
@@ -50,6 +46,9 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _build) USING _index;
   END IF;
   EXECUTE format('ANALYZE %s (%I)', source, _index.key);
+  IF colbert._text_column(_index) IS NOT NULL THEN
+    PERFORM colbert._notify_workers(_index.id);
+  END IF;
 END
 $create_index$;
 

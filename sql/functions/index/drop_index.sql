@@ -14,6 +14,7 @@ BEGIN
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
   PERFORM colbert._drop_derived(_index);
 END
 $drop_index$;
@@ -21,7 +22,8 @@ $drop_index$;
 COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
   'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
 
--- What an index has beside its source and its triggers: the trigger function and the tables.
+-- What an index has beside its source and its triggers: the trigger function, the tables, and the index of pending
+-- documents.
 CREATE OR REPLACE FUNCTION colbert._derived_objects(index colbert._index)
 RETURNS TABLE (kind text, name text, owner oid)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -37,12 +39,16 @@ BEGIN
     UNION ALL
     SELECT 'TABLE', t::text, c.relowner
       FROM colbert._derived_tables(index) AS t
-      JOIN pg_class AS c ON c.oid = t;
+      JOIN pg_class AS c ON c.oid = t
+    UNION ALL
+    SELECT 'INDEX', p::text, c.relowner
+      FROM colbert._pending_index(index) AS p
+      JOIN pg_class AS c ON c.oid = p;
 END
 $_derived_objects$;
 
 COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
-  'The trigger function and the tables of an index, as far as they are there, and their owners.';
+  'The trigger function, the tables and the index of pending documents, as far as they are there, and their owners.';
 
 -- Drops what an index has beside its source, and forgets it.
 CREATE OR REPLACE FUNCTION colbert._drop_derived(index colbert._index)

@@ -81,7 +81,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_recreate_derived$
 DECLARE
-  _index colbert._index := index;
+  _build text := colbert._operation(index.method, 'build');
   _table regclass;
   _mended bigint;
 BEGIN
@@ -89,9 +89,10 @@ BEGIN
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;
-  EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'create')) INTO _index.tables USING index;
-  UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = index.id;
-  EXECUTE format('SELECT %s($1)', colbert._operation(index.method, 'build')) USING _index;
+  index := colbert._create_tables(index);
+  IF _build IS NOT NULL THEN
+    EXECUTE format('SELECT %s($1)', _build) USING index;
+  END IF;
   EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0 '
                  '   AND (colbert._document_problem(s.%2$I, $1, $2)).problem IS NULL',
                  index.source, index.embeddings)

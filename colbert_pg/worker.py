@@ -1,0 +1,324 @@
+"""Encodes pending documents: rows with a text and no array, where the index names the text column.
+
+Which documents are pending, which worker is at which, what has failed and when it is due again is
+the business of SQL functions (``claim_pending``, ``store_encoded``, ``report_failure``); any client
+in any language can be a worker. This one waits for a notification, takes a batch, encodes it, and
+stores each document in a transaction of its own. No transaction is open while it encodes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Sequence
+from datetime import timedelta
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
+
+from colbert_pg.errors import NO_SCHEMA, ModelMismatch, NotInstalled
+from colbert_pg.operations import TextEncoder, fingerprint_of, same_model
+from colbert_pg.vectors import VECTOR_TYPES, Matrix, TokenArray, VectorTypes, register
+
+CHANNEL = "colbert_pending"
+
+_log = logging.getLogger(__name__)
+
+
+class TextIndex(NamedTuple):
+    """An index that names a text column; ``model`` is a fingerprint, a mere name, or None."""
+
+    source: str
+    embeddings: str
+    model: Any
+    dimensions: int
+
+
+class Done(NamedTuple):
+    """What became of documents that a worker took.
+
+    ``outdated`` ones had another text by the time they were encoded, or vectors: not a failure, and
+    pending again if there is anything left to do.
+    """
+
+    encoded: int = 0
+    failed: int = 0
+    outdated: int = 0
+
+    def plus(self, other: Done) -> Done:
+        return Done(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+class Worker:
+    """Encodes what is pending, on a connection of its own.
+
+    Args:
+        connection: in autocommit mode.
+        encoder: turns texts into vectors; its fingerprint becomes the model of an index that does
+            not know one yet, if the worker is the owner of the table.
+        sources: the tables to work for, as SQL writes them. Default: all whose index names a text
+            column, has vectors of this model, and may be written by this role.
+        batch: how many documents to take at once.
+        lease: for how long they are this worker's. Long enough for a batch; after it, others may
+            take what this worker has lost.
+        name: how the worker is called in ``colbert.workers``.
+
+    Raises:
+        ValueError: if the connection is not in autocommit mode.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        encoder: TextEncoder,
+        sources: Sequence[str] | None = None,
+        *,
+        batch: int = 32,
+        lease: timedelta = timedelta(minutes=5),
+        name: str | None = None,
+    ) -> None:
+        if not connection.autocommit:
+            raise ValueError("a worker needs a connection in autocommit mode")
+        self.connection = connection
+        self.encoder = encoder
+        self.sources = sources
+        self.batch = batch
+        self.lease = lease
+        self.name = name or f"{socket.gethostname()}:{os.getpid()}"
+        self._types: VectorTypes | None = None
+        self._stopping = False
+        self._waiting = False
+
+    def run(self, poll: float = 30) -> Done:
+        """Encode until :meth:`stop`: when documents are written, and every ``poll`` seconds.
+
+        Raises:
+            ModelMismatch: if a table of ``sources`` has vectors of another model.
+            psycopg.OperationalError: if the connection is lost; nothing else is.
+        """
+        done = Done()
+        try:
+            self.connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+            while not self._stopping:
+                done = done.plus(self.drain())
+                self._wait(min(poll, self._next_retry(poll)))
+        except _Stopped:
+            pass
+        return done
+
+    def drain(self) -> Done:
+        """Encode all that is due; leaves what other workers are at and what waits after a failure.
+
+        Raises:
+            As :meth:`run`.
+        """
+        done = Done()
+        waiting = True
+        while waiting and not self._stopping:  # one batch of each in turn: none has to wait long
+            waiting = False
+            for index in self.indexes():
+                if not self._stopping and (documents := self._claim(index)):
+                    done = done.plus(self._work(index, documents))
+                    waiting = True
+        return done
+
+    def stop(self) -> None:
+        """End after the batch in hand: for a signal handler."""
+        self._stopping = True
+        if self._waiting:
+            raise _Stopped
+
+    def indexes(self) -> list[TextIndex]:
+        """The indexes that this worker works for.
+
+        Raises:
+            ModelMismatch: if a table of ``sources`` has vectors of another model.
+            NotInstalled: if the database lacks colbert_pg.
+        """
+        if self._types is None:
+            self._types = _vector_types(self.connection)
+        found = text_indexes(self.connection, self.sources)
+        model = fingerprint_of(self.encoder)
+        if self.sources is None:
+            return [index for index in found if same_model(index.model, model)]
+        for index in found:
+            if not same_model(index.model, model):
+                raise ModelMismatch(index.source, index.model, model)
+        return found
+
+    def _claim(self, index: TextIndex) -> list[tuple[str, str]]:
+        return self._rows(
+            "SELECT c.doc_id, c.content FROM colbert.claim_pending(%(source)s, %(batch)s::int4,"
+            " %(lease)s::interval, %(model)s::jsonb, %(worker)s, %(embeddings)s) AS c",
+            index,
+            batch=self.batch,
+            lease=self.lease,
+            model=Jsonb(fingerprint_of(self.encoder)),
+        )
+
+    def _work(self, index: TextIndex, documents: Sequence[tuple[str, str]]) -> Done:
+        started = perf_counter()
+        done = Done()
+        for doc_id, content, encoded in self._encode(documents):
+            done = done.plus(self._finish(index, doc_id, content, encoded))
+        _log.info(
+            "%s: %d encoded, %d failed, %d outdated, %.1f s",
+            index.source,
+            *done,
+            perf_counter() - started,
+        )
+        return done
+
+    def _encode(
+        self, documents: Sequence[tuple[str, str]]
+    ) -> list[tuple[str, str, Matrix | Exception]]:
+        """Vectors or an error for each document; one that cannot be encoded spoils no other."""
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                matrices = self.encoder.encode_documents([content for _, content in documents])
+        except Exception as error:
+            if len(documents) == 1:
+                return [(*documents[0], error)]
+            return [encoded for document in documents for encoded in self._encode([document])]
+        for doc_id in sorted(
+            documents[place][0]
+            for warning in caught
+            for place in getattr(warning.message, "positions", ())
+        ):
+            _log.warning("document %s is longer than the model reads: its end is left out", doc_id)
+        return [
+            (doc_id, content, matrix)
+            for (doc_id, content), matrix in zip(documents, matrices, strict=True)
+        ]
+
+    def _finish(
+        self, index: TextIndex, doc_id: str, content: str, encoded: Matrix | Exception
+    ) -> Done:
+        error = encoded if isinstance(encoded, Exception) else None
+        if not isinstance(encoded, Exception):
+            try:
+                ((stored,),) = self._rows(
+                    "SELECT colbert.store_encoded(%(source)s, %(doc_id)s, %(content)s, %(vectors)s,"
+                    " %(worker)s, %(embeddings)s)",
+                    index,
+                    doc_id=doc_id,
+                    content=content,
+                    vectors=TokenArray(encoded),
+                )
+                return Done(encoded=1) if stored else Done(outdated=1)
+            except (psycopg.Error, ValueError) as refused:
+                if self.connection.broken:
+                    raise
+                error = refused
+        _log.warning("document %s: %s", doc_id, _message(error))
+        self._rows(
+            "SELECT colbert.report_failure(%(source)s, %(doc_id)s, %(content)s, %(error)s,"
+            " %(worker)s, %(embeddings)s)",
+            index,
+            doc_id=doc_id,
+            content=content,
+            error=_message(error),
+        )
+        return Done(failed=1)
+
+    def _next_retry(self, poll: float) -> float:
+        """Seconds until the first document that failed is due again."""
+        seconds = [
+            row[0]
+            for index in self.indexes()
+            for row in self._rows(
+                "SELECT extract(epoch FROM min(f.retry_at) - statement_timestamp())::float8"
+                "  FROM colbert.failures AS f"
+                " WHERE f.source = %(source)s::pg_catalog.regclass"
+                "   AND f.embeddings = %(embeddings)s",
+                index,
+            )
+        ]
+        return max(1.0, min((s for s in seconds if s is not None), default=poll))
+
+    def _wait(self, seconds: float) -> None:
+        self._waiting = True
+        try:
+            if not self._stopping:
+                for _ in self.connection.notifies(timeout=seconds, stop_after=1):
+                    pass
+        finally:
+            self._waiting = False
+
+    def _rows(self, statement: Any, index: TextIndex, **parameters: Any) -> list[tuple[Any, ...]]:
+        with psycopg.Cursor(self.connection, row_factory=tuple_row) as cursor:
+            if self._types is not None:
+                register(cursor, self._types)
+            return cursor.execute(
+                statement,
+                {
+                    **parameters,
+                    "source": index.source,
+                    "embeddings": index.embeddings,
+                    "worker": self.name,
+                },
+            ).fetchall()
+
+
+class _Stopped(Exception):  # noqa: N818
+    """A worker that waits is to end."""
+
+
+def text_indexes(
+    connection: psycopg.Connection[Any], sources: Sequence[str] | None = None
+) -> list[TextIndex]:
+    """The indexes that name a text column and may be written by this role, or those of ``sources``.
+
+    Raises:
+        ValueError: if a table of ``sources`` has no such index.
+        psycopg.Error: if there is no such table.
+    """
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        if sources is None:
+            cursor.execute(
+                "SELECT i.source::pg_catalog.text, i.embeddings, i.options -> 'model', i.dimensions"
+                "  FROM colbert.indexes AS i"
+                " WHERE i.options ? 'text'"
+                "   AND CASE WHEN pg_catalog.has_any_column_privilege(i.source, 'SELECT')"
+                "             AND pg_catalog.has_any_column_privilege(i.source, 'UPDATE')"
+                "            THEN i.state NOT LIKE 'broken: %' END"
+                " ORDER BY 1, 2"
+            )
+            return [TextIndex(*row) for row in cursor]
+        found = []
+        for source in sources:
+            cursor.execute(
+                "SELECT i.embeddings, i.options -> 'model', i.dimensions"
+                "  FROM colbert.indexes AS i"
+                " WHERE i.source = %(source)s::pg_catalog.regclass AND i.options ? 'text'",
+                {"source": source},
+            )
+            rows = cursor.fetchall()
+            if not rows:
+                raise ValueError(f"no index of table {source} names a text column")
+            found += [TextIndex(source, *row) for row in rows]
+        return found
+
+
+def _vector_types(connection: psycopg.Connection[Any]) -> VectorTypes:
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        row = cursor.execute(VECTOR_TYPES).fetchone()
+        (installed,) = cursor.execute(
+            "SELECT pg_catalog.to_regclass('colbert.pending') IS NOT NULL"
+        ).fetchone() or (False,)
+    if row is None or not installed:
+        raise NotInstalled(NO_SCHEMA)
+    return VectorTypes(*row)
+
+
+def _message(error: Exception | None) -> str:
+    """What went wrong; of a database error, what its server said."""
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return primary or str(error) or type(error).__name__

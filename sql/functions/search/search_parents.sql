@@ -1,0 +1,52 @@
+-- The k parents that answer a query best, where the rows of the source are chunks of longer documents: the score of
+-- a parent is that of its best chunk, which is named beside it. k parents come back whenever k exist, however
+-- many chunks of one of them rank ahead of the next. Best first, ties in the order of the parents' keys; chunks
+-- without a parent are left out.
+--
+-- Scores are exact, and the best chunk is the best of all that meet the filter: the chunks of a parent that is found
+-- are all scored. The second form is for parents' keys that are not integers, or chunks' that are not: key
+-- names the type of the former, the latter come as text.
+CREATE OR REPLACE FUNCTION colbert.search_parents(
+  source regclass,
+  query vector[],
+  parent name,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (parent_id bigint, score float8, doc_id bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.parent_id, s.score, s.doc_id::bigint
+    FROM colbert._search_parents(source, query, parent, NULL::bigint, k, filter, params, candidates, exact, embeddings,
+                                 current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, integer, text, jsonb, integer, boolean, name) IS
+  'The k parents with the best chunk, best first, and that chunk: for long documents whose chunks are the rows of the table, and parent its column that names the document. The rest is as in search.';
+
+CREATE OR REPLACE FUNCTION colbert.search_parents(
+  source regclass,
+  query vector[],
+  parent name,
+  key anyelement,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (parent_id anyelement, score float8, doc_id text)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+AS $search_parents$
+  SELECT s.parent_id, s.score, s.doc_id
+    FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
+                                 pg_catalog.current_setting('search_path')) AS s
+$search_parents$;
+
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name) IS
+  'The same for keys of any type: key => NULL::uuid names the type of the parents'' keys; those of chunks come as text.';

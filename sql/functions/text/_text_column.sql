@@ -1,0 +1,77 @@
+-- The column of the source whose text the vectors come from: option "text" of the index, NULL where the
+-- vectors are the writers' own business.
+CREATE OR REPLACE FUNCTION colbert._text_column(index colbert._index)
+RETURNS name
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN (index.options ->> 'text')::name;
+
+COMMENT ON FUNCTION colbert._text_column(colbert._index) IS
+  'The text column of an index; NULL for one without.';
+
+-- Of an index whose texts workers encode: an error for any other, and for one whose column is gone.
+CREATE OR REPLACE FUNCTION colbert._find_text_index(source regclass, embeddings name)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_find_text_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+BEGIN
+  IF colbert._text_column(_index) IS NULL THEN
+    RAISE EXCEPTION 'the index on column "%" of table "%" names no text column', _index.embeddings, _index.source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Create it with one: options => ''{"text": "content"}''.';
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = _index.source AND a.attname = colbert._text_column(_index)) THEN
+    RAISE EXCEPTION 'text column "%" of the index on "%" is not there any more',
+                    colbert._text_column(_index), _index.source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column as it was, or drop the index with colbert.drop_index and create it anew.';
+  END IF;
+  RETURN _index;
+END
+$_find_text_index$;
+
+COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
+  'The registry row of an index that names a text column, or an error.';
+
+-- Refuses a column whose text cannot be encoded, or whose changes could not be seen: a generated column has no
+-- value yet where a BEFORE trigger looks at it.
+CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, options jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_text_column$
+DECLARE
+  _name name := options ->> 'text';
+  _column pg_attribute;
+BEGIN
+  IF _name IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT a.* INTO _column
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = _name AND a.attnum > 0 AND NOT a.attisdropped;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'text column "%" of table "%" does not exist', _name, source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column that is to be encoded: options => ''{"text": "content"}''.';
+  ELSIF (SELECT t.typcategory <> 'S' FROM pg_type AS t WHERE t.oid = _column.atttypid) THEN
+    RAISE EXCEPTION 'text column "%" of table "%" is of type %', _name, source,
+                    format_type(_column.atttypid, _column.atttypmod)
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = 'It must be text, varchar, char or the like.';
+  ELSIF _column.attgenerated <> '' THEN
+    RAISE EXCEPTION 'text column "%" of table "%" is a generated column', _name, source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Use an ordinary column, and let a BEFORE trigger of your own put the text together.';
+  ELSIF options -> 'triggers' = 'false'::jsonb THEN
+    RAISE EXCEPTION 'option "text" needs triggers'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Leave out the option "triggers", or write vectors with colbert.upsert and no option "text".';
+  END IF;
+END
+$_refuse_text_column$;
+
+COMMENT ON FUNCTION colbert._refuse_text_column(regclass, jsonb) IS
+  'Raises unless the column that option "text" names, if there is the option, can be encoded.';

@@ -1,0 +1,98 @@
+-- Takes pending documents for a worker: those with a text and no array that nobody else is at. They are the
+-- worker's for the time of the lease, longer at every further attempt; a worker that dies loses nothing, since what
+-- it does not store in that time is due again.
+--
+-- A document whose worker was lost comes alone, ahead of all others: should it be what kills workers, then it
+-- takes no others with it.
+--
+-- One statement and no lock held after it: encode outside of any transaction. Cost: a partial index holds the keys
+-- of pending documents, so that neither the size of the table nor the length of the backlog matters.
+CREATE OR REPLACE FUNCTION colbert.claim_pending(
+  source regclass,
+  batch integer DEFAULT 32,
+  lease interval DEFAULT '5 minutes',
+  model jsonb DEFAULT NULL,
+  worker text DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, content text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 10000 ROWS 32
+SET search_path = pg_catalog, pg_temp
+AS $claim_pending$
+DECLARE
+  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _lost text[];
+BEGIN
+  PERFORM colbert._refuse_count('batch', batch);
+  IF lease IS NULL OR lease <= interval '0' THEN
+    RAISE EXCEPTION 'lease must be longer than nothing, not %', coalesce(lease::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Give the worker time for a batch: lease => ''5 minutes''.';
+  END IF;
+  IF model IS NOT NULL THEN
+    PERFORM colbert._agree_on_model(_index, model);
+  END IF;
+
+  EXECUTE format(
+    'SELECT array_agg(l.doc_id::text) FROM ('
+    'SELECT a.doc_id FROM %s AS a '
+    ' WHERE a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
+    ' ORDER BY a.due_at LIMIT 16) AS l',
+    colbert._attempts(_index))
+     INTO _lost;
+  IF _lost IS NOT NULL THEN
+    RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
+      's.%I = ANY ($4::%s[])', _index.key, (colbert._source_types(_index)).key_cast))
+      USING 1, lease, colbert._worker_name(worker), _lost;
+  END IF;
+  IF _lost IS NULL OR NOT FOUND THEN
+    RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
+      'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
+      ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
+      colbert._attempts(_index), _index.key))
+      USING batch, lease, colbert._worker_name(worker);
+  END IF;
+  PERFORM colbert._saw_worker(_index, worker, 0, 0, 0);
+END
+$claim_pending$;
+
+COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, text, name) IS
+  'Takes up to batch documents that have a text and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. model is the fingerprint of the worker''s encoder: an error when the index has another one.';
+
+-- SQL that claims documents which meet a condition: at most $1 of them, leased for $2 to worker $3.
+--
+-- The lock of the source row orders this with writers of the row, and SKIP LOCKED leaves alone what others are at. It
+-- ends with the statement, and a worker whose snapshot is older than another's claim can still get it: the attempt
+-- itself, seen as it is now, then says that the document is not due.
+CREATE OR REPLACE FUNCTION colbert._claim_statement(index colbert._index, condition text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_claim_statement$
+BEGIN
+  RETURN format(
+    'WITH due AS ('
+    '  SELECT s.%1$I AS doc_id, s.%2$I::text AS content'
+    '    FROM %3$s AS s'
+    '   WHERE s.%4$I IS NULL AND s.%2$I IS NOT NULL AND %5$s'
+    '   ORDER BY s.%1$I'
+    '   LIMIT $1'
+    '     FOR NO KEY UPDATE OF s SKIP LOCKED), '
+    'claimed AS ('
+    '  INSERT INTO %6$s AS a (doc_id, attempts, worker, claimed_at, due_at)'
+    '  SELECT d.doc_id, 1, $3, statement_timestamp(), statement_timestamp() + $2 FROM due AS d'
+    '      ON CONFLICT (doc_id) DO UPDATE'
+    '     SET attempts = a.attempts + 1,'
+    '         worker = $3,'
+    '         claimed_at = statement_timestamp(),'
+    '         due_at = statement_timestamp() + colbert._retry_after($2, a.attempts + 1)'
+    '   WHERE a.due_at <= statement_timestamp()'
+    '  RETURNING a.doc_id) '
+    'SELECT d.doc_id::text, d.content FROM due AS d JOIN claimed AS c ON c.doc_id = d.doc_id ORDER BY d.doc_id',
+    index.key, colbert._text_column(index), index.source, index.embeddings, condition,
+    colbert._attempts(index));
+END
+$_claim_statement$;
+
+COMMENT ON FUNCTION colbert._claim_statement(colbert._index, text) IS
+  'SQL that claims pending documents which meet a condition.';

@@ -1,0 +1,60 @@
+-- The documents of an index that could not be encoded, as far as the caller may read them.
+CREATE OR REPLACE FUNCTION colbert._failures(index colbert._index)
+RETURNS TABLE (doc_id text, error text, attempts integer, failed_at timestamptz, retry_at timestamptz, worker text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_failures$
+BEGIN
+  IF colbert._readable(index) THEN
+    RETURN QUERY EXECUTE format(
+      'SELECT a.doc_id::text, '
+      '       CASE WHEN a.failed_at >= a.claimed_at THEN a.error ELSE %L END, '
+      '       a.attempts, CASE WHEN a.failed_at >= a.claimed_at THEN a.failed_at ELSE a.due_at END, '
+      '       a.due_at, a.worker '
+      '  FROM %s AS a '
+      ' WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp() '
+      ' ORDER BY 4 DESC',
+      'the worker was lost', colbert._attempts(index));
+  END IF;
+END
+$_failures$;
+
+COMMENT ON FUNCTION colbert._failures(colbert._index) IS
+  'The documents of an index that could not be encoded.';
+
+-- Whether the caller may read the pending documents of an index, and they are there to be read.
+CREATE OR REPLACE FUNCTION colbert._readable(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN CASE
+         WHEN colbert._text_column(index) IS NULL
+              OR EXISTS (SELECT
+                           FROM unnest(ARRAY[index.key, index.embeddings, colbert._text_column(index)]) AS c (name)
+                           LEFT JOIN pg_catalog.pg_attribute AS a
+                                  ON a.attrelid = index.source AND a.attname = c.name
+                          WHERE has_column_privilege(index.source, a.attnum, 'SELECT') IS NOT TRUE)
+         THEN false
+         ELSE colbert._index_state(index) NOT LIKE 'broken: %'
+       END;
+
+COMMENT ON FUNCTION colbert._readable(colbert._index) IS
+  'Whether the caller may read the pending documents of an index.';
+
+CREATE OR REPLACE VIEW colbert.failures WITH (security_invoker = true) AS
+SELECT i.source, i.embeddings, f.doc_id, f.error, f.attempts, f.failed_at, f.retry_at, f.worker
+  FROM colbert._index AS i
+ CROSS JOIN LATERAL colbert._failures(i) AS f;
+
+COMMENT ON VIEW colbert.failures IS
+  'The documents that could not be encoded, as far as the reader may read them, and when they are tried again.';
+
+COMMENT ON COLUMN colbert.failures.source IS 'The table.';
+COMMENT ON COLUMN colbert.failures.embeddings IS 'Its column of token-vector arrays.';
+COMMENT ON COLUMN colbert.failures.doc_id IS 'The key of the document.';
+COMMENT ON COLUMN colbert.failures.error IS 'What the encoder or the database said, the last time.';
+COMMENT ON COLUMN colbert.failures.attempts IS 'How often it was tried.';
+COMMENT ON COLUMN colbert.failures.failed_at IS 'When it failed the last time.';
+COMMENT ON COLUMN colbert.failures.retry_at IS 'When it is due again; retry_failures makes it due at once.';
+COMMENT ON COLUMN colbert.failures.worker IS 'Which worker tried.';
+
+GRANT SELECT ON colbert.failures TO PUBLIC;

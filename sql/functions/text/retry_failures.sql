@@ -1,0 +1,21 @@
+-- Makes the documents that failed due at once, as if they had never been tried: when what made them fail has been
+-- mended. Returns how many there were.
+CREATE OR REPLACE FUNCTION colbert.retry_failures(source regclass, embeddings name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $retry_failures$
+DECLARE
+  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _failures bigint;
+BEGIN
+  EXECUTE format('DELETE FROM %s AS a WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp()',
+                 colbert._attempts(_index));
+  GET DIAGNOSTICS _failures = ROW_COUNT;
+  PERFORM colbert._notify_workers(_index.id);
+  RETURN _failures;
+END
+$retry_failures$;
+
+COMMENT ON FUNCTION colbert.retry_failures(regclass, name) IS
+  'Makes the documents that failed due at once; returns how many there were.';

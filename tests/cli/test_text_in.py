@@ -1,0 +1,126 @@
+"""Long documents in chunks, tables of the user's own, queries as literals, by command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from colbert_pg import Client
+from tests.cli.conftest import Run, WriteLines, default_encoder
+
+LONG = "Nothing of note happened that day. " * 60
+DOCUMENTS = [
+    {"id": "bread", "text": LONG + "The baker opens at six and sells rolls and bread."},
+    {"id": "cats", "text": LONG + "Cats sleep most of the day."},
+]
+BREAD = "when does the bakery open?"
+
+
+@pytest.fixture
+def loaded(run: Run, lines: WriteLines, database: str) -> str:
+    """Connection string of a database where two long documents were loaded in chunks."""
+    run("load", str(lines(*DOCUMENTS)), "--chunk", "100", "--overlap", "10", "--url", database)
+    return database
+
+
+def found(run: Run, database: str, *arguments: str) -> list[dict[str, Any]]:
+    result = run("search", *arguments, "--json", "--url", database)
+    rows: list[dict[str, Any]] = json.loads(result.stdout)
+    return rows
+
+
+def chunks(database: str) -> list[tuple[str, str, str]]:
+    with psycopg.connect(database) as connection:
+        return connection.execute(
+            "SELECT id, document_id, content FROM documents ORDER BY document_id, id"
+        ).fetchall()
+
+
+def test_a_long_document_is_found_by_what_stands_at_its_end(run: Run, loaded: str) -> None:
+    best, other = found(run, loaded, BREAD, "-k", "2")
+    assert (best["parent_id"], other["parent_id"]) == ("bread", "cats")
+    assert "baker" in best["content"]
+    assert best["id"].startswith("bread#")
+    assert best["score"] > other["score"]
+    shown = run("search", BREAD, "--url", loaded).stdout
+    assert shown.index("bread#") < shown.index("cats#")
+
+
+def test_a_second_load_replaces_what_changed_and_removes_chunks_that_are_gone(
+    run: Run, loaded: str, lines: WriteLines
+) -> None:
+    before = chunks(loaded)
+    shorter = {"id": "bread", "text": "The baker opens at nine."}
+    again = run(
+        "load",
+        str(lines(shorter, DOCUMENTS[1])),
+        "--chunk",
+        "100",
+        "--overlap",
+        "10",
+        "--url",
+        loaded,
+    )
+    after = chunks(loaded)
+    assert [row for row in after if row[1] == "bread"] == [
+        ("bread#1", "bread", "The baker opens at nine.")
+    ]
+    assert [row for row in after if row[1] == "cats"] == [row for row in before if row[1] == "cats"]
+    assert f"{len(before) - len(after)} chunks removed" in " ".join(again.stderr.split())
+
+
+def test_chunks_and_whole_documents_do_not_mix(run: Run, loaded: str, lines: WriteLines) -> None:
+    refused = run("load", str(lines(*DOCUMENTS)), "--url", loaded, code=1)
+    assert "holds chunks" in refused.stderr
+
+
+def test_a_table_of_the_users_own_is_searched_by_text(run: Run, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE passages (number int PRIMARY KEY, book int, body text, v vector(128)[])"
+        )
+        client = Client(connection, default_encoder())
+        client.create_index("passages", "v", options={"text": "body"})
+        client.add(
+            "passages",
+            ["Cats sleep.", "The baker opens at six.", "The bakery opens at eight."],
+            keys=[1, 2, 3],
+            columns={"book": [7, 8, 8]},
+            content_column="body",
+        )
+    rows = found(run, database, BREAD, "--table", "passages", "-k", "2")
+    assert {row["id"] for row in rows} == {2, 3}
+    assert all(row["content"].endswith(".") for row in rows)
+    parents = found(run, database, BREAD, "--table", "passages", "--parent", "book")
+    assert [row["parent_id"] for row in parents] == [8, 7]
+    explained = run("explain", BREAD, "--doc", "2", "--table", "passages", "--url", database)
+    assert "six" in explained.stdout
+
+
+def test_encode_query_prints_what_the_encoder_gives(run: Run) -> None:
+    printed = run("encode-query", BREAD).stdout
+    (vectors,) = default_encoder().encode_queries([BREAD])
+    rows = json.loads("[" + printed.strip()[1:-1].replace('"', "") + "]")
+    assert rows == pytest.approx(vectors)
+    assert "empty" in run("encode-query", " ", code=1).stderr
+
+
+def test_tables_of_different_models_need_a_worker_each(run: Run, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        for name, dimensions in (("one", 128), ("two", 64)):
+            connection.execute(
+                f"CREATE TABLE {name} (id int PRIMARY KEY, body text,"
+                f" embeddings vector({dimensions})[])".encode()
+            )
+            Client(connection).create_index(name, method="exact", options={"text": "body"})
+            connection.execute(f"INSERT INTO {name} VALUES (1, 'a cat')".encode())
+    refused = run("worker", "--once", "--url", database, code=1)
+    assert "start a worker for each" in refused.stderr
+    for name in ("one", "two"):
+        done = run("worker", "--once", "--table", name, "--url", database)
+        assert "1 documents encoded, 0 failed" in done.stderr
+    status = run("status", "--url", database).stdout
+    assert "documents_per_minute" in status

