@@ -421,7 +421,7 @@ def _pid_file(pgdata: Path) -> list[str]:
 
 
 def _is_postgres(pid: int) -> bool:
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     try:
         process = psutil.Process(pid)

@@ -306,8 +306,9 @@ def test_writers_of_one_document_by_many_clients_end_with_one_of_their_arrays(
                     (f"SELECT * FROM colbert.search('{table}', %s::text[]::vector[])", array),
                     (f"SELECT colbert.repair_index('{table}')",),
                 ][own.integers(7)]
+                statement, *values = operation
                 try:
-                    run(session, *operation)
+                    run(session, str(statement), *values)
                 except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected) as error:
                     # A key that another client took, and PostgreSQL's word for trying again
                     if isinstance(error, psycopg.errors.UniqueViolation):
