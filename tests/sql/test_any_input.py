@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
 
 from tests.sql.documents import (
     METHODS,
@@ -227,7 +228,7 @@ def test_any_number_and_option_is_taken_or_refused_with_an_sqlstate(
         create_table(connection)
         run(connection, "INSERT INTO documents VALUES (1, '{\"[1,0,0]\"}')")
         create = "SELECT colbert.create_index('documents', method => %s, options => %s)"
-        got = answer(connection, create, method, psycopg.types.json.Jsonb(options))
+        got = answer(connection, create, method, Jsonb(options))
         assert isinstance(got, list) or got in DOCUMENTED
         if isinstance(got, list):
             got = answer(
