@@ -288,7 +288,7 @@ def test_writers_of_one_document_by_many_clients_end_with_one_of_their_arrays(
             for _ in range(40):
                 table = METHODS[own.integers(len(METHODS))]
                 key, array = int(own.integers(3)), texts(unit(own, int(own.integers(1, 4)), 3))
-                operation = [
+                statements: list[tuple[str, *tuple[object, ...]]] = [
                     (
                         f"INSERT INTO {table} VALUES (%s, %s::text[]::vector[]) ON CONFLICT (id) "
                         "DO UPDATE SET embeddings = excluded.embeddings",
@@ -305,10 +305,10 @@ def test_writers_of_one_document_by_many_clients_end_with_one_of_their_arrays(
                     ),
                     (f"SELECT * FROM colbert.search('{table}', %s::text[]::vector[])", array),
                     (f"SELECT colbert.repair_index('{table}')",),
-                ][own.integers(7)]
-                statement, *values = operation
+                ]
+                operation = statements[own.integers(len(statements))]
                 try:
-                    run(session, str(statement), *values)
+                    run(session, *operation)
                 except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected) as error:
                     # A key that another client took, and PostgreSQL's word for trying again
                     if isinstance(error, psycopg.errors.UniqueViolation):

@@ -212,7 +212,7 @@ def test_any_name_is_a_name(
     candidates=st.none() | st.integers(-(2**31), 2**31 - 1),
     options=st.dictionaries(
         st.sampled_from(["hits", "m", "lists", "nprobe", "triggers", "dimensions", "nope"]),
-        st.none() | st.booleans() | st.integers(-1, 5) | st.text(max_size=3),
+        st.none() | st.booleans() | st.integers(-1, 5) | st.text(string.printable, max_size=3),
         max_size=2,
     ),
     method=st.sampled_from([*METHODS, "nope", ""]),
