@@ -2724,7 +2724,7 @@ COMMENT ON FUNCTION colbert._tokens_insight(colbert._index, vector[]) IS
 -- Options of plaid:
 --
 --   centroids    how many (default 16 * sqrt(document tokens))
---   nprobe       how many nearest centroids each query token probes (default 16)
+--   nprobe       how many nearest centroids each query token probes (default 16, in a small collection more)
 CREATE OR REPLACE FUNCTION colbert._plaid_rules(method text)
 RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -3294,8 +3294,12 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_state$
 DECLARE
-  _count record := colbert._plaid_centroid_count(index);
+  _count record;
 BEGIN
+  IF NOT colbert._plaid_readable(index) THEN
+    RETURN NULL;
+  END IF;
+  _count := colbert._plaid_centroid_count(index);
   IF _count.trained >= colbert._plaid_few() AND colbert._plaid_ann(index) IS NULL THEN
     RETURN format('broken: %s has no ivfflat index, run repair_index', index.tables[1]);
   ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
@@ -3324,6 +3328,23 @@ $_plaid_centroid_count$;
 COMMENT ON FUNCTION colbert._plaid_centroid_count(colbert._index) IS
   'How many centroids were trained, and how many have come in since.';
 
+-- Whether the tables are there and the caller has the privileges that their policies ask for: colbert.indexes is for
+-- everybody, and for every state that an index may be in.
+CREATE OR REPLACE FUNCTION colbert._plaid_readable(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT (SELECT count(*) FROM colbert._derived_tables(index)) = cardinality(index.tables)
+         AND (SELECT count(*) FROM pg_catalog.pg_attribute AS a
+               WHERE a.attrelid = index.source
+                 AND a.attname IN (index.key, index.embeddings)
+                 AND NOT a.attisdropped
+                 AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')) = 2;
+END;
+
+COMMENT ON FUNCTION colbert._plaid_readable(colbert._index) IS
+  'Whether the tables of a plaid index are there and the caller may read them.';
+
 -- The planner's number of documents, times the mean of a hundred pages of them.
 CREATE OR REPLACE FUNCTION colbert._plaid_count(index colbert._index)
 RETURNS bigint
@@ -3334,6 +3355,9 @@ DECLARE
   _documents pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = index.tables[3]);
   _tokens float8;
 BEGIN
+  IF NOT colbert._plaid_readable(index) THEN
+    RETURN NULL;
+  END IF;
   EXECUTE format('SELECT avg(d.tokens) FROM %s AS d TABLESAMPLE SYSTEM (least(100, 10000.0 / $1))',
                  colbert._derived_table(index, 3))
      INTO _tokens
@@ -3389,14 +3413,18 @@ $_plaid_insight$;
 COMMENT ON FUNCTION colbert._plaid_insight(colbert._index, vector[]) IS
   'What the candidate stage of a plaid index reads for a query.';
 
--- How many centroids each query token probes. As many lists of pgvector's index are read as hold four times that.
+-- How many centroids each query token probes: 16, but more where postings are so few for a centroid, in a small
+-- collection, that those would not reach 400 documents. As many lists of pgvector's index are read as hold them.
 CREATE OR REPLACE FUNCTION colbert._plaid_nprobe(index colbert._index)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_nprobe$
 DECLARE
-  _nprobe integer := colbert._knob('nprobe', NULL, index.options, 16);
+  _postings float8 := (SELECT p.reltuples / greatest(1, c.reltuples)
+                         FROM pg_class AS c, pg_class AS p
+                        WHERE c.oid = index.tables[1] AND p.oid = index.tables[2]);
+  _nprobe integer := colbert._knob('nprobe', NULL, index.options, greatest(16, 400 / greatest(1, _postings))::integer);
 BEGIN
   PERFORM set_config('ivfflat.probes', least(32768, greatest(4, _nprobe / 4))::text, true);
   RETURN _nprobe;

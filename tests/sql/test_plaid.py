@@ -299,6 +299,22 @@ def test_who_may_not_see_all_documents_sees_no_centroids_and_no_postings(
         assert keys(search(everything, AB)) == [3, 1, 2]
 
 
+def test_the_view_of_indexes_is_for_everybody_and_every_state(
+    many: psycopg.Connection, database: str, new_role: Callable[[], str]
+) -> None:
+    with psycopg.connect(as_role(database, new_role())) as stranger:
+        seen = run(stranger, "SELECT method, documents, tokens, state FROM colbert.indexes")
+    assert seen == [("plaid", 600, None, "ready")]
+    assert run(many, "SELECT tokens FROM colbert.indexes") == [(TOKENS,)]
+    run(many, f"DROP TABLE {FILED}")
+    broken = "broken: a table of the index was dropped, run repair_index"
+    assert run(many, "SELECT tokens, state FROM colbert.indexes") == [(None, broken)]
+    many.rollback()
+    run(many, "DROP TABLE documents CASCADE")
+    [[state]] = run(many, "SELECT state FROM colbert.indexes")
+    assert state.startswith("broken: the table was dropped")
+
+
 def test_vectors_beyond_the_limit_of_pgvector_are_refused(connection: psycopg.Connection) -> None:
     create_table(connection, embeddings="vector(5000)[]")
     error = refusal(connection, "SELECT colbert.create_index('documents', method => 'plaid')")

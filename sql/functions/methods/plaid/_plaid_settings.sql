@@ -41,14 +41,18 @@ $_plaid_insight$;
 COMMENT ON FUNCTION colbert._plaid_insight(colbert._index, vector[]) IS
   'What the candidate stage of a plaid index reads for a query.';
 
--- How many centroids each query token probes. As many lists of pgvector's index are read as hold four times that.
+-- How many centroids each query token probes: 16, but more where postings are so few for a centroid, in a small
+-- collection, that those would not reach 400 documents. As many lists of pgvector's index are read as hold them.
 CREATE OR REPLACE FUNCTION colbert._plaid_nprobe(index colbert._index)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_nprobe$
 DECLARE
-  _nprobe integer := colbert._knob('nprobe', NULL, index.options, 16);
+  _postings float8 := (SELECT p.reltuples / greatest(1, c.reltuples)
+                         FROM pg_class AS c, pg_class AS p
+                        WHERE c.oid = index.tables[1] AND p.oid = index.tables[2]);
+  _nprobe integer := colbert._knob('nprobe', NULL, index.options, greatest(16, 400 / greatest(1, _postings))::integer);
 BEGIN
   PERFORM set_config('ivfflat.probes', least(32768, greatest(4, _nprobe / 4))::text, true);
   RETURN _nprobe;

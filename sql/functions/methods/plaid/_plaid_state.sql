@@ -7,8 +7,12 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_state$
 DECLARE
-  _count record := colbert._plaid_centroid_count(index);
+  _count record;
 BEGIN
+  IF NOT colbert._plaid_readable(index) THEN
+    RETURN NULL;
+  END IF;
+  _count := colbert._plaid_centroid_count(index);
   IF _count.trained >= colbert._plaid_few() AND colbert._plaid_ann(index) IS NULL THEN
     RETURN format('broken: %s has no ivfflat index, run repair_index', index.tables[1]);
   ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
@@ -37,6 +41,23 @@ $_plaid_centroid_count$;
 COMMENT ON FUNCTION colbert._plaid_centroid_count(colbert._index) IS
   'How many centroids were trained, and how many have come in since.';
 
+-- Whether the tables are there and the caller has the privileges that their policies ask for: colbert.indexes is for
+-- everybody, and for every state that an index may be in.
+CREATE OR REPLACE FUNCTION colbert._plaid_readable(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT (SELECT count(*) FROM colbert._derived_tables(index)) = cardinality(index.tables)
+         AND (SELECT count(*) FROM pg_catalog.pg_attribute AS a
+               WHERE a.attrelid = index.source
+                 AND a.attname IN (index.key, index.embeddings)
+                 AND NOT a.attisdropped
+                 AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')) = 2;
+END;
+
+COMMENT ON FUNCTION colbert._plaid_readable(colbert._index) IS
+  'Whether the tables of a plaid index are there and the caller may read them.';
+
 -- The planner's number of documents, times the mean of a hundred pages of them.
 CREATE OR REPLACE FUNCTION colbert._plaid_count(index colbert._index)
 RETURNS bigint
@@ -47,6 +68,9 @@ DECLARE
   _documents pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = index.tables[3]);
   _tokens float8;
 BEGIN
+  IF NOT colbert._plaid_readable(index) THEN
+    RETURN NULL;
+  END IF;
   EXECUTE format('SELECT avg(d.tokens) FROM %s AS d TABLESAMPLE SYSTEM (least(100, 10000.0 / $1))',
                  colbert._derived_table(index, 3))
      INTO _tokens
