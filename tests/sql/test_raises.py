@@ -10,6 +10,7 @@ from tests.servers import SQL, Server
 from tests.sql.documents import run
 
 SOURCES = sorted([*(SQL / "functions").rglob("*.sql"), *(SQL / "packaging").glob("*.sql")])
+DIRECTORIES = ("sql", "install", "security", "text")
 SUITE = Path(__file__).resolve().parent.parent
 
 
@@ -43,7 +44,7 @@ def test_every_raise_is_reached(
 ) -> None:
     """The last of all tests: what those before it have met is in the server's log."""
     collected = {item.path for item in request.session.items}
-    needed = {p for d in ("sql", "install", "security") for p in (SUITE / d).glob("test_*.py")}
+    needed = {p for d in DIRECTORIES for p in (SUITE / d).glob("test_*.py")}
     if server.log is None or request.config.option.keyword or not needed <= collected:
         pytest.skip("takes all tests, and the log of a server of our own")
     log = server.log.read_text(encoding="utf-8", errors="replace")
