@@ -66,6 +66,7 @@ PLAID = (
     effort(10, nprobe=4),
     effort(20, nprobe=8),
     effort(20, nprobe=16),
+    effort(30, nprobe=16),
     DEFAULT,
     effort(80, nprobe=32),
     effort(160, nprobe=64),
