@@ -522,7 +522,7 @@ BEGIN ATOMIC
            ELSE
              format('SELECT s.doc_id, m.score'
                     '  FROM %s AS s'
-                    ' CROSS JOIN LATERAL (SELECT 0::float8 - %s AS score'
+                    ' CROSS JOIN LATERAL (SELECT 0::pg_catalog.float8 - %s AS score'
                     '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m',
                     documents, string_agg('(' || sql || ')', ' - ' ORDER BY i))
          END
@@ -674,7 +674,7 @@ BEGIN
     INTO key_type, key_base
     FROM pg_attribute AS a
    WHERE a.attrelid = index.source AND a.attname = index.key AND NOT a.attisdropped;
-  key_cast := CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'
+  key_cast := CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'bigint'
                    ELSE format_type(key_base, -1) END;
   element := colbert._element_type(index.source, index.embeddings);
 
@@ -2463,7 +2463,7 @@ BEGIN
               LIMIT $3) AS h
        GROUP BY q.position, h.doc_id
     )
-    SELECT h.doc_id::text
+    SELECT h.doc_id::pg_catalog.text
       FROM hit AS h
      GROUP BY h.doc_id
      ORDER BY sum(h.similarity) DESC, h.doc_id
@@ -3073,7 +3073,7 @@ DECLARE
         FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
     ), probe AS MATERIALIZED (
       SELECT q.position, c.id AS centroid_id,
-             c.similarity - 0.8::float8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
+             c.similarity - 0.8::pg_catalog.float8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
         FROM query_token AS q
        CROSS JOIN LATERAL (
              SELECT c.id, - (c.centroid OPERATOR(%2$I.<#>) q.token) AS similarity
@@ -3093,7 +3093,7 @@ DECLARE
        ORDER BY gain DESC, g.ordinal
        %6$s
     )
-    SELECT d.doc_id::text
+    SELECT d.doc_id::pg_catalog.text
       FROM ranked AS r
       JOIN %5$s AS d ON d.ordinal = r.ordinal
      %7$s
@@ -3716,7 +3716,7 @@ COMMENT ON FUNCTION colbert._score_candidates(colbert._index, vector[], colbert.
 CREATE OR REPLACE FUNCTION colbert._documents_in_order(documents text, key_cast text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('(SELECT d.doc_id::text AS doc_id, d.embeddings, c.rank'
+RETURN format('(SELECT d.doc_id::pg_catalog.text AS doc_id, d.embeddings, c.rank'
               '   FROM pg_catalog.unnest($3::%s[]) WITH ORDINALITY AS c (doc_id, rank)'
               '   JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) c.doc_id)',
               key_cast, documents);
@@ -3965,7 +3965,7 @@ BEGIN
   -- Concatenating nothing takes a stored document out of its compressed form once, not once for each lexeme.
   _statement := format(
     $terms$
-    SELECT m.doc_id::%s, l.lexeme::integer, pg_catalog.ts_rank(m.document, l.query)::float8
+    SELECT m.doc_id::%s, l.lexeme::integer, pg_catalog.ts_rank(m.document, l.query)::pg_catalog.float8
       FROM (SELECT d.doc_id, d.document OPERATOR(pg_catalog.||) ''::pg_catalog.tsvector AS document
               FROM %s AS d
              WHERE d.document OPERATOR(pg_catalog.@@) $3
@@ -3975,7 +3975,7 @@ BEGIN
     $terms$,
     format_type(pg_typeof(key), -1), _documents);
   PERFORM set_config('search_path', search_path, true);
-  RETURN QUERY EXECUTE _statement USING NULL::text, params, query, lexemes;
+  RETURN QUERY EXECUTE _statement USING NULL::pg_catalog.text, params, query, lexemes;
 END
 $_text_terms$;
 
@@ -4314,7 +4314,7 @@ BEGIN
 
   _statement := format(
     'SELECT b.parent::%1$s, b.score, b.doc_id'
-    '  FROM (SELECT DISTINCT ON (c.%2$I) c.%2$I AS parent, r.score, r.doc_id::text'
+    '  FROM (SELECT DISTINCT ON (c.%2$I) c.%2$I AS parent, r.score, r.doc_id::pg_catalog.text'
     '          FROM (%3$s) AS r'
     '          JOIN %4$s AS c ON c.%5$I = r.doc_id'
     '         WHERE c.%2$I IS NOT NULL'
@@ -4349,14 +4349,14 @@ DECLARE
 BEGIN
   LOOP
     EXECUTE format(
-      'SELECT array_agg(s.doc_id::text ORDER BY s.score DESC, s.doc_id)'
+      'SELECT array_agg(s.doc_id::pg_catalog.text ORDER BY s.score DESC, s.doc_id)'
       '  FROM colbert._search($1, $2, NULL::%s, $3, $4, $5, $6, false, $7, $8) AS s',
       _key_cast)
        INTO _found
       USING index.source, query, _wanted, filter, params, candidates, index.embeddings, search_path;
     EXECUTE format(
       'SELECT array_agg(p.parent)'
-      '  FROM (SELECT c.%1$I::text AS parent'
+      '  FROM (SELECT c.%1$I::pg_catalog.text AS parent'
       '          FROM unnest($1::%2$s[]) WITH ORDINALITY AS f (doc_id, place)'
       '          JOIN %3$s AS c ON c.%4$I = f.doc_id'
       '         WHERE c.%1$I IS NOT NULL'
@@ -4372,7 +4372,7 @@ BEGIN
     _wanted := least(4 * _wanted::bigint, 999999999);
   END LOOP;
 
-  EXECUTE format('SELECT array_agg(c.%I::text) FROM %s AS c WHERE c.%I = ANY ($1::%s[])',
+  EXECUTE format('SELECT array_agg(c.%I::pg_catalog.text) FROM %s AS c WHERE c.%I = ANY ($1::%s[])',
                  index.key, index.source, parent, colbert._parent_type(index.source, parent))
      INTO _chunks
     USING _parents;

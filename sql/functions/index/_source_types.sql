@@ -16,7 +16,7 @@ BEGIN
     INTO key_type, key_base
     FROM pg_attribute AS a
    WHERE a.attrelid = index.source AND a.attname = index.key AND NOT a.attisdropped;
-  key_cast := CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'
+  key_cast := CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'bigint'
                    ELSE format_type(key_base, -1) END;
   element := colbert._element_type(index.source, index.embeddings);
 

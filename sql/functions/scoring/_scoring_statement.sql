@@ -34,7 +34,7 @@ BEGIN ATOMIC
            ELSE
              format('SELECT s.doc_id, m.score'
                     '  FROM %s AS s'
-                    ' CROSS JOIN LATERAL (SELECT 0::float8 - %s AS score'
+                    ' CROSS JOIN LATERAL (SELECT 0::pg_catalog.float8 - %s AS score'
                     '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m',
                     documents, string_agg('(' || sql || ')', ' - ' ORDER BY i))
          END

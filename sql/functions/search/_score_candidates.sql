@@ -69,7 +69,7 @@ COMMENT ON FUNCTION colbert._score_candidates(colbert._index, vector[], colbert.
 CREATE OR REPLACE FUNCTION colbert._documents_in_order(documents text, key_cast text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('(SELECT d.doc_id::text AS doc_id, d.embeddings, c.rank'
+RETURN format('(SELECT d.doc_id::pg_catalog.text AS doc_id, d.embeddings, c.rank'
               '   FROM pg_catalog.unnest($3::%s[]) WITH ORDINALITY AS c (doc_id, rank)'
               '   JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) c.doc_id)',
               key_cast, documents);

@@ -38,7 +38,7 @@ BEGIN
 
   _statement := format(
     'SELECT b.parent::%1$s, b.score, b.doc_id'
-    '  FROM (SELECT DISTINCT ON (c.%2$I) c.%2$I AS parent, r.score, r.doc_id::text'
+    '  FROM (SELECT DISTINCT ON (c.%2$I) c.%2$I AS parent, r.score, r.doc_id::pg_catalog.text'
     '          FROM (%3$s) AS r'
     '          JOIN %4$s AS c ON c.%5$I = r.doc_id'
     '         WHERE c.%2$I IS NOT NULL'
@@ -73,14 +73,14 @@ DECLARE
 BEGIN
   LOOP
     EXECUTE format(
-      'SELECT array_agg(s.doc_id::text ORDER BY s.score DESC, s.doc_id)'
+      'SELECT array_agg(s.doc_id::pg_catalog.text ORDER BY s.score DESC, s.doc_id)'
       '  FROM colbert._search($1, $2, NULL::%s, $3, $4, $5, $6, false, $7, $8) AS s',
       _key_cast)
        INTO _found
       USING index.source, query, _wanted, filter, params, candidates, index.embeddings, search_path;
     EXECUTE format(
       'SELECT array_agg(p.parent)'
-      '  FROM (SELECT c.%1$I::text AS parent'
+      '  FROM (SELECT c.%1$I::pg_catalog.text AS parent'
       '          FROM unnest($1::%2$s[]) WITH ORDINALITY AS f (doc_id, place)'
       '          JOIN %3$s AS c ON c.%4$I = f.doc_id'
       '         WHERE c.%1$I IS NOT NULL'
@@ -96,7 +96,7 @@ BEGIN
     _wanted := least(4 * _wanted::bigint, 999999999);
   END LOOP;
 
-  EXECUTE format('SELECT array_agg(c.%I::text) FROM %s AS c WHERE c.%I = ANY ($1::%s[])',
+  EXECUTE format('SELECT array_agg(c.%I::pg_catalog.text) FROM %s AS c WHERE c.%I = ANY ($1::%s[])',
                  index.key, index.source, parent, colbert._parent_type(index.source, parent))
      INTO _chunks
     USING _parents;

@@ -74,7 +74,7 @@ BEGIN
   -- Concatenating nothing takes a stored document out of its compressed form once, not once for each lexeme.
   _statement := format(
     $terms$
-    SELECT m.doc_id::%s, l.lexeme::integer, pg_catalog.ts_rank(m.document, l.query)::float8
+    SELECT m.doc_id::%s, l.lexeme::integer, pg_catalog.ts_rank(m.document, l.query)::pg_catalog.float8
       FROM (SELECT d.doc_id, d.document OPERATOR(pg_catalog.||) ''::pg_catalog.tsvector AS document
               FROM %s AS d
              WHERE d.document OPERATOR(pg_catalog.@@) $3
@@ -84,7 +84,7 @@ BEGIN
     $terms$,
     format_type(pg_typeof(key), -1), _documents);
   PERFORM set_config('search_path', search_path, true);
-  RETURN QUERY EXECUTE _statement USING NULL::text, params, query, lexemes;
+  RETURN QUERY EXECUTE _statement USING NULL::pg_catalog.text, params, query, lexemes;
 END
 $_text_terms$;
 

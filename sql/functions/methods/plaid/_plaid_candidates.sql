@@ -32,7 +32,7 @@ DECLARE
         FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
     ), probe AS MATERIALIZED (
       SELECT q.position, c.id AS centroid_id,
-             c.similarity - 0.8::float8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
+             c.similarity - 0.8::pg_catalog.float8 * min(c.similarity) OVER (PARTITION BY q.position) AS gain
         FROM query_token AS q
        CROSS JOIN LATERAL (
              SELECT c.id, - (c.centroid OPERATOR(%2$I.<#>) q.token) AS similarity
@@ -52,7 +52,7 @@ DECLARE
        ORDER BY gain DESC, g.ordinal
        %6$s
     )
-    SELECT d.doc_id::text
+    SELECT d.doc_id::pg_catalog.text
       FROM ranked AS r
       JOIN %5$s AS d ON d.ordinal = r.ordinal
      %7$s

@@ -46,7 +46,7 @@ BEGIN
               LIMIT $3) AS h
        GROUP BY q.position, h.doc_id
     )
-    SELECT h.doc_id::text
+    SELECT h.doc_id::pg_catalog.text
       FROM hit AS h
      GROUP BY h.doc_id
      ORDER BY sum(h.similarity) DESC, h.doc_id
