@@ -25,7 +25,8 @@ COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
 -- called as a trigger, and all it does is in colbert._sync and colbert._sync_text.
 --
 -- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
--- ENABLE ALWAYS, as on a subscriber of logical replication, stay so.
+-- ENABLE ALWAYS, as on a subscriber of logical replication, stay so; of the two that keep the index in step, both are
+-- when one is.
 CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -70,6 +71,9 @@ BEGIN
                  _names.row_trigger, index.source, _names.sync_function);
   IF colbert._text_column(index) IS NOT NULL THEN
     PERFORM colbert._create_text_sync(index);
+  END IF;
+  IF _always && ARRAY[_names.row_trigger, _names.truncate_trigger] THEN
+    _always := _always || ARRAY[_names.row_trigger, _names.truncate_trigger];
   END IF;
   FOREACH _trigger IN ARRAY _always LOOP
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', index.source, _trigger);

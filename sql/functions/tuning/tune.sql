@@ -12,14 +12,11 @@ CREATE OR REPLACE FUNCTION colbert.tune(
 RETURNS TABLE (setting jsonb, recall float8, milliseconds float8, speedup float8, chosen boolean)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET colbert.candidates = ''
-SET colbert.patience = ''
-SET colbert.nprobe = ''
-SET colbert.hits = ''
 AS $tune$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _settings text := colbert._operation(_index.method, 'settings');
+  _session jsonb;  -- the caller's own settings, which come back at the end
   _drawn record;
   _setting jsonb;
   _measured record;
@@ -37,6 +34,9 @@ BEGIN
             HINT = 'It is the share of the best k documents to find: target_recall => 0.95.';
   END IF;
 
+  _session := (SELECT jsonb_object_agg(n, coalesce(current_setting('colbert.' || n, true), ''))
+                 FROM unnest(ARRAY['candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
+  PERFORM set_config('colbert.' || n, '', true) FROM jsonb_object_keys(_session) AS n;
   _drawn := colbert._draw_sample(_index, queries, query_column, sample, k);
   FOR _setting IN EXECUTE format('SELECT * FROM %s($1)', _settings) USING _index LOOP
     PERFORM set_config('colbert.' || s.key, s.value, true) FROM jsonb_each_text(_setting) AS s;
@@ -51,6 +51,7 @@ BEGIN
              WHERE t.recall >= target_recall
              ORDER BY t.milliseconds
              LIMIT 1);
+  PERFORM set_config('colbert.' || s.key, s.value, true) FROM jsonb_each_text(_session) AS s;
   UPDATE colbert._index AS i SET options = i.options || _best WHERE i.id = _index.id AND _best IS NOT NULL;
   RETURN QUERY
     SELECT t.setting, t.recall, t.milliseconds, t.speedup, t.setting IS NOT DISTINCT FROM _best
