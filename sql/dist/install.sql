@@ -766,8 +766,8 @@ BEGIN
     INTO key_type, key_base
     FROM pg_attribute AS a
    WHERE a.attrelid = index.source AND a.attname = index.key AND NOT a.attisdropped;
-  key_cast := CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'bigint'
-                   ELSE format_type(key_base, -1) END;
+  key_cast := colbert._type_name(CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'::regtype
+                                      ELSE key_base END);
   element := colbert._element_type(index.source, index.embeddings);
 
   IF key_type IS NULL OR element IS NULL THEN
@@ -800,6 +800,19 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert._base_type(oid) IS 'The type under a domain; any other type is its own.';
+
+-- Under every search_path, where format_type leaves out the schema that is on this one.
+CREATE OR REPLACE FUNCTION colbert._type_name(type regtype)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format('%I.%I', n.nspname, t.typname)
+    FROM pg_catalog.pg_type AS t
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+   WHERE t.oid = type;
+END;
+
+COMMENT ON FUNCTION colbert._type_name(regtype) IS 'The name of a type with its schema, for statements run under the caller''s search_path.';
 
 -- sql/functions/index/_find_index.sql
 -- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, the
@@ -3877,14 +3890,14 @@ BEGIN
     RETURN QUERY EXECUTE format(
       'SELECT s.doc_id::%s, s.score FROM unnest($1::%s[], $2) AS s (doc_id, score) '
       ' ORDER BY s.score DESC, s.doc_id LIMIT $3',
-      format_type(pg_typeof(key), -1), _types.key_cast)
+      colbert._type_name(pg_typeof(key)), _types.key_cast)
       USING _keys, _scores, k;
   ELSE
     _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
                  AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
     _statement := format(
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
-      format_type(pg_typeof(key), -1),
+      colbert._type_name(pg_typeof(key)),
       colbert._scoring_statement(cardinality(query), _types.element, _scope.documents, _parallel));
     PERFORM set_config('search_path', _scope.search_path, true);
     RETURN QUERY EXECUTE _statement USING query[:], params, k;
@@ -4069,7 +4082,7 @@ BEGIN
      CROSS JOIN pg_catalog.unnest($4) WITH ORDINALITY AS l (query, lexeme)
      WHERE m.document OPERATOR(pg_catalog.@@) l.query
     $terms$,
-    format_type(pg_typeof(key), -1), _documents);
+    colbert._type_name(pg_typeof(key)), _documents);
   PERFORM set_config('search_path', search_path, true);
   RETURN QUERY EXECUTE _statement USING NULL::pg_catalog.text, params, query, lexemes;
 END

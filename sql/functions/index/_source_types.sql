@@ -16,8 +16,8 @@ BEGIN
     INTO key_type, key_base
     FROM pg_attribute AS a
    WHERE a.attrelid = index.source AND a.attname = index.key AND NOT a.attisdropped;
-  key_cast := CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'bigint'
-                   ELSE format_type(key_base, -1) END;
+  key_cast := colbert._type_name(CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'::regtype
+                                      ELSE key_base END);
   element := colbert._element_type(index.source, index.embeddings);
 
   IF key_type IS NULL OR element IS NULL THEN
@@ -50,3 +50,16 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert._base_type(oid) IS 'The type under a domain; any other type is its own.';
+
+-- Under every search_path, where format_type leaves out the schema that is on this one.
+CREATE OR REPLACE FUNCTION colbert._type_name(type regtype)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format('%I.%I', n.nspname, t.typname)
+    FROM pg_catalog.pg_type AS t
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+   WHERE t.oid = type;
+END;
+
+COMMENT ON FUNCTION colbert._type_name(regtype) IS 'The name of a type with its schema, for statements run under the caller''s search_path.';

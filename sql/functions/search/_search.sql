@@ -54,14 +54,14 @@ BEGIN
     RETURN QUERY EXECUTE format(
       'SELECT s.doc_id::%s, s.score FROM unnest($1::%s[], $2) AS s (doc_id, score) '
       ' ORDER BY s.score DESC, s.doc_id LIMIT $3',
-      format_type(pg_typeof(key), -1), _types.key_cast)
+      colbert._type_name(pg_typeof(key)), _types.key_cast)
       USING _keys, _scores, k;
   ELSE
     _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
                  AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
     _statement := format(
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
-      format_type(pg_typeof(key), -1),
+      colbert._type_name(pg_typeof(key)),
       colbert._scoring_statement(cardinality(query), _types.element, _scope.documents, _parallel));
     PERFORM set_config('search_path', _scope.search_path, true);
     RETURN QUERY EXECUTE _statement USING query[:], params, k;

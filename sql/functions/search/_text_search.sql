@@ -82,7 +82,7 @@ BEGIN
      CROSS JOIN pg_catalog.unnest($4) WITH ORDINALITY AS l (query, lexeme)
      WHERE m.document OPERATOR(pg_catalog.@@) l.query
     $terms$,
-    format_type(pg_typeof(key), -1), _documents);
+    colbert._type_name(pg_typeof(key)), _documents);
   PERFORM set_config('search_path', search_path, true);
   RETURN QUERY EXECUTE _statement USING NULL::pg_catalog.text, params, query, lexemes;
 END
