@@ -63,6 +63,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[5000, 15000, 50000])
     parser.add_argument("--real", type=int, help="real documents to start with; default: all")
+    parser.add_argument("--tokens", type=int, help="cut documents to so many tokens; default: none")
     parser.add_argument("--method", choices=GRIDS, default="plaid")
     parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.98])
     parser.add_argument("--queries", type=int, default=100)
@@ -72,12 +73,14 @@ def main() -> None:
     options = parser.parse_args()
 
     whole = collection(options.real, options.queries, options.cache)
+    whole = whole._replace(documents=[d[: options.tokens] for d in whole.documents])
     source = chain(whole.documents, more_documents(whole.documents))
     with database(options.url) as connection:
         head = [
             circumstances(connection),
             f"{whole.name}, from {len(whole.documents):,} documents on made of them; "
-            f"{len(whole.queries)} queries, {options.method}",
+            + (f"their first {options.tokens} tokens, " if options.tokens else "")
+            + f"{len(whole.queries)} queries, {options.method}",
         ]
         print("\n".join(head), flush=True)
         fill(connection, whole._replace(documents=[]), "halfvec")

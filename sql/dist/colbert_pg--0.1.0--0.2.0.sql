@@ -2721,15 +2721,16 @@ AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.substr(pg_catalog.array_s
 COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array of token vectors.';
 
 -- sql/functions/methods/plaid/_plaid_nearest.sql
--- The nearest centroid of each token, in the order of the tokens. Through pgvector's index on the centroids, four
--- lists of which hold the nearest for nine tokens in ten, and one almost as near for the tenth.
+-- The nearest centroid of each token, in the order of the tokens. Through pgvector's index on the centroids, three
+-- lists of which hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact,
+-- reading twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971).
 CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids regclass, tokens anyarray)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 COST 1000000
 SET search_path = pg_catalog, pg_temp
 SET jit = off
-SET ivfflat.probes = 4
+SET ivfflat.probes = 3
 AS $_plaid_nearest$
 DECLARE
   _nearest integer[];
@@ -2837,8 +2838,9 @@ $_plaid_estimated_tokens$;
 COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
 
--- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Few centroids are
--- compared one by one; so are those of an index that grew from an empty table, until reindex.
+-- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Its lists are short, since
+-- pgvector sorts all that it reads of them. Few centroids are compared one by one; so are those of an index that grew
+-- from an empty table, until reindex.
 CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2847,7 +2849,7 @@ AS $_plaid_index_centroids$
 BEGIN
   IF expected >= colbert._plaid_few() THEN
     EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
-                   centroids, colbert._vector_schema(), (2 * sqrt(expected))::integer);
+                   centroids, colbert._vector_schema(), (3 * sqrt(expected))::integer);
   END IF;
   EXECUTE format('ANALYZE %s', centroids);
 END

@@ -69,8 +69,9 @@ $_plaid_estimated_tokens$;
 COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
 
--- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Few centroids are
--- compared one by one; so are those of an index that grew from an empty table, until reindex.
+-- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Its lists are short, since
+-- pgvector sorts all that it reads of them. Few centroids are compared one by one; so are those of an index that grew
+-- from an empty table, until reindex.
 CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -79,7 +80,7 @@ AS $_plaid_index_centroids$
 BEGIN
   IF expected >= colbert._plaid_few() THEN
     EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
-                   centroids, colbert._vector_schema(), (2 * sqrt(expected))::integer);
+                   centroids, colbert._vector_schema(), (3 * sqrt(expected))::integer);
   END IF;
   EXECUTE format('ANALYZE %s', centroids);
 END
