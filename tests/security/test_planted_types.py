@@ -6,6 +6,7 @@ planted calls a function that raises.
 """
 
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import numpy as np
 import psycopg
@@ -34,6 +35,7 @@ DOMAINS = [
     "text",
     "tsquery",
     "tsvector",
+    "uuid",
     "varchar",
 ]
 PGVECTOR = ["vector", "halfvec", "sparsevec"]
@@ -64,23 +66,40 @@ RELATIONS = """
                               AND pg_get_functiondef(p.oid) ~ ('\\m' || c.relname || '\\M')))
 """
 OWN = ["documents", "colbert_queries"]
-OWN += [f"documents_embeddings_{part}" for part in ("tokens", "centroids", "postings", "codes")]
+OWN += [f"documents_embeddings_{part}" for part in ("tokens", "centroids", "postings", "documents")]
 """Names of the source and of what is derived from it."""
 
-QUERY = """'{"[1,0,0]","[0,1,0]"}'::public.vector[]"""
+QUERY = "ARRAY['[1,0,0]','[0,1,0]']::public.vector[]"
 ARGUMENTS = f"'victim.documents', {QUERY}"
-FILTER = "filter => 'id <> 7 AND (params ->> 0) = ''x''', params => '[\"x\"]'"
+FILTER = "filter => 'id::pg_catalog.text <> ''7'' AND (params ->> 0) = ''x''', params => '[\"x\"]'"
+KEYS: dict[str, Callable[[int], str]] = {
+    "pg_catalog.int4": str,
+    "pg_catalog.text": str,
+    "pg_catalog.uuid": lambda number: str(UUID(int=number)),
+}
+"""Types of keys, each with how a number is written as one."""
 CALLS = [
     f"SELECT * FROM colbert.search({ARGUMENTS})",
     f"SELECT * FROM colbert.search({ARGUMENTS}, k => 3, {FILTER})",
     f"SELECT * FROM colbert.search({ARGUMENTS}, exact => true, {FILTER})",
-    f"SELECT * FROM colbert.search({ARGUMENTS}, key => NULL::pg_catalog.int4, k => 3)",
     f"SELECT * FROM colbert.rerank({ARGUMENTS}, ARRAY[3, 1, 2]::pg_catalog.int4[])",
     f"SELECT * FROM colbert.hybrid_search({ARGUMENTS}, 'one', {FILTER})",
     f"SELECT * FROM colbert.hybrid_search({ARGUMENTS}, 'one', k => 3)",
+    f"SELECT * FROM colbert.search_parents({ARGUMENTS}, 'parent', k => 3)",
+]
+"""What names no type, for the keys are integers."""
+TYPE, ONE = "NULL::{key}", "'{numbers[1]}'::{key}"
+TYPED_CALLS = [
+    f"SELECT * FROM colbert.search({ARGUMENTS}, key => {TYPE}, k => 3)",
+    f"SELECT * FROM colbert.search({ARGUMENTS}, key => {TYPE}, exact => true, {FILTER})",
+    f"SELECT * FROM colbert.rerank({ARGUMENTS}, ARRAY['{{numbers[3]}}', {ONE}, '{{numbers[2]}}'])",
+    f"SELECT * FROM colbert.hybrid_search({ARGUMENTS}, 'one', key => {TYPE}, {FILTER})",
+    f"SELECT * FROM colbert.hybrid_search({ARGUMENTS}, 'one', key => {TYPE}, k => 3)",
+    f"SELECT * FROM colbert.search_parents({ARGUMENTS}, 'parent', key => {TYPE}, {FILTER})",
+    f"SELECT * FROM colbert.search_parents({ARGUMENTS}, 'parent', key => {TYPE}, k => 3)",
     f"SELECT colbert.maxsim({QUERY}, {QUERY})",
-    f"SELECT colbert.maxsim({QUERY}, 1, 'victim.documents')",
-    f"SELECT * FROM colbert.maxsim_matches({QUERY}, 1, 'victim.documents')",
+    f"SELECT colbert.maxsim({QUERY}, {ONE}, 'victim.documents')",
+    f"SELECT * FROM colbert.maxsim_matches({QUERY}, {ONE}, 'victim.documents')",
     f"SELECT stage, documents FROM colbert.explain_search({ARGUMENTS}, {FILTER})",
     "SELECT queries_measured FROM colbert.measure_recall('victim.documents', sample => 3, k => 3)",
     "SELECT count(*) > 0 FROM colbert.tune('victim.documents', sample => 3, k => 3)",
@@ -88,8 +107,9 @@ CALLS = [
     "SELECT colbert.repair_index('victim.documents')",
     "SELECT colbert.reindex('victim.documents')",
     "SELECT problem, doc_id FROM colbert.check_index('victim.documents')",
-    f"SELECT colbert.upsert('victim.documents', 1, {QUERY})",
-    f"SELECT * FROM colbert.search({ARGUMENTS}, k => 1)",
+    f"SELECT colbert.upsert('victim.documents', {ONE}, {QUERY})",
+    f"DELETE FROM victim.documents WHERE id = {ONE}",
+    f"SELECT * FROM colbert.search({ARGUMENTS}, key => {TYPE}, k => 1)",
 ]
 # What is measured in time differs from call to call, and is not compared.
 
@@ -165,47 +185,60 @@ def planted(
         run(connection, f"DROP DATABASE {name}")
 
 
-def fill(session: psycopg.Connection, rng: np.random.Generator) -> None:
+def fill(session: psycopg.Connection, key: str = "pg_catalog.int4") -> None:
     run(
         session,
-        "CREATE TABLE victim.documents (id pg_catalog.int4 PRIMARY KEY, "
-        "embeddings public.vector(3)[], content pg_catalog.text DEFAULT 'one of many')",
+        f"CREATE TABLE victim.documents (id {key} PRIMARY KEY, embeddings public.vector(3)[], "
+        f"content pg_catalog.text DEFAULT 'one of many', parent {key})",
     )
+    insert = (
+        f"INSERT INTO victim.documents (id, embeddings, parent) "
+        f"VALUES (%s::{key}, %s::pg_catalog.text[]::public.vector[], %s::{key})"
+    )
+    written = KEYS[key]
+    documents = unit_documents(np.random.default_rng(20), 150)
     with session.cursor() as cursor:
         cursor.executemany(
-            b"INSERT INTO victim.documents VALUES (%s, %s::pg_catalog.text[]::public.vector[])",
-            [(key, texts(rows)) for key, rows in unit_documents(rng, 150).items()],
+            insert.encode(),
+            [(written(n), texts(rows), written(n // 3)) for n, rows in documents.items()],
         )
 
 
-def answers(session: psycopg.Connection, method: str, other: str) -> list[list[Row]]:
+def answers(session: psycopg.Connection, method: str, other: str, key: str) -> list[list[Row]]:
     """What everything that a caller can do answers."""
-    fill(session, np.random.default_rng(20))
+    fill(session, key)
     run(session, "SELECT pg_catalog.setseed(0.5)")
     run(session, f"SELECT colbert.create_index('victim.documents', method => '{method}')")
     # The triggers, for a role that may only insert
     run(session, f"GRANT USAGE ON SCHEMA victim TO {other}")
     run(session, f"GRANT INSERT ON victim.documents TO {other}")
     run(session, f"SET LOCAL ROLE {other}")
-    run(session, f"INSERT INTO victim.documents VALUES (1000, {QUERY})")
+    run(session, f"INSERT INTO victim.documents VALUES ('{KEYS[key](1000)}', {QUERY})")
     run(session, "RESET ROLE")
-    calls = [call for call in CALLS if method != "exact" or "colbert.tune" not in call]
-    return [run(session, call) for call in calls]
+    numbers = {number: KEYS[key](number) for number in (1, 2, 3)}
+    calls = [call.format(key=key, numbers=numbers) for call in TYPED_CALLS]
+    if key == "pg_catalog.int4":
+        calls = CALLS + calls
+    return [run(session, call) for call in calls if method != "exact" or "tune" not in call]
 
 
+@pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("method", METHODS)
-def test_no_planted_type_cast_or_table_changes_an_answer(planted: Planted, method: str) -> None:
+def test_no_planted_type_cast_or_table_changes_an_answer(
+    planted: Planted, method: str, key: str
+) -> None:
     conninfo, other, temporary = planted
     with psycopg.connect(conninfo) as session:
         run(session, "SET search_path = public")
-        expected = answers(session, method, other)
+        expected = answers(session, method, other, key)
         session.rollback()
     with psycopg.connect(conninfo) as session:
         run(session, "; ".join(temporary))
-        run(session, "SET search_path = planted, public")
-        assert answers(session, method, other) == expected
+        run(session, "SET search_path = planted, pg_catalog, public")
+        assert answers(session, method, other, key) == expected
         session.rollback()
-    assert (1000, pytest.approx(2)) in expected[0]
+    found = [(str(doc_id), score) for doc_id, score in expected[-1]]
+    assert found == [(KEYS[key](1000), pytest.approx(2))]
 
 
 def test_the_planted_types_do_what_they_are_there_for(planted: Planted) -> None:
@@ -234,7 +267,7 @@ def test_a_temporary_table_in_the_way_of_training_is_named_and_nothing_is_half_d
 ) -> None:
     with psycopg.connect(planted[0]) as session:
         run(session, "SET search_path = public")
-        fill(session, np.random.default_rng(20))
+        fill(session)
         in_the_way = f"CREATE TEMPORARY {kind} {name} AS SELECT 1 AS mine"
         create = "SELECT colbert.create_index('victim.documents', method => 'plaid')"
         everything = "SELECT oid FROM pg_class ORDER BY oid"

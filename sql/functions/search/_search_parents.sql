@@ -44,7 +44,7 @@ BEGIN
     '         WHERE c.%2$I IS NOT NULL'
     '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b'
     ' ORDER BY b.score DESC, b.parent LIMIT $4',
-    format_type(pg_typeof(key), -1), parent,
+    colbert._type_name(pg_typeof(key)), parent,
     colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel),
     _index.source, _index.key);
   PERFORM set_config('search_path', _scope.search_path, true);
