@@ -4360,7 +4360,7 @@ BEGIN
     'SELECT b.parent::%1$s, b.score, b.doc_id'
     '  FROM (SELECT DISTINCT ON (c.%2$I) c.%2$I AS parent, r.score, r.doc_id::pg_catalog.text'
     '          FROM (%3$s) AS r'
-    '          JOIN %4$s AS c ON c.%5$I = r.doc_id'
+    '          JOIN %4$s AS c ON c.%5$I OPERATOR(pg_catalog.=) r.doc_id'
     '         WHERE c.%2$I IS NOT NULL'
     '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b'
     ' ORDER BY b.score DESC, b.parent LIMIT $4',

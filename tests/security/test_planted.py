@@ -48,6 +48,10 @@ CALLS = [
     "SELECT * FROM colbert.explain_search('victim.documents', {q}, filter => {f})",
     "SELECT * FROM colbert.hybrid_search('victim.documents', {q}, 'one', key => NULL::{type}, "
     "filter => {f})",
+    "SELECT * FROM colbert.search_parents('victim.documents', {q}, 'id', key => NULL::{type}, "
+    "k => 1, filter => {f})",
+    "SELECT * FROM colbert.search_parents('victim.documents', {q}, 'id', key => NULL::{type}, "
+    "exact => true, filter => {f})",
     "SELECT * FROM colbert.rerank('victim.documents', {q}, ARRAY[{key}]::{type}[])",
     "SELECT colbert.maxsim({q}, {key}::{type}, 'victim.documents')",
     "SELECT * FROM colbert.maxsim_matches({q}, {key}::{type}, 'victim.documents')",
