@@ -1,13 +1,18 @@
 """Callers of every kind: isolation levels, pooled connections, many clients on one document."""
 
 import itertools
+import os
+import shutil
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import psycopg
 import pytest
 from psycopg import IsolationLevel
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.damage import (
     assert_sound,
@@ -15,6 +20,7 @@ from tests.faults.damage import (
     wait_for,
     waits_for_lock,
 )
+from tests.servers import private_directory, server_user
 from tests.sql.documents import (
     METHODS,
     insert,
@@ -342,18 +348,66 @@ STATE = """
 """
 
 
+PGBOUNCER = """
+[databases]
+{dbname} = host={host} port={port} user={user} dbname={dbname}
+[pgbouncer]
+pool_mode = transaction
+default_pool_size = 2
+server_round_robin = 1
+auth_type = any
+listen_port = {port}
+unix_socket_dir = {directory}
+logfile = {directory}/log
+"""
+"""Each transaction runs on the server's connection that has waited longest."""
+
+
+@contextmanager
+def pgbouncer(database: str) -> Iterator[str]:
+    """PgBouncer before the database, as Debian ships it; where clients connect."""
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    if not (program := shutil.which("pgbouncer", path=path)):
+        pytest.skip("PgBouncer is not installed")
+    target = conninfo_to_dict(database)
+    with private_directory() as directory:
+        settings = directory / "pgbouncer.ini"
+        settings.write_text(PGBOUNCER.format(directory=directory, **target))
+        process = subprocess.Popen([program, "--quiet", settings], user=server_user())
+        conninfo = make_conninfo(database, host=str(directory))
+        try:
+            socket = directory / f".s.PGSQL.{target['port']}"
+            wait_for(socket.is_socket, "PgBouncer")
+            yield conninfo
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@contextmanager
+def no_pooler(database: str) -> Iterator[str]:
+    yield database
+
+
+@pytest.mark.parametrize("pooler", [no_pooler, pgbouncer])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_pool_may_give_each_transaction_another_connection(
-    database: str, rng: np.random.Generator, method: str
+    database: str,
+    rng: np.random.Generator,
+    method: str,
+    pooler: Callable[[str], AbstractContextManager[str]],
 ) -> None:
     """As transaction poolers do: nothing is kept in a session, and nothing expected there."""
     documents = unit_documents(rng, 10)
     query = unit(rng, 3, 3)
     array = texts(query)
     with (
-        psycopg.connect(database, autocommit=True, prepare_threshold=None) as one,
-        psycopg.connect(database, autocommit=True, prepare_threshold=None) as other,
+        pooler(database) as conninfo,
+        psycopg.connect(conninfo, autocommit=True, prepare_threshold=None) as one,
+        psycopg.connect(conninfo, autocommit=True, prepare_threshold=None) as other,
     ):
+        with one.transaction(), other.transaction():  # the pool makes two connections
+            assert run(one, "SELECT pg_backend_pid()") != run(other, "SELECT pg_backend_pid()")
         pool = itertools.cycle([one, other])
         documents_table(one, documents)
         states = [run(session, STATE) for session in (one, other)]
@@ -384,4 +438,5 @@ def test_a_pool_may_give_each_transaction_another_connection(
                     ]
             assert_sound(next(pool), query, documents)
             run(next(pool), "SELECT colbert.drop_index('documents')")
+        assert len({run(next(pool), "SELECT pg_backend_pid()")[0] for _ in range(8)}) == 2
         assert [run(session, STATE) for session in (one, other)] == states
