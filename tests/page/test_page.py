@@ -50,7 +50,7 @@ def page(query: str = QUERY, text: str = TEXT, doc_id: str = "a-7") -> str:
 def browser() -> Iterator[Any]:
     """Debian's Chromium, without a window."""
     if CHROMIUM is None:
-        pytest.skip("there is no chromium: apt-get install chromium, or .ci/chromium")
+        pytest.skip("there is no chromium: apt-get install chromium, or .ci/programs install")
     sync_api = pytest.importorskip("playwright.sync_api")
     sandbox = [] if os.geteuid() else ["--no-sandbox"]
     with sync_api.sync_playwright() as playwright:
