@@ -272,6 +272,7 @@ class Indexed(InPostgres):
 
     def create_index(self) -> Built:
         client = Client(self.connection)
+        self.connection.execute("RESET ALL")  # what a search was limited to
         started = time.perf_counter()
         try:
             client.create_index(self.table, method=self.method, options=self.options)
