@@ -235,9 +235,8 @@ class Worker:
             for index in self.indexes()
             for row in self._rows(
                 "SELECT extract(epoch FROM min(f.retry_at) - statement_timestamp())::float8"
-                "  FROM colbert.failures AS f"
-                " WHERE f.source = %(source)s::pg_catalog.regclass"
-                "   AND f.embeddings = %(embeddings)s",
+                "  FROM colbert.failures(%(source)s::pg_catalog.regclass) AS f"
+                " WHERE f.embeddings = %(embeddings)s",
                 index,
             )
         ]

@@ -1022,6 +1022,7 @@ BEGIN
      AND i.indnkeyatts = 1
      AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
      AND a.attnotnull
+     AND (SELECT t.typcategory FROM pg_type AS t WHERE t.oid = a.atttypid) <> 'A'
      AND CASE WHEN key IS NULL THEN i.indisprimary ELSE a.attname = key END
    LIMIT 1;
 
@@ -1039,7 +1040,7 @@ BEGIN
   ELSE
     RAISE EXCEPTION 'column "%" of table "%" does not name a document', key, source
       USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = 'It needs NOT NULL and a unique index of its own, not partial and not deferrable.',
+            DETAIL = 'It needs NOT NULL and a unique index of its own, not partial and not deferrable, and must not be an array.',
             HINT = format('ALTER TABLE %s ALTER %I SET NOT NULL, ADD UNIQUE (%2$I)', source, key);
   END IF;
 END
@@ -1154,7 +1155,8 @@ BEGIN ATOMIC
   SELECT c.oid::regclass
     FROM unnest(index.tables) WITH ORDINALITY AS t (id, position)
     JOIN pg_catalog.pg_class AS c ON c.oid = t.id
-   WHERE obj_description(c.oid, 'pg_class') = colbert._derived_comment(index)
+   WHERE c.relkind = 'r'
+     AND obj_description(c.oid, 'pg_class') = colbert._derived_comment(index)
    ORDER BY t.position;
 END;
 
@@ -1191,6 +1193,16 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert._owner(regclass) IS 'The role that owns a table.';
+
+-- Views for everybody read tables of the reader's own alone. To read another's, even to plan it, may run that other's
+-- code (policies, views, casts, expressions of indexes) with the reader's rights, which may be a superuser's; so that is
+-- for those who name the table.
+CREATE OR REPLACE FUNCTION colbert._is_own(relation regclass)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN coalesce(colbert._owner(relation)::text = current_user::regrole::text, false);
+
+COMMENT ON FUNCTION colbert._is_own(regclass) IS 'Whether a table is the caller''s own.';
 
 -- What belongs to an index belongs to the owner of its source, whoever ran create_index.
 CREATE OR REPLACE FUNCTION colbert._give_to_owner(index colbert._index, object text)
@@ -1537,6 +1549,9 @@ COMMENT ON FUNCTION colbert._report_progress(colbert._index, text) IS
 -- sql/functions/index/_sync.sql
 -- Brings an index in step with one row of its source: called by the triggers, after the row has changed and
 -- while its lock orders the writers of the document.
+--
+-- What goes in is what the source holds at this moment. The row of the event may be older: the events of a statement's
+-- rows wait for its end, and a trigger on the first of them may have changed the others again.
 CREATE OR REPLACE FUNCTION colbert._sync(
   index_id integer, old_key text, old_embeddings anyarray, new_key text, new_embeddings anyarray)
 RETURNS void
@@ -1546,7 +1561,9 @@ AS $_sync$
 DECLARE
   _index colbert._index;
 BEGIN
-  IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings THEN
+  -- Equal for pgvector are 0 and -0, too.
+  IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings
+     AND array_send(old_embeddings) IS NOT DISTINCT FROM array_send(new_embeddings) THEN
     RETURN;
   END IF;
 
@@ -1557,20 +1574,51 @@ BEGIN
             HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
   END IF;
 
-  IF old_key <> new_key OR new_key IS NULL THEN
-    PERFORM colbert._remove(_index, old_key);
-  END IF;
   IF old_key IS NOT NULL THEN
     PERFORM colbert._forget_attempts(_index, old_key);
   END IF;
-  IF new_key IS NOT NULL THEN
-    PERFORM colbert._put(_index, new_key, new_embeddings);
+  IF row_security_active(_index.source) THEN  -- FORCE: even the owner may not see the row
+    IF old_key <> new_key OR new_key IS NULL THEN
+      PERFORM colbert._remove(_index, old_key);
+    END IF;
+    IF new_key IS NOT NULL THEN
+      PERFORM colbert._put(_index, new_key, new_embeddings);
+    END IF;
+  ELSE
+    IF old_key <> new_key OR new_key IS NULL THEN
+      PERFORM colbert._put_current(_index, old_key);
+    END IF;
+    IF new_key IS NOT NULL THEN
+      PERFORM colbert._put_current(_index, new_key);
+    END IF;
   END IF;
 END
 $_sync$;
 
 COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
   'Takes the old row out of an index and puts the new one in: what the row triggers call.';
+
+-- Makes a document in an index that of the source's row, if there is one.
+CREATE OR REPLACE FUNCTION colbert._put_current(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_put_current$
+DECLARE
+  _found bigint;
+BEGIN
+  EXECUTE format('SELECT count(colbert._put($1, $2, s.%I)) FROM %s AS s WHERE s.%I = $2::%s',
+                 index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+     INTO _found
+    USING index, doc_id;
+  IF _found = 0 THEN
+    PERFORM colbert._remove(index, doc_id);
+  END IF;
+END
+$_put_current$;
+
+COMMENT ON FUNCTION colbert._put_current(colbert._index, text) IS
+  'Makes a document in an index that of the source''s row, or takes it out where there is none.';
 
 -- What the index has under the key already goes: the array before this one, or what a write left behind that the
 -- triggers did not see.
@@ -1634,9 +1682,8 @@ COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
 
 -- sql/functions/index/_create_sync.sql
 -- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
--- event fire in the order of their names: those that come after the change are the first of theirs, so that
--- the index has seen a change before another trigger makes the next one; the one that comes before it is the
--- last, so that it sees what other triggers have made of the row.
+-- event fire in the order of their names: those that come after the change are the first of theirs, the one that comes
+-- before it is the last, so that it sees what other triggers have made of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_names(
   index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name,
   OUT text_trigger name)
@@ -1932,7 +1979,7 @@ COMMENT ON FUNCTION colbert._drop_derived(colbert._index) IS
   'Drops the tables and the trigger function of an index, and its place in the registry.';
 
 -- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index
--- clears that away, as far as it belongs to the caller.
+-- clears that away, as far as it is the caller's own and nothing else depends on it.
 CREATE OR REPLACE FUNCTION colbert._forget_dropped_sources()
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1946,10 +1993,14 @@ BEGIN
       FROM colbert._index AS i
      WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
        AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
-                        WHERE NOT pg_has_role(o.owner, 'USAGE'))
+                        WHERE o.owner <> current_user::regrole)
        FOR UPDATE SKIP LOCKED
   LOOP
-    PERFORM colbert._drop_derived(_index);
+    BEGIN
+      PERFORM colbert._drop_derived(_index);
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+      CONTINUE;
+    END;
   END LOOP;
 END
 $_forget_dropped_sources$;
@@ -2056,7 +2107,8 @@ COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
   'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
 
 -- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
--- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other.
+-- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. There is none
+-- to lock for a document that is gone: should it come back meanwhile, it is put in after all.
 CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2064,21 +2116,25 @@ SET search_path = pg_catalog, pg_temp
 AS $_mend_document$
 DECLARE
   _bad boolean;
+  _gone boolean := false;
 BEGIN
-  EXECUTE format(
-    'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
-    'SELECT p.problem IS NOT NULL '
-    '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
-    index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
-     INTO _bad
-    USING doc_id, index.dimensions, colbert._normalized(index);
-  IF _bad IS FALSE THEN
-    EXECUTE format('SELECT colbert._put($1, $2, s.%I) FROM %s AS s WHERE s.%I = $2::%s',
-                   index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
-      USING index, doc_id;
-  ELSE
-    PERFORM colbert._remove(index, doc_id);
-  END IF;
+  LOOP
+    EXECUTE format(
+      'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
+      'SELECT p.problem IS NOT NULL '
+      '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
+      index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+       INTO _bad
+      USING doc_id, index.dimensions, colbert._normalized(index);
+    EXIT WHEN _gone AND _bad IS NULL;
+    IF _bad IS FALSE THEN
+      PERFORM colbert._put_current(index, doc_id);
+    ELSE
+      PERFORM colbert._remove(index, doc_id);
+    END IF;
+    EXIT WHEN _bad IS NOT NULL;
+    _gone := true;
+  END LOOP;
   RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
 END
 $_mend_document$;
@@ -2098,6 +2154,10 @@ DECLARE
   _mended bigint;
 BEGIN
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
+  index := colbert._find_index(index.source, index.embeddings);
+  IF (SELECT count(*) FROM colbert._derived_tables(index)) = cardinality(index.tables) THEN
+    RETURN 0;  -- another session has mended it meanwhile
+  END IF;
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;
@@ -2456,7 +2516,7 @@ SET ivfflat.probes = 1
 SET ivfflat.iterative_scan = relaxed_order
 AS $_tokens_candidates$
 DECLARE
-  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 2));
+  _hits integer := colbert._knob('hits', NULL, index.options, least(999999999, greatest(100, candidates / 2)));
   _layout record := colbert._tokens_layout(index);
   _statement text;
 BEGIN
@@ -3255,22 +3315,19 @@ $_plaid_centroid_count$;
 COMMENT ON FUNCTION colbert._plaid_centroid_count(colbert._index) IS
   'How many centroids were trained, and how many have come in since.';
 
--- Whether the tables are there and the caller has the privileges that their policies ask for: colbert.indexes is for
--- everybody, and for every state that an index may be in.
+-- Whether the tables are there and the caller's own, without a policy that would have to be asked: colbert.indexes is
+-- for everybody, and for every state that an index may be in.
 CREATE OR REPLACE FUNCTION colbert._plaid_readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT (SELECT count(*) FROM colbert._derived_tables(index)) = cardinality(index.tables)
-         AND (SELECT count(*) FROM pg_catalog.pg_attribute AS a
-               WHERE a.attrelid = index.source
-                 AND a.attname IN (index.key, index.embeddings)
-                 AND NOT a.attisdropped
-                 AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')) = 2;
+  SELECT count(*) = 3 AND bool_and(colbert._is_own(t))
+         AND colbert._is_own(index.source) AND NOT pg_catalog.row_security_active(index.source)
+    FROM colbert._derived_tables(index) AS t;
 END;
 
 COMMENT ON FUNCTION colbert._plaid_readable(colbert._index) IS
-  'Whether the tables of a plaid index are there and the caller may read them.';
+  'Whether the tables of a plaid index are there and the caller''s own.';
 
 -- The planner's number of documents, times the mean of a hundred pages of them.
 CREATE OR REPLACE FUNCTION colbert._plaid_count(index colbert._index)
@@ -3451,7 +3508,7 @@ COMMENT ON COLUMN colbert.indexes.dimensions IS 'The length of every vector.';
 COMMENT ON COLUMN colbert.indexes.options IS 'As given to create_index.';
 COMMENT ON COLUMN colbert.indexes.documents IS 'About how many rows the table has, as of its last ANALYZE.';
 COMMENT ON COLUMN colbert.indexes.tokens IS
-  'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived.';
+  'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived, and of a plaid index for who does not own it.';
 COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
 COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
 COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken, and what to do about it.';
@@ -3576,6 +3633,13 @@ AS $_scope$
 DECLARE
   _scope colbert._scope;
 BEGIN
+  IF filter ~ '\mparams\M' AND filter !~ '\margs\.params\M' AND params IS NOT NULL
+     AND EXISTS (SELECT FROM pg_attribute AS a
+                  WHERE a.attrelid = index.source AND a.attname = 'params' AND NOT a.attisdropped) THEN
+    RAISE EXCEPTION 'params could be the argument or the column of table "%"', index.source
+      USING ERRCODE = 'ambiguous_column',
+            HINT = 'Write args.params in the filter for the argument.';
+  END IF;
   _scope.documents := format(
     '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
     colbert._documents(index, filter));
@@ -3675,7 +3739,7 @@ AS $_effort$
 BEGIN
   candidates := colbert._knob('candidates', named, index.options, NULL);
   patience := colbert._knob('patience', NULL, index.options, coalesce(candidates, 40));
-  candidates := greatest(k, coalesce(candidates, greatest(200, 2 * k)));
+  candidates := greatest(k, coalesce(candidates, greatest(200, least(2 * k::bigint, 999999999)::integer)));
 END
 $_effort$;
 
@@ -4074,7 +4138,7 @@ BEGIN
           colbert._refuse_count('k', k),
           colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key)),
           colbert._refuse_fusion(words, match, text_weight, constant);
-  _candidates := greatest(k, colbert._knob('candidates', candidates, _index.options, 100));
+  _candidates := greatest(least(k, 999999999), colbert._knob('candidates', candidates, _index.options, 100));
 
   RETURN QUERY
     WITH late AS MATERIALIZED (
@@ -4606,10 +4670,10 @@ BEGIN
 
   EXECUTE format(
     'SELECT array_agg(l.doc_id::text) FROM ('
-    'SELECT a.doc_id FROM %s AS a '
-    ' WHERE a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
+    'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
+    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL AND a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._attempts(_index))
+    colbert._attempts(_index), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
     RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
@@ -4781,14 +4845,15 @@ COMMENT ON FUNCTION colbert.retry_failures(regclass, name) IS
   'Makes the documents that failed due at once; returns how many there were.';
 
 -- sql/functions/text/failures.sql
--- The documents of an index that could not be encoded, as far as the caller may read them.
-CREATE OR REPLACE FUNCTION colbert._failures(index colbert._index)
+-- The documents of an index that could not be encoded, as far as the caller may read them. Those of another's table are
+-- read only when the caller named it.
+CREATE OR REPLACE FUNCTION colbert._failures(index colbert._index, named boolean)
 RETURNS TABLE (doc_id text, error text, attempts integer, failed_at timestamptz, retry_at timestamptz, worker text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_failures$
 BEGIN
-  IF colbert._readable(index) THEN
+  IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
     RETURN QUERY EXECUTE format(
       'SELECT a.doc_id::text, '
       '       CASE WHEN a.failed_at >= a.claimed_at THEN a.error ELSE %L END, '
@@ -4802,7 +4867,7 @@ BEGIN
 END
 $_failures$;
 
-COMMENT ON FUNCTION colbert._failures(colbert._index) IS
+COMMENT ON FUNCTION colbert._failures(colbert._index, boolean) IS
   'The documents of an index that could not be encoded.';
 
 -- Whether the caller may read the pending documents of an index, and they are there to be read.
@@ -4826,10 +4891,10 @@ COMMENT ON FUNCTION colbert._readable(colbert._index) IS
 CREATE OR REPLACE VIEW colbert.failures WITH (security_invoker = true) AS
 SELECT i.source, i.embeddings, f.doc_id, f.error, f.attempts, f.failed_at, f.retry_at, f.worker
   FROM colbert._index AS i
- CROSS JOIN LATERAL colbert._failures(i) AS f;
+ CROSS JOIN LATERAL colbert._failures(i, false) AS f;
 
 COMMENT ON VIEW colbert.failures IS
-  'The documents that could not be encoded, as far as the reader may read them, and when they are tried again.';
+  'The documents of the reader''s tables that could not be encoded, and when they are tried again; for tables of others there is the function failures.';
 
 COMMENT ON COLUMN colbert.failures.source IS 'The table.';
 COMMENT ON COLUMN colbert.failures.embeddings IS 'Its column of token-vector arrays.';
@@ -4841,6 +4906,23 @@ COMMENT ON COLUMN colbert.failures.retry_at IS 'When it is due again; retry_fail
 COMMENT ON COLUMN colbert.failures.worker IS 'Which worker tried.';
 
 GRANT SELECT ON colbert.failures TO PUBLIC;
+
+-- The same of one table, whoever owns it.
+CREATE OR REPLACE FUNCTION colbert.failures(
+  source regclass,
+  OUT embeddings name, OUT doc_id text, OUT error text, OUT attempts integer, OUT failed_at timestamptz,
+  OUT retry_at timestamptz, OUT worker text)
+RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT i.embeddings, f.doc_id, f.error, f.attempts, f.failed_at, f.retry_at, f.worker
+    FROM colbert._index AS i
+   CROSS JOIN LATERAL colbert._failures(i, true) AS f
+   WHERE i.source = failures.source;
+END;
+
+COMMENT ON FUNCTION colbert.failures(regclass) IS
+  'The documents of a table that could not be encoded, as far as the caller may read them: as the view failures, but of another''s table, too.';
 
 -- sql/functions/text/workers.sql
 CREATE OR REPLACE VIEW colbert.workers WITH (security_invoker = true) AS
@@ -4876,14 +4958,14 @@ GRANT SELECT ON colbert.workers TO PUBLIC;
 
 -- sql/functions/text/pending.sql
 -- How many documents of an index wait, are being encoded, and have failed; NULLs where the caller may not read
--- them.
+-- them. Those of another's table are read only when the caller named it.
 CREATE OR REPLACE FUNCTION colbert._pending(
-  index colbert._index, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
+  index colbert._index, named boolean, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_pending$
 BEGIN
-  IF colbert._readable(index) THEN
+  IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
     EXECUTE format('SELECT count(*) FROM %s AS s WHERE s.%I IS NULL AND s.%I IS NOT NULL',
                    index.source, index.embeddings, colbert._text_column(index))
        INTO pending;
@@ -4898,7 +4980,7 @@ BEGIN
 END
 $_pending$;
 
-COMMENT ON FUNCTION colbert._pending(colbert._index) IS
+COMMENT ON FUNCTION colbert._pending(colbert._index, boolean) IS
   'How many documents of an index are pending, are being encoded, and have failed.';
 
 CREATE OR REPLACE VIEW colbert.pending WITH (security_invoker = true) AS
@@ -4916,7 +4998,7 @@ SELECT i.source,
             THEN date_trunc('second', p.pending / w.documents_per_minute::float8 * interval '1 minute')
        END AS time_left
   FROM colbert._index AS i
- CROSS JOIN LATERAL colbert._pending(i) AS p
+ CROSS JOIN LATERAL colbert._pending(i, false) AS p
  CROSS JOIN LATERAL (SELECT count(*) AS workers,
                             sum(v.documents_per_minute) AS documents_per_minute
                        FROM colbert.workers AS v
@@ -4932,7 +5014,7 @@ COMMENT ON COLUMN colbert.pending.embeddings IS 'Its column of token-vector arra
 COMMENT ON COLUMN colbert.pending.text IS 'The column that is encoded.';
 COMMENT ON COLUMN colbert.pending.model IS 'The model: the fingerprint of the workers'' encoder, NULL before the first one.';
 COMMENT ON COLUMN colbert.pending.pending IS
-  'How many documents have a text and no vectors, those of the next two columns included; NULL for who may not read them.';
+  'How many documents have a text and no vectors, those of the next two columns included; NULL in tables of others, for which there is the function pending.';
 COMMENT ON COLUMN colbert.pending.encoding IS 'How many of them a worker is at.';
 COMMENT ON COLUMN colbert.pending.failed IS 'How many of them have failed: see colbert.failures.';
 COMMENT ON COLUMN colbert.pending.retry_at IS 'When the first of those is due again.';
@@ -4941,6 +5023,23 @@ COMMENT ON COLUMN colbert.pending.documents_per_minute IS 'What these encode, to
 COMMENT ON COLUMN colbert.pending.time_left IS 'How long the pending documents will take them.';
 
 GRANT SELECT ON colbert.pending TO PUBLIC;
+
+-- The same of one table, whoever owns it.
+CREATE OR REPLACE FUNCTION colbert.pending(
+  source regclass,
+  OUT embeddings name, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
+RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT i.embeddings, p.pending, p.encoding, p.failed, p.retry_at
+    FROM colbert._index AS i
+   CROSS JOIN LATERAL colbert._pending(i, true) AS p
+   WHERE i.source = pending.source
+     AND colbert._text_column(i) IS NOT NULL;
+END;
+
+COMMENT ON FUNCTION colbert.pending(regclass) IS
+  'How many documents of a table have no vectors yet, are being encoded, and have failed: as the view pending, but of another''s table, too.';
 
 -- sql/functions/tuning/_timed_search.sql
 -- One search for one query of a sample: the scores found, best first, and how long it took.

@@ -633,8 +633,10 @@ def test_a_worker_needs_no_rights_but_those_on_key_text_and_array(
         assert claim(worker, ", model => %s", '{"name": "m"}') == ["1", "2", "3"]
         assert store(worker, "1", "one")
         assert fail(worker, "2", "two") is not None
-        assert run(worker, "SELECT doc_id FROM colbert.failures") == [("2",)]
-        assert run(worker, "SELECT pending, encoding, failed FROM colbert.pending") == [(2, 1, 1)]
+        assert run(worker, "SELECT doc_id FROM colbert.failures('documents')") == [("2",)]
+        counts = "SELECT pending, encoding, failed FROM colbert.pending('documents')"
+        assert run(worker, counts) == [(2, 1, 1)]
+        assert run(worker, "SELECT * FROM colbert.failures") == []
         assert run(worker, "SELECT role::text FROM colbert.workers") == [(encoder_role,)]
         worker.commit()
     assert problems(committed) == []
@@ -675,11 +677,14 @@ def test_who_may_not_write_the_array_writes_no_attempts_and_reads_those_of_what_
             assert deleted == 0
             other.rollback()
     with psycopg.connect(as_role(database, reader)) as other:
-        assert run(other, "SELECT doc_id FROM colbert.failures ORDER BY 1") == [("1",), ("2",)]
-        assert run(other, "SELECT pending, failed FROM colbert.pending") == [(3, 2)]
+        failures = "SELECT doc_id FROM colbert.failures('documents') ORDER BY 1"
+        assert run(other, failures) == [("1",), ("2",)]
+        assert run(other, "SELECT pending, failed FROM colbert.pending('documents')") == [(3, 2)]
     with psycopg.connect(as_role(database, stranger)) as other:
-        assert run(other, "SELECT * FROM colbert.failures") == []
-        assert run(other, "SELECT pending, failed FROM colbert.pending") == [(None, None)]
+        for parts in ("", "('documents')"):
+            assert run(other, f"SELECT * FROM colbert.failures{parts}") == []
+            counts = f"SELECT pending, failed FROM colbert.pending{parts}"
+            assert run(other, counts) == [(None, None)]
 
 
 def test_row_level_security_hides_failures_and_pending_documents_from_readers_and_workers(
@@ -692,8 +697,9 @@ def test_row_level_security_hides_failures_and_pending_documents_from_readers_an
     run(committed, "CREATE POLICY others ON documents USING (id <> 1)")
     committed.commit()
     with psycopg.connect(as_role(database, encoder_role)) as worker:
-        assert run(worker, "SELECT error FROM colbert.failures") == [("secret two",)]
-        assert run(worker, "SELECT pending, failed FROM colbert.pending") == [(2, 1)]
+        failures = "SELECT error FROM colbert.failures('documents')"
+        assert run(worker, failures) == [("secret two",)]
+        assert run(worker, "SELECT pending, failed FROM colbert.pending('documents')") == [(2, 1)]
         assert run(worker, "SELECT doc_id FROM documents_embeddings_attempts ORDER BY 1") == [
             (2,),
             (3,),

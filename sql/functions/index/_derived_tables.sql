@@ -8,7 +8,8 @@ BEGIN ATOMIC
   SELECT c.oid::regclass
     FROM unnest(index.tables) WITH ORDINALITY AS t (id, position)
     JOIN pg_catalog.pg_class AS c ON c.oid = t.id
-   WHERE obj_description(c.oid, 'pg_class') = colbert._derived_comment(index)
+   WHERE c.relkind = 'r'
+     AND obj_description(c.oid, 'pg_class') = colbert._derived_comment(index)
    ORDER BY t.position;
 END;
 

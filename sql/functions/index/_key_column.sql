@@ -16,6 +16,7 @@ BEGIN
      AND i.indnkeyatts = 1
      AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
      AND a.attnotnull
+     AND (SELECT t.typcategory FROM pg_type AS t WHERE t.oid = a.atttypid) <> 'A'
      AND CASE WHEN key IS NULL THEN i.indisprimary ELSE a.attname = key END
    LIMIT 1;
 
@@ -33,7 +34,7 @@ BEGIN
   ELSE
     RAISE EXCEPTION 'column "%" of table "%" does not name a document', key, source
       USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = 'It needs NOT NULL and a unique index of its own, not partial and not deferrable.',
+            DETAIL = 'It needs NOT NULL and a unique index of its own, not partial and not deferrable, and must not be an array.',
             HINT = format('ALTER TABLE %s ALTER %I SET NOT NULL, ADD UNIQUE (%2$I)', source, key);
   END IF;
 END

@@ -1,5 +1,8 @@
 -- Brings an index in step with one row of its source: called by the triggers, after the row has changed and
 -- while its lock orders the writers of the document.
+--
+-- What goes in is what the source holds at this moment. The row of the event may be older: the events of a statement's
+-- rows wait for its end, and a trigger on the first of them may have changed the others again.
 CREATE OR REPLACE FUNCTION colbert._sync(
   index_id integer, old_key text, old_embeddings anyarray, new_key text, new_embeddings anyarray)
 RETURNS void
@@ -9,7 +12,9 @@ AS $_sync$
 DECLARE
   _index colbert._index;
 BEGIN
-  IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings THEN
+  -- Equal for pgvector are 0 and -0, too.
+  IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings
+     AND array_send(old_embeddings) IS NOT DISTINCT FROM array_send(new_embeddings) THEN
     RETURN;
   END IF;
 
@@ -20,20 +25,51 @@ BEGIN
             HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
   END IF;
 
-  IF old_key <> new_key OR new_key IS NULL THEN
-    PERFORM colbert._remove(_index, old_key);
-  END IF;
   IF old_key IS NOT NULL THEN
     PERFORM colbert._forget_attempts(_index, old_key);
   END IF;
-  IF new_key IS NOT NULL THEN
-    PERFORM colbert._put(_index, new_key, new_embeddings);
+  IF row_security_active(_index.source) THEN  -- FORCE: even the owner may not see the row
+    IF old_key <> new_key OR new_key IS NULL THEN
+      PERFORM colbert._remove(_index, old_key);
+    END IF;
+    IF new_key IS NOT NULL THEN
+      PERFORM colbert._put(_index, new_key, new_embeddings);
+    END IF;
+  ELSE
+    IF old_key <> new_key OR new_key IS NULL THEN
+      PERFORM colbert._put_current(_index, old_key);
+    END IF;
+    IF new_key IS NOT NULL THEN
+      PERFORM colbert._put_current(_index, new_key);
+    END IF;
   END IF;
 END
 $_sync$;
 
 COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
   'Takes the old row out of an index and puts the new one in: what the row triggers call.';
+
+-- Makes a document in an index that of the source's row, if there is one.
+CREATE OR REPLACE FUNCTION colbert._put_current(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_put_current$
+DECLARE
+  _found bigint;
+BEGIN
+  EXECUTE format('SELECT count(colbert._put($1, $2, s.%I)) FROM %s AS s WHERE s.%I = $2::%s',
+                 index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+     INTO _found
+    USING index, doc_id;
+  IF _found = 0 THEN
+    PERFORM colbert._remove(index, doc_id);
+  END IF;
+END
+$_put_current$;
+
+COMMENT ON FUNCTION colbert._put_current(colbert._index, text) IS
+  'Makes a document in an index that of the source''s row, or takes it out where there is none.';
 
 -- What the index has under the key already goes: the array before this one, or what a write left behind that the
 -- triggers did not see.

@@ -72,7 +72,7 @@ COMMENT ON FUNCTION colbert._drop_derived(colbert._index) IS
   'Drops the tables and the trigger function of an index, and its place in the registry.';
 
 -- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index
--- clears that away, as far as it belongs to the caller.
+-- clears that away, as far as it is the caller's own and nothing else depends on it.
 CREATE OR REPLACE FUNCTION colbert._forget_dropped_sources()
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -86,10 +86,14 @@ BEGIN
       FROM colbert._index AS i
      WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
        AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
-                        WHERE NOT pg_has_role(o.owner, 'USAGE'))
+                        WHERE o.owner <> current_user::regrole)
        FOR UPDATE SKIP LOCKED
   LOOP
-    PERFORM colbert._drop_derived(_index);
+    BEGIN
+      PERFORM colbert._drop_derived(_index);
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+      CONTINUE;
+    END;
   END LOOP;
 END
 $_forget_dropped_sources$;

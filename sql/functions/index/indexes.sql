@@ -29,7 +29,7 @@ COMMENT ON COLUMN colbert.indexes.dimensions IS 'The length of every vector.';
 COMMENT ON COLUMN colbert.indexes.options IS 'As given to create_index.';
 COMMENT ON COLUMN colbert.indexes.documents IS 'About how many rows the table has, as of its last ANALYZE.';
 COMMENT ON COLUMN colbert.indexes.tokens IS
-  'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived.';
+  'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived, and of a plaid index for who does not own it.';
 COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
 COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
 COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken, and what to do about it.';

@@ -44,7 +44,8 @@ COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
   'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
 
 -- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
--- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other.
+-- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. There is none
+-- to lock for a document that is gone: should it come back meanwhile, it is put in after all.
 CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -52,21 +53,25 @@ SET search_path = pg_catalog, pg_temp
 AS $_mend_document$
 DECLARE
   _bad boolean;
+  _gone boolean := false;
 BEGIN
-  EXECUTE format(
-    'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
-    'SELECT p.problem IS NOT NULL '
-    '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
-    index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
-     INTO _bad
-    USING doc_id, index.dimensions, colbert._normalized(index);
-  IF _bad IS FALSE THEN
-    EXECUTE format('SELECT colbert._put($1, $2, s.%I) FROM %s AS s WHERE s.%I = $2::%s',
-                   index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
-      USING index, doc_id;
-  ELSE
-    PERFORM colbert._remove(index, doc_id);
-  END IF;
+  LOOP
+    EXECUTE format(
+      'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
+      'SELECT p.problem IS NOT NULL '
+      '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
+      index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+       INTO _bad
+      USING doc_id, index.dimensions, colbert._normalized(index);
+    EXIT WHEN _gone AND _bad IS NULL;
+    IF _bad IS FALSE THEN
+      PERFORM colbert._put_current(index, doc_id);
+    ELSE
+      PERFORM colbert._remove(index, doc_id);
+    END IF;
+    EXIT WHEN _bad IS NOT NULL;
+    _gone := true;
+  END LOOP;
   RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
 END
 $_mend_document$;
@@ -86,6 +91,10 @@ DECLARE
   _mended bigint;
 BEGIN
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
+  index := colbert._find_index(index.source, index.embeddings);
+  IF (SELECT count(*) FROM colbert._derived_tables(index)) = cardinality(index.tables) THEN
+    RETURN 0;  -- another session has mended it meanwhile
+  END IF;
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;

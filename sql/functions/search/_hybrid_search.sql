@@ -20,7 +20,7 @@ BEGIN
           colbert._refuse_count('k', k),
           colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key)),
           colbert._refuse_fusion(words, match, text_weight, constant);
-  _candidates := greatest(k, colbert._knob('candidates', candidates, _index.options, 100));
+  _candidates := greatest(least(k, 999999999), colbert._knob('candidates', candidates, _index.options, 100));
 
   RETURN QUERY
     WITH late AS MATERIALIZED (

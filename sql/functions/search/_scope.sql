@@ -48,6 +48,13 @@ AS $_scope$
 DECLARE
   _scope colbert._scope;
 BEGIN
+  IF filter ~ '\mparams\M' AND filter !~ '\margs\.params\M' AND params IS NOT NULL
+     AND EXISTS (SELECT FROM pg_attribute AS a
+                  WHERE a.attrelid = index.source AND a.attname = 'params' AND NOT a.attisdropped) THEN
+    RAISE EXCEPTION 'params could be the argument or the column of table "%"', index.source
+      USING ERRCODE = 'ambiguous_column',
+            HINT = 'Write args.params in the filter for the argument.';
+  END IF;
   _scope.documents := format(
     '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
     colbert._documents(index, filter));

@@ -9,7 +9,7 @@ AS $_effort$
 BEGIN
   candidates := colbert._knob('candidates', named, index.options, NULL);
   patience := colbert._knob('patience', NULL, index.options, coalesce(candidates, 40));
-  candidates := greatest(k, coalesce(candidates, greatest(200, 2 * k)));
+  candidates := greatest(k, coalesce(candidates, greatest(200, least(2 * k::bigint, 999999999)::integer)));
 END
 $_effort$;
 

@@ -35,10 +35,10 @@ BEGIN
 
   EXECUTE format(
     'SELECT array_agg(l.doc_id::text) FROM ('
-    'SELECT a.doc_id FROM %s AS a '
-    ' WHERE a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
+    'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
+    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL AND a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._attempts(_index))
+    colbert._attempts(_index), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
     RETURN QUERY EXECUTE colbert._claim_statement(_index, format(

@@ -1,11 +1,12 @@
--- The documents of an index that could not be encoded, as far as the caller may read them.
-CREATE OR REPLACE FUNCTION colbert._failures(index colbert._index)
+-- The documents of an index that could not be encoded, as far as the caller may read them. Those of another's table are
+-- read only when the caller named it.
+CREATE OR REPLACE FUNCTION colbert._failures(index colbert._index, named boolean)
 RETURNS TABLE (doc_id text, error text, attempts integer, failed_at timestamptz, retry_at timestamptz, worker text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_failures$
 BEGIN
-  IF colbert._readable(index) THEN
+  IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
     RETURN QUERY EXECUTE format(
       'SELECT a.doc_id::text, '
       '       CASE WHEN a.failed_at >= a.claimed_at THEN a.error ELSE %L END, '
@@ -19,7 +20,7 @@ BEGIN
 END
 $_failures$;
 
-COMMENT ON FUNCTION colbert._failures(colbert._index) IS
+COMMENT ON FUNCTION colbert._failures(colbert._index, boolean) IS
   'The documents of an index that could not be encoded.';
 
 -- Whether the caller may read the pending documents of an index, and they are there to be read.
@@ -43,10 +44,10 @@ COMMENT ON FUNCTION colbert._readable(colbert._index) IS
 CREATE OR REPLACE VIEW colbert.failures WITH (security_invoker = true) AS
 SELECT i.source, i.embeddings, f.doc_id, f.error, f.attempts, f.failed_at, f.retry_at, f.worker
   FROM colbert._index AS i
- CROSS JOIN LATERAL colbert._failures(i) AS f;
+ CROSS JOIN LATERAL colbert._failures(i, false) AS f;
 
 COMMENT ON VIEW colbert.failures IS
-  'The documents that could not be encoded, as far as the reader may read them, and when they are tried again.';
+  'The documents of the reader''s tables that could not be encoded, and when they are tried again; for tables of others there is the function failures.';
 
 COMMENT ON COLUMN colbert.failures.source IS 'The table.';
 COMMENT ON COLUMN colbert.failures.embeddings IS 'Its column of token-vector arrays.';
@@ -58,3 +59,20 @@ COMMENT ON COLUMN colbert.failures.retry_at IS 'When it is due again; retry_fail
 COMMENT ON COLUMN colbert.failures.worker IS 'Which worker tried.';
 
 GRANT SELECT ON colbert.failures TO PUBLIC;
+
+-- The same of one table, whoever owns it.
+CREATE OR REPLACE FUNCTION colbert.failures(
+  source regclass,
+  OUT embeddings name, OUT doc_id text, OUT error text, OUT attempts integer, OUT failed_at timestamptz,
+  OUT retry_at timestamptz, OUT worker text)
+RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT i.embeddings, f.doc_id, f.error, f.attempts, f.failed_at, f.retry_at, f.worker
+    FROM colbert._index AS i
+   CROSS JOIN LATERAL colbert._failures(i, true) AS f
+   WHERE i.source = failures.source;
+END;
+
+COMMENT ON FUNCTION colbert.failures(regclass) IS
+  'The documents of a table that could not be encoded, as far as the caller may read them: as the view failures, but of another''s table, too.';

@@ -1,12 +1,12 @@
 -- How many documents of an index wait, are being encoded, and have failed; NULLs where the caller may not read
--- them.
+-- them. Those of another's table are read only when the caller named it.
 CREATE OR REPLACE FUNCTION colbert._pending(
-  index colbert._index, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
+  index colbert._index, named boolean, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_pending$
 BEGIN
-  IF colbert._readable(index) THEN
+  IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
     EXECUTE format('SELECT count(*) FROM %s AS s WHERE s.%I IS NULL AND s.%I IS NOT NULL',
                    index.source, index.embeddings, colbert._text_column(index))
        INTO pending;
@@ -21,7 +21,7 @@ BEGIN
 END
 $_pending$;
 
-COMMENT ON FUNCTION colbert._pending(colbert._index) IS
+COMMENT ON FUNCTION colbert._pending(colbert._index, boolean) IS
   'How many documents of an index are pending, are being encoded, and have failed.';
 
 CREATE OR REPLACE VIEW colbert.pending WITH (security_invoker = true) AS
@@ -39,7 +39,7 @@ SELECT i.source,
             THEN date_trunc('second', p.pending / w.documents_per_minute::float8 * interval '1 minute')
        END AS time_left
   FROM colbert._index AS i
- CROSS JOIN LATERAL colbert._pending(i) AS p
+ CROSS JOIN LATERAL colbert._pending(i, false) AS p
  CROSS JOIN LATERAL (SELECT count(*) AS workers,
                             sum(v.documents_per_minute) AS documents_per_minute
                        FROM colbert.workers AS v
@@ -55,7 +55,7 @@ COMMENT ON COLUMN colbert.pending.embeddings IS 'Its column of token-vector arra
 COMMENT ON COLUMN colbert.pending.text IS 'The column that is encoded.';
 COMMENT ON COLUMN colbert.pending.model IS 'The model: the fingerprint of the workers'' encoder, NULL before the first one.';
 COMMENT ON COLUMN colbert.pending.pending IS
-  'How many documents have a text and no vectors, those of the next two columns included; NULL for who may not read them.';
+  'How many documents have a text and no vectors, those of the next two columns included; NULL in tables of others, for which there is the function pending.';
 COMMENT ON COLUMN colbert.pending.encoding IS 'How many of them a worker is at.';
 COMMENT ON COLUMN colbert.pending.failed IS 'How many of them have failed: see colbert.failures.';
 COMMENT ON COLUMN colbert.pending.retry_at IS 'When the first of those is due again.';
@@ -64,3 +64,20 @@ COMMENT ON COLUMN colbert.pending.documents_per_minute IS 'What these encode, to
 COMMENT ON COLUMN colbert.pending.time_left IS 'How long the pending documents will take them.';
 
 GRANT SELECT ON colbert.pending TO PUBLIC;
+
+-- The same of one table, whoever owns it.
+CREATE OR REPLACE FUNCTION colbert.pending(
+  source regclass,
+  OUT embeddings name, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
+RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT i.embeddings, p.pending, p.encoding, p.failed, p.retry_at
+    FROM colbert._index AS i
+   CROSS JOIN LATERAL colbert._pending(i, true) AS p
+   WHERE i.source = pending.source
+     AND colbert._text_column(i) IS NOT NULL;
+END;
+
+COMMENT ON FUNCTION colbert.pending(regclass) IS
+  'How many documents of a table have no vectors yet, are being encoded, and have failed: as the view pending, but of another''s table, too.';

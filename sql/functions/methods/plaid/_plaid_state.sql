@@ -41,22 +41,19 @@ $_plaid_centroid_count$;
 COMMENT ON FUNCTION colbert._plaid_centroid_count(colbert._index) IS
   'How many centroids were trained, and how many have come in since.';
 
--- Whether the tables are there and the caller has the privileges that their policies ask for: colbert.indexes is for
--- everybody, and for every state that an index may be in.
+-- Whether the tables are there and the caller's own, without a policy that would have to be asked: colbert.indexes is
+-- for everybody, and for every state that an index may be in.
 CREATE OR REPLACE FUNCTION colbert._plaid_readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT (SELECT count(*) FROM colbert._derived_tables(index)) = cardinality(index.tables)
-         AND (SELECT count(*) FROM pg_catalog.pg_attribute AS a
-               WHERE a.attrelid = index.source
-                 AND a.attname IN (index.key, index.embeddings)
-                 AND NOT a.attisdropped
-                 AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')) = 2;
+  SELECT count(*) = 3 AND bool_and(colbert._is_own(t))
+         AND colbert._is_own(index.source) AND NOT pg_catalog.row_security_active(index.source)
+    FROM colbert._derived_tables(index) AS t;
 END;
 
 COMMENT ON FUNCTION colbert._plaid_readable(colbert._index) IS
-  'Whether the tables of a plaid index are there and the caller may read them.';
+  'Whether the tables of a plaid index are there and the caller''s own.';
 
 -- The planner's number of documents, times the mean of a hundred pages of them.
 CREATE OR REPLACE FUNCTION colbert._plaid_count(index colbert._index)
