@@ -1136,7 +1136,8 @@ COMMENT ON FUNCTION colbert._vector_dimensions(regclass, name, jsonb) IS
 
 -- sql/functions/index/_derived_name.sql
 -- <source>_<column>_<suffix>, the name of what belongs to an index. A name of more than 63 bytes is cut, and
--- keeps a hash of the whole, so that two long names stay two.
+-- keeps a hash of the whole, so that two long names stay two; so does one that is taken, by what was derived from
+-- a table that had this name before.
 CREATE OR REPLACE FUNCTION colbert._derived_name(source regclass, embeddings name, suffix text)
 RETURNS name
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1144,9 +1145,12 @@ SET search_path = pg_catalog, pg_temp
 AS $_derived_name$
 DECLARE
   _stem text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = source) || '_' || embeddings;
-  _hash text := left(md5(_stem), 8);
+  _hash text := left(md5(_stem || source::oid), 8);
 BEGIN
-  IF octet_length(_stem || '_' || suffix) <= 63 THEN
+  IF octet_length(_stem || '_' || suffix) <= 63
+     AND NOT EXISTS (SELECT FROM pg_class AS s, pg_class AS c
+                      WHERE s.oid = source AND c.relnamespace = s.relnamespace
+                        AND c.relname = _stem || '_' || suffix) THEN
     RETURN _stem || '_' || suffix;
   END IF;
   WHILE octet_length(_stem || '_' || _hash || '_' || suffix) > 63 LOOP
@@ -1225,7 +1229,7 @@ COMMENT ON FUNCTION colbert._owner(regclass) IS 'The role that owns a table.';
 CREATE OR REPLACE FUNCTION colbert._is_own(relation regclass)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-RETURN coalesce(colbert._owner(relation)::text = current_user::regrole::text, false);
+RETURN coalesce(colbert._owner(relation) = current_user, false);
 
 COMMENT ON FUNCTION colbert._is_own(regclass) IS 'Whether a table is the caller''s own.';
 
@@ -1595,8 +1599,11 @@ BEGIN
   SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
-      USING ERRCODE = 'undefined_object',
-            HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
+      USING ERRCODE = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
+                           THEN 'undefined_object' ELSE 'serialization_failure' END,
+            HINT = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
+                        THEN 'Drop the triggers that colbert_pg left on the table, and create the index anew.'
+                        ELSE 'It was created after this transaction began: run the transaction again.' END;
   END IF;
 
   IF old_key IS NOT NULL THEN
@@ -1731,6 +1738,9 @@ COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
 -- may write the source keeps the derived tables in step without any right to write those. It can only be
 -- called as a trigger, and all it does is in colbert._sync and colbert._sync_text.
 --
+-- Somebody else may have made a function of that name before, to be taken over: what calls it elsewhere would call ours
+-- then, and who was let to call it could. The first is refused, the second taken away.
+--
 -- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
 -- ENABLE ALWAYS, as on a subscriber of logical replication, stay so; of the two that keep the index in step, both are
 -- when one is.
@@ -1745,6 +1755,7 @@ DECLARE
                            WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
                              AND t.tgname IN (_names.row_trigger, _names.truncate_trigger, _names.text_trigger));
   _trigger name;
+  _grantee regrole;
   _body text := format(
     $body$
 BEGIN
@@ -1759,6 +1770,13 @@ $body$,
     index.id, index.key, index.embeddings,
     (colbert._text_sync(index)).before, (colbert._text_sync(index)).after);
 BEGIN
+  IF EXISTS (SELECT FROM pg_trigger AS t
+              WHERE t.tgfoid = to_regprocedure(_names.sync_function || '()')
+                AND t.tgparentid = 0 AND t.tgrelid <> index.source) THEN
+    RAISE EXCEPTION 'function %() is in the way: triggers of other tables call it', _names.sync_function
+      USING ERRCODE = 'duplicate_function',
+            HINT = 'Drop it; it is not one of colbert_pg''s.';
+  END IF;
   EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger '
                  'LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
                  _names.sync_function, _body);
@@ -1769,6 +1787,15 @@ BEGIN
     EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION colbert_pg', _names.sync_function);
   END IF;
   PERFORM colbert._give_to_owner(index, format('FUNCTION %s()', _names.sync_function));
+  FOR _grantee IN
+    SELECT DISTINCT a.grantee::regrole
+      FROM pg_proc AS p
+     CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+     WHERE p.oid = to_regprocedure(_names.sync_function || '()')
+       AND a.grantee NOT IN (0, p.proowner)
+  LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM %s', _names.sync_function, _grantee);
+  END LOOP;
 
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER TRUNCATE ON %s '
                  'FOR EACH STATEMENT EXECUTE FUNCTION %s()',
@@ -1942,6 +1969,11 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _names record := colbert._sync_names(_index);
 BEGIN
+  IF drop_index.source IS NULL THEN
+    RAISE EXCEPTION 'source must name a table'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'For example SELECT colbert.drop_index(''documents'').';
+  END IF;
   PERFORM colbert._refuse_stranger(_index.source);
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
@@ -2018,7 +2050,7 @@ BEGIN
       FROM colbert._index AS i
      WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
        AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
-                        WHERE o.owner <> current_user::regrole)
+                        WHERE pg_get_userbyid(o.owner) <> current_user)
        FOR UPDATE SKIP LOCKED
   LOOP
     BEGIN
@@ -2106,6 +2138,8 @@ BEGIN
 
   IF colbert._sync_problem(_index) IS NOT NULL THEN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
+    _index := colbert._find_index(_index.source, _index.embeddings);
+    _mend := colbert._operation(_index.method, 'mend');
     PERFORM colbert._create_sync(_index);
   END IF;
   IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
@@ -2305,7 +2339,7 @@ BEGIN
     operator_class := format('%I.bit_hamming_ops', _schema);
     operator := format('OPERATOR(%I.<~>)', _schema);
     conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
-    similarity := format('%s::float8 - (%%s)', index.dimensions);
+    similarity := format('%s::pg_catalog.float8 - (%%s)', index.dimensions);
   ELSE
     type := format('%I.%s(%s)', _schema, _token_type, index.dimensions);
     operator_class := format('%I.%s_ip_ops', _schema, _token_type);
@@ -3136,7 +3170,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_clear$
 BEGIN
-  EXECUTE format('TRUNCATE %s, %s', colbert._derived_table(index, 2), colbert._derived_table(index, 3));
+  EXECUTE format('TRUNCATE %s, %s RESTART IDENTITY', colbert._derived_table(index, 2), colbert._derived_table(index, 3));
 END
 $_plaid_clear$;
 
@@ -3876,6 +3910,8 @@ BEGIN
             HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
   END IF;
 
+  -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
+  EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
     _keys := colbert._candidate_keys(_index, query, _scope, _effort.candidates);
   END IF;

@@ -23,6 +23,9 @@ COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
 -- may write the source keeps the derived tables in step without any right to write those. It can only be
 -- called as a trigger, and all it does is in colbert._sync and colbert._sync_text.
 --
+-- Somebody else may have made a function of that name before, to be taken over: what calls it elsewhere would call ours
+-- then, and who was let to call it could. The first is refused, the second taken away.
+--
 -- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
 -- ENABLE ALWAYS, as on a subscriber of logical replication, stay so; of the two that keep the index in step, both are
 -- when one is.
@@ -37,6 +40,7 @@ DECLARE
                            WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
                              AND t.tgname IN (_names.row_trigger, _names.truncate_trigger, _names.text_trigger));
   _trigger name;
+  _grantee regrole;
   _body text := format(
     $body$
 BEGIN
@@ -51,6 +55,13 @@ $body$,
     index.id, index.key, index.embeddings,
     (colbert._text_sync(index)).before, (colbert._text_sync(index)).after);
 BEGIN
+  IF EXISTS (SELECT FROM pg_trigger AS t
+              WHERE t.tgfoid = to_regprocedure(_names.sync_function || '()')
+                AND t.tgparentid = 0 AND t.tgrelid <> index.source) THEN
+    RAISE EXCEPTION 'function %() is in the way: triggers of other tables call it', _names.sync_function
+      USING ERRCODE = 'duplicate_function',
+            HINT = 'Drop it; it is not one of colbert_pg''s.';
+  END IF;
   EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger '
                  'LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
                  _names.sync_function, _body);
@@ -61,6 +72,15 @@ BEGIN
     EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION colbert_pg', _names.sync_function);
   END IF;
   PERFORM colbert._give_to_owner(index, format('FUNCTION %s()', _names.sync_function));
+  FOR _grantee IN
+    SELECT DISTINCT a.grantee::regrole
+      FROM pg_proc AS p
+     CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+     WHERE p.oid = to_regprocedure(_names.sync_function || '()')
+       AND a.grantee NOT IN (0, p.proowner)
+  LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM %s', _names.sync_function, _grantee);
+  END LOOP;
 
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER TRUNCATE ON %s '
                  'FOR EACH STATEMENT EXECUTE FUNCTION %s()',

@@ -1,5 +1,6 @@
 -- <source>_<column>_<suffix>, the name of what belongs to an index. A name of more than 63 bytes is cut, and
--- keeps a hash of the whole, so that two long names stay two.
+-- keeps a hash of the whole, so that two long names stay two; so does one that is taken, by what was derived from
+-- a table that had this name before.
 CREATE OR REPLACE FUNCTION colbert._derived_name(source regclass, embeddings name, suffix text)
 RETURNS name
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -7,9 +8,12 @@ SET search_path = pg_catalog, pg_temp
 AS $_derived_name$
 DECLARE
   _stem text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = source) || '_' || embeddings;
-  _hash text := left(md5(_stem), 8);
+  _hash text := left(md5(_stem || source::oid), 8);
 BEGIN
-  IF octet_length(_stem || '_' || suffix) <= 63 THEN
+  IF octet_length(_stem || '_' || suffix) <= 63
+     AND NOT EXISTS (SELECT FROM pg_class AS s, pg_class AS c
+                      WHERE s.oid = source AND c.relnamespace = s.relnamespace
+                        AND c.relname = _stem || '_' || suffix) THEN
     RETURN _stem || '_' || suffix;
   END IF;
   WHILE octet_length(_stem || '_' || _hash || '_' || suffix) > 63 LOOP

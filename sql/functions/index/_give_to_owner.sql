@@ -13,7 +13,7 @@ COMMENT ON FUNCTION colbert._owner(regclass) IS 'The role that owns a table.';
 CREATE OR REPLACE FUNCTION colbert._is_own(relation regclass)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-RETURN coalesce(colbert._owner(relation)::text = current_user::regrole::text, false);
+RETURN coalesce(colbert._owner(relation) = current_user, false);
 
 COMMENT ON FUNCTION colbert._is_own(regclass) IS 'Whether a table is the caller''s own.';
 

@@ -21,8 +21,11 @@ BEGIN
   SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
-      USING ERRCODE = 'undefined_object',
-            HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
+      USING ERRCODE = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
+                           THEN 'undefined_object' ELSE 'serialization_failure' END,
+            HINT = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
+                        THEN 'Drop the triggers that colbert_pg left on the table, and create the index anew.'
+                        ELSE 'It was created after this transaction began: run the transaction again.' END;
   END IF;
 
   IF old_key IS NOT NULL THEN

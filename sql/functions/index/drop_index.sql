@@ -10,6 +10,11 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _names record := colbert._sync_names(_index);
 BEGIN
+  IF drop_index.source IS NULL THEN
+    RAISE EXCEPTION 'source must name a table'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'For example SELECT colbert.drop_index(''documents'').';
+  END IF;
   PERFORM colbert._refuse_stranger(_index.source);
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
@@ -86,7 +91,7 @@ BEGIN
       FROM colbert._index AS i
      WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
        AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
-                        WHERE o.owner <> current_user::regrole)
+                        WHERE pg_get_userbyid(o.owner) <> current_user)
        FOR UPDATE SKIP LOCKED
   LOOP
     BEGIN

@@ -18,6 +18,8 @@ BEGIN
 
   IF colbert._sync_problem(_index) IS NOT NULL THEN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
+    _index := colbert._find_index(_index.source, _index.embeddings);
+    _mend := colbert._operation(_index.method, 'mend');
     PERFORM colbert._create_sync(_index);
   END IF;
   IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN

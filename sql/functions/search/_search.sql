@@ -41,6 +41,8 @@ BEGIN
             HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
   END IF;
 
+  -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
+  EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
     _keys := colbert._candidate_keys(_index, query, _scope, _effort.candidates);
   END IF;

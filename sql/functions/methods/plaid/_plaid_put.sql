@@ -80,7 +80,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_clear$
 BEGIN
-  EXECUTE format('TRUNCATE %s, %s', colbert._derived_table(index, 2), colbert._derived_table(index, 3));
+  EXECUTE format('TRUNCATE %s, %s RESTART IDENTITY', colbert._derived_table(index, 2), colbert._derived_table(index, 3));
 END
 $_plaid_clear$;
 

@@ -23,7 +23,7 @@ BEGIN
     operator_class := format('%I.bit_hamming_ops', _schema);
     operator := format('OPERATOR(%I.<~>)', _schema);
     conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
-    similarity := format('%s::float8 - (%%s)', index.dimensions);
+    similarity := format('%s::pg_catalog.float8 - (%%s)', index.dimensions);
   ELSE
     type := format('%I.%s(%s)', _schema, _token_type, index.dimensions);
     operator_class := format('%I.%s_ip_ops', _schema, _token_type);
