@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from tests.servers import as_role
-from tests.sql.documents import METHODS, create_index, create_table, hint, refusal, run
+from tests.sql.documents import METHODS, create_index, create_table, hint, primary, refusal, run
 
 
 def test_no_function_of_the_schema_runs_with_the_rights_of_another(
@@ -108,3 +108,32 @@ def test_params_are_data(documents: psycopg.Connection) -> None:
             value,
         )
         assert found == []
+
+
+def test_a_trigger_function_that_somebody_planted_is_not_taken_over(
+    connection: psycopg.Connection, database: str, new_role: Callable[[], str]
+) -> None:
+    attacker, accomplice, owner = new_role(), new_role(), new_role()
+    run(connection, f"GRANT CREATE ON SCHEMA public TO {attacker}, {accomplice}, {owner}")
+    connection.commit()
+    attach = "CREATE TRIGGER t AFTER INSERT ON {} FOR EACH ROW EXECUTE FUNCTION colbert_sync_{}()"
+    with psycopg.connect(as_role(database, attacker)) as planting:
+        run(planting, "CREATE TABLE bait (id bigint, embeddings vector(3)[])")
+        for number in (1, 2):
+            run(
+                planting,
+                f"CREATE FUNCTION colbert_sync_{number}() RETURNS trigger LANGUAGE plpgsql "
+                f"AS 'BEGIN END'; GRANT EXECUTE ON FUNCTION colbert_sync_{number} TO {accomplice}",
+            )
+        run(planting, attach.format("bait", 1))
+    create_table(connection)
+    run(connection, f"ALTER TABLE documents OWNER TO {owner}")
+    error = refusal(connection, "SELECT colbert.create_index('documents')")
+    assert error.sqlstate == "42723"
+    assert "colbert_sync_1() is in the way" in primary(error)
+    create_index(connection)
+    assert run(connection, "SELECT id FROM colbert._index") == [(2,)]
+    connection.commit()
+    with psycopg.connect(as_role(database, accomplice)) as session:
+        run(session, "CREATE TABLE mine (id bigint, embeddings vector(3)[])")
+        assert refusal(session, attach.format("mine", 2)).sqlstate == "42501"

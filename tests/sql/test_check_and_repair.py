@@ -1,11 +1,14 @@
 """check_index finds every difference between index and arrays; repair_index mends it."""
 
+import threading
+
 import psycopg
 import pytest
 
 from tests.sql.documents import AB, METHODS, create_index, problems, refusal, run, search
 
 TOKENS = "documents_embeddings_tokens"
+ONE = """'{"[0,0,1]"}'::vector[]"""
 UNSEEN = "SET session_replication_role = replica; {}; RESET session_replication_role"
 
 DAMAGES = {
@@ -247,3 +250,37 @@ def test_a_broken_installation_says_so(documents: psycopg.Connection) -> None:
     error = refusal(documents, "SELECT * FROM colbert.check_index('documents')")
     assert error.sqlstate == "42883"
     assert error.diag.message_primary == "function colbert._tokens_problems() is missing"
+
+
+@pytest.mark.parametrize(
+    "damage", [f"DROP TABLE {TOKENS}", "ALTER TABLE documents DISABLE TRIGGER USER"]
+)
+def test_a_repair_that_waited_for_another_change_looks_again(
+    documents: psycopg.Connection, database: str, damage: str
+) -> None:
+    run(documents, damage)
+    documents.commit()
+    run(documents, "SELECT colbert.repair_index('documents')")
+    if "TRIGGER" in damage:
+        run(documents, "SELECT colbert.drop_index('documents')")
+        create_index(documents)
+    failed: list[psycopg.Error] = []
+
+    def repair() -> None:
+        with psycopg.connect(database) as other:
+            try:
+                run(other, "SELECT colbert.repair_index('documents')")
+            except psycopg.Error as error:
+                failed.append(error)
+
+    thread = threading.Thread(target=repair)
+    thread.start()
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with psycopg.connect(database, autocommit=True) as observer:
+        while run(observer, waiting) == [(0,)]:
+            pass
+    documents.commit()
+    thread.join()
+    assert failed == []
+    run(documents, f"INSERT INTO documents VALUES (77, {ONE})")
+    assert problems(documents) == []

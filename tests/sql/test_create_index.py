@@ -9,6 +9,7 @@ import pytest
 
 from tests.sql.documents import (
     AB,
+    METHODS,
     A,
     B,
     create_index,
@@ -506,3 +507,51 @@ def test_a_column_of_large_documents_is_indexed(
     query = unit(rng, 4, 3)
     found = search(connection, query, ", k => %s", k)
     assert keys(found) == keys(ranking(query, documents, k))
+
+
+def test_an_array_does_not_name_a_document(connection: psycopg.Connection) -> None:
+    create_table(connection, key="int[]")
+    error = refusal(connection, "SELECT colbert.create_index('documents')")
+    assert error.sqlstate == "22023"
+
+
+def test_what_depends_on_the_rest_of_a_dropped_table_stops_nobody(
+    documents: psycopg.Connection,
+) -> None:
+    run(documents, "CREATE VIEW mine AS SELECT doc_id FROM documents_embeddings_tokens")
+    run(documents, "DROP TABLE documents CASCADE")
+    create_table(documents, "notes")
+    create_index(documents, "notes")
+    assert run(documents, "SELECT count(*) FROM mine") == [(4,)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_table_may_take_the_place_of_another_again_and_again(
+    connection: psycopg.Connection, method: str
+) -> None:
+    for turn in range(3):
+        create_table(connection)
+        insert(connection, {turn: AB})
+        create_index(connection, "documents", f", method => '{method}'")
+        assert keys(search(connection, AB)) == [turn]
+        run(connection, f"ALTER TABLE documents RENAME TO documents_{turn}")
+    for turn in range(3):
+        assert problems(connection, f"documents_{turn}") == []
+
+
+def test_drop_index_takes_no_table_to_be_meant(documents: psycopg.Connection) -> None:
+    error = refusal(documents, "SELECT colbert.drop_index(to_regclass('typo'))")
+    assert (error.sqlstate, primary(error)) == ("22004", "source must name a table")
+
+
+def test_a_role_may_have_any_name(connection: psycopg.Connection) -> None:
+    run(
+        connection,
+        """CREATE ROLE "An app"; CREATE SCHEMA app AUTHORIZATION "An app"; SET ROLE "An app" """,
+    )
+    create_table(connection, "app.notes")
+    insert(connection, {1: AB}, "app.notes")
+    run(connection, "SELECT colbert.create_index('app.notes')")
+    run(connection, "ANALYZE app.notes_embeddings_documents")
+    assert run(connection, "SELECT tokens, state FROM colbert.indexes") == [(2, "ready")]
+    connection.rollback()

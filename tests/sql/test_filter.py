@@ -7,10 +7,12 @@ import psycopg
 import pytest
 
 from tests.sql.documents import (
+    AB,
     METHODS,
     Matrix,
     create_index,
     create_table,
+    hint,
     insert,
     keys,
     ranking,
@@ -168,3 +170,20 @@ def test_a_filter_that_closes_its_parenthesis_is_code_like_any_other(
         condition,
     )
     assert {key for (key,) in found} <= set(range(1, COUNT + 1))
+
+
+def test_a_column_called_params_is_told_from_the_argument(connection: psycopg.Connection) -> None:
+    create_table(connection, more=", params jsonb DEFAULT '{\"lang\": \"de\"}'")
+    insert(connection, {1: AB})
+    create_index(connection)
+    given = """, params => '{"lang": "en"}'"""
+    statement = "SELECT colbert.search('documents', '{\"[1,0,0]\"}', filter => %s" + given + ")"
+    error = refusal(connection, statement, "params ->> 'lang' = 'en'")
+    assert (error.sqlstate, hint(error)) == (
+        "42702",
+        "Write args.params in the filter for the argument.",
+    )
+    assert len(run(connection, statement, "args.params ->> 'lang' = 'en'")) == 1
+    assert run(connection, statement, "params ->> 'lang' = args.params ->> 'lang'") == []
+    column = "SELECT colbert.search('documents', '{\"[1,0,0]\"}', filter => %s)"
+    assert len(run(connection, column, "params ->> 'lang' = 'de'")) == 1

@@ -277,3 +277,59 @@ class TestUpsert:
         except psycopg.Error:
             pass
         assert run(connection, "SELECT cardinality(embeddings) FROM documents") == [(1,)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("statement", "reaction"),
+    [
+        ("UPDATE documents SET embeddings = {one}", "UPDATE documents SET embeddings = {two} {at}"),
+        ("UPDATE documents SET embeddings = {one}", "DELETE FROM documents {at}"),
+        (
+            "DELETE FROM documents",
+            "INSERT INTO documents VALUES (2, {two}), (3, {two}) ON CONFLICT DO NOTHING",
+        ),
+        ("UPDATE documents SET id = id + 10", "INSERT INTO documents VALUES (2, {two})"),
+    ],
+)
+def test_a_trigger_that_changes_other_rows_of_the_statement_has_the_last_word(
+    connection: psycopg.Connection, method: str, statement: str, reaction: str
+) -> None:
+    create_table(connection)
+    insert(connection, {1: AB, 2: A, 3: B})
+    create_index(connection, "documents", f", method => '{method}'")
+    words = {"one": ONE, "two": """'{"[0,1,0]","[0,0,1]"}'::vector[]""", "at": "WHERE id > 1"}
+    run(
+        connection,
+        "CREATE FUNCTION react() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF OLD.id = 1 AND pg_trigger_depth() = 1 THEN {reaction.format(**words)}; END IF; "
+        "RETURN NULL; END $$;"
+        "CREATE TRIGGER react AFTER UPDATE OR DELETE ON documents "
+        "FOR EACH ROW EXECUTE FUNCTION react()",
+    )
+    run(connection, statement.format(**words))
+    assert problems(connection) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_zero_and_minus_zero_are_two_arrays(connection: psycopg.Connection, method: str) -> None:
+    create_table(connection)
+    insert(connection, {1: A})
+    create_index(connection, "documents", f", method => '{method}'")
+    run(connection, """UPDATE documents SET embeddings = '{"[1,-0,0]"}'""")
+    assert problems(connection) == []
+
+
+def test_a_writer_from_before_the_index_may_try_again(
+    connection: psycopg.Connection, database: str
+) -> None:
+    create_table(connection)
+    insert(connection, {1: A})
+    connection.commit()
+    with psycopg.connect(database) as writer:
+        writer.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        run(writer, "SELECT 1")
+        create_index(connection)
+        connection.commit()
+        error = refusal(writer, f"INSERT INTO documents VALUES (2, {ONE})")
+    assert error.sqlstate == "40001"

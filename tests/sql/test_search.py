@@ -458,3 +458,12 @@ class TestRerank:
         [after] = run(connection, scans)
         assert after[0] > before[0]
         assert after[1] == before[1]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_k_may_be_larger_than_any_table(connection: psycopg.Connection, method: str) -> None:
+    create_table(connection)
+    insert(connection, {1: AB, 2: A})
+    create_index(connection, "documents", f", method => '{method}'")
+    for k in (10**9, 2**31 - 1):
+        assert keys(search(connection, AB, f", k => {k}")) == [1, 2]

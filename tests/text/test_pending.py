@@ -719,3 +719,14 @@ def test_a_worker_writes_no_other_roles_account(
         forged = "UPDATE colbert._worker SET documents = 9"
         assert worker.execute(forged).rowcount == 1
         assert refusal(worker, "UPDATE colbert._worker SET role = 'postgres'").sqlstate == "42501"
+
+
+def test_lost_attempts_at_documents_that_are_gone_hide_no_others(texts: Connection) -> None:
+    run(texts, "INSERT INTO documents (id, content) SELECT n, 'x' FROM generate_series(10, 40) AS n")
+    lost = claim(texts, ", 1000")
+    let_time_pass(texts)
+    run(texts, "SET LOCAL session_replication_role = replica")
+    run(texts, "DELETE FROM documents WHERE id <> 40")
+    run(texts, "SET LOCAL session_replication_role = origin")
+    assert len(lost) > 17
+    assert claim(texts) == ["40"]
