@@ -752,7 +752,8 @@ BEGIN
                       CASE WHEN embeddings IS NOT NULL
                            THEN format(' on column "%s"', embeddings) ELSE '' END
         USING ERRCODE = 'undefined_object',
-              HINT = format('Create one with SELECT colbert.create_index(%L).', source);
+              HINT = format('Create one with SELECT colbert.create_index(%L%s).', source,
+                            CASE WHEN embeddings IS NOT NULL THEN format(', %L', embeddings) ELSE '' END);
     ELSE
       RAISE EXCEPTION '% late-interaction indexes could be meant', cardinality(_found)
         USING ERRCODE = 'ambiguous_parameter',
@@ -4114,7 +4115,7 @@ DECLARE
     'SELECT pg_catalog.pg_typeof(d.content) FROM (SELECT) AS one'
     '  LEFT JOIN (SELECT (%s%s) AS content FROM %s LIMIT 0) AS d ON true', content, E'\n', index.source);
   _hint text := format('Name a column of table "%s", or an expression over its columns, that is text or tsvector: '
-                       'content => ''title ||   || body''.', index.source);
+                       'content => ''title || '''' '''' || body''.', index.source);
   _type regtype;
 BEGIN
   PERFORM set_config('search_path', search_path, true);

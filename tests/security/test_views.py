@@ -1,4 +1,4 @@
-"""Views for everybody run nobody else's code: what belongs to another owner is not read for them."""
+"""Views for everybody run nobody else's code: what is another owner's is not read for them."""
 
 from collections.abc import Callable
 

@@ -722,7 +722,8 @@ def test_a_worker_writes_no_other_roles_account(
 
 
 def test_lost_attempts_at_documents_that_are_gone_hide_no_others(texts: Connection) -> None:
-    run(texts, "INSERT INTO documents (id, content) SELECT n, 'x' FROM generate_series(10, 40) AS n")
+    many = "SELECT n, 'x' FROM generate_series(10, 40) AS n"
+    run(texts, f"INSERT INTO documents (id, content) {many}")
     lost = claim(texts, ", 1000")
     let_time_pass(texts)
     run(texts, "SET LOCAL session_replication_role = replica")

@@ -27,7 +27,8 @@ BEGIN
                       CASE WHEN embeddings IS NOT NULL
                            THEN format(' on column "%s"', embeddings) ELSE '' END
         USING ERRCODE = 'undefined_object',
-              HINT = format('Create one with SELECT colbert.create_index(%L).', source);
+              HINT = format('Create one with SELECT colbert.create_index(%L%s).', source,
+                            CASE WHEN embeddings IS NOT NULL THEN format(', %L', embeddings) ELSE '' END);
     ELSE
       RAISE EXCEPTION '% late-interaction indexes could be meant', cardinality(_found)
         USING ERRCODE = 'ambiguous_parameter',

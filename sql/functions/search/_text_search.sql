@@ -104,7 +104,7 @@ DECLARE
     'SELECT pg_catalog.pg_typeof(d.content) FROM (SELECT) AS one'
     '  LEFT JOIN (SELECT (%s%s) AS content FROM %s LIMIT 0) AS d ON true', content, E'\n', index.source);
   _hint text := format('Name a column of table "%s", or an expression over its columns, that is text or tsvector: '
-                       'content => ''title ||   || body''.', index.source);
+                       'content => ''title || '''' '''' || body''.', index.source);
   _type regtype;
 BEGIN
   PERFORM set_config('search_path', search_path, true);
