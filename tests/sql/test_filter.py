@@ -173,7 +173,7 @@ def test_a_filter_that_closes_its_parenthesis_is_code_like_any_other(
 
 
 def test_a_column_called_params_is_told_from_the_argument(connection: psycopg.Connection) -> None:
-    create_table(connection, more=", params jsonb DEFAULT '{\"lang\": \"de\"}'")
+    create_table(connection, more=', params jsonb DEFAULT \'{"lang": "de"}\'')
     insert(connection, {1: AB})
     create_index(connection)
     given = """, params => '{"lang": "en"}'"""
