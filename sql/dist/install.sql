@@ -1445,7 +1445,7 @@ COMMENT ON FUNCTION colbert._refuse_text_column(regclass, jsonb) IS
 -- document is a row of the source with a text and no array, nothing else; it has a row here while a worker
 -- is at it or after it failed, which says when it is due again. So whatever is lost here is done again.
 --
--- It is written by whoever may write the array in the source, and no one else.
+-- It is written by whoever may write the array in the source and see the row.
 CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1783,7 +1783,7 @@ COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
 -- sql/functions/index/_create_sync.sql
 -- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
 -- event fire in the order of their names: those that come after the change are the first of theirs, the one that comes
--- before it is the last, so that it sees what other triggers have made of the row.
+-- before it is the last but for names beyond ASCII, so that it sees what other triggers have made of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_names(
   index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name,
   OUT text_trigger name)
@@ -4735,6 +4735,12 @@ DECLARE
   _known jsonb := index.options -> 'model';
 BEGIN
   IF _known IS NULL OR (jsonb_typeof(_known) = 'string' AND _known = model -> 'name') THEN
+    IF model ->> 'dimensions' <> index.dimensions::text THEN
+      RAISE EXCEPTION 'the index on table "%" has vectors of % dimensions, the model of %',
+                      index.source, index.dimensions, model ->> 'dimensions'
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Use another model, or a column and an index of other dimensions.';
+    END IF;
     UPDATE colbert._index AS i
        SET options = i.options || jsonb_build_object('model', model)
      WHERE i.id = index.id AND i.options -> 'model' IS NOT DISTINCT FROM _known;

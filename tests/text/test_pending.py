@@ -391,6 +391,16 @@ def test_a_claim_blocks_no_writer_of_the_text(pair: tuple[Connection, Connection
 MODEL = '{"name": "m", "dimensions": 3}'
 
 
+def test_a_model_of_other_dimensions_does_not_become_the_index_s(texts: Connection) -> None:
+    call = (
+        'SELECT colbert.claim_pending(\'documents\', model => \'{"name": "m", "dimensions": 4}\')'
+    )
+    refused = refusal(texts, call)
+    assert refused.sqlstate == "22023"
+    assert "has vectors of 3 dimensions, the model of 4" in primary(refused)
+    assert run(texts, "SELECT model FROM colbert.pending") == [(None,)]
+
+
 @pytest.mark.parametrize("option", ["", ', "model": "m"', f', "model": {MODEL}'])
 def test_the_first_worker_leaves_its_model_and_another_is_refused(
     texts: Connection, option: str

@@ -2,7 +2,7 @@
 -- document is a row of the source with a text and no array, nothing else; it has a row here while a worker
 -- is at it or after it failed, which says when it is due again. So whatever is lost here is done again.
 --
--- It is written by whoever may write the array in the source, and no one else.
+-- It is written by whoever may write the array in the source and see the row.
 CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -51,6 +51,12 @@ DECLARE
   _known jsonb := index.options -> 'model';
 BEGIN
   IF _known IS NULL OR (jsonb_typeof(_known) = 'string' AND _known = model -> 'name') THEN
+    IF model ->> 'dimensions' <> index.dimensions::text THEN
+      RAISE EXCEPTION 'the index on table "%" has vectors of % dimensions, the model of %',
+                      index.source, index.dimensions, model ->> 'dimensions'
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Use another model, or a column and an index of other dimensions.';
+    END IF;
     UPDATE colbert._index AS i
        SET options = i.options || jsonb_build_object('model', model)
      WHERE i.id = index.id AND i.options -> 'model' IS NOT DISTINCT FROM _known;
