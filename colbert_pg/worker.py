@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
+from colbert_pg.cursors import own_cursor
 from colbert_pg.errors import NO_SCHEMA, ModelMismatch, NotInstalled
 from colbert_pg.operations import TextEncoder, fingerprint_of, same_model
 from colbert_pg.vectors import VECTOR_TYPES, Matrix, TokenArray, VectorTypes, register
@@ -252,7 +252,7 @@ class Worker:
             self._waiting = False
 
     def _rows(self, statement: Any, index: TextIndex, **parameters: Any) -> list[tuple[Any, ...]]:
-        with psycopg.Cursor(self.connection, row_factory=tuple_row) as cursor:
+        with own_cursor(self.connection) as cursor:
             if self._types is not None:
                 register(cursor, self._types)
             return cursor.execute(
@@ -279,7 +279,7 @@ def text_indexes(
         ValueError: if a table of ``sources`` has no such index.
         psycopg.Error: if there is no such table.
     """
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with own_cursor(connection) as cursor:
         if sources is None:
             cursor.execute(
                 "SELECT i.source::pg_catalog.text, i.embeddings, i.options -> 'model', i.dimensions"
@@ -307,7 +307,7 @@ def text_indexes(
 
 
 def _vector_types(connection: psycopg.Connection[Any]) -> VectorTypes:
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with own_cursor(connection) as cursor:
         row = cursor.execute(VECTOR_TYPES).fetchone()
         (installed,) = cursor.execute(
             "SELECT pg_catalog.to_regclass('colbert.pending') IS NOT NULL"

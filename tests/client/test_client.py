@@ -16,6 +16,7 @@ import pytest
 from psycopg import errors, sql
 from psycopg.adapt import PyFormat
 from psycopg.rows import dict_row
+from psycopg.types.string import TextLoader
 
 from colbert_pg import (
     AsyncClient,
@@ -24,6 +25,7 @@ from colbert_pg import (
     ModelMismatch,
     NotInstalled,
 )
+from colbert_pg.loading import Table
 from colbert_pg.vectors import Matrix, TokenArray
 from tests.client.words import Word, WordEncoder, maxsim
 
@@ -475,6 +477,20 @@ def test_connection_keeps_its_ways_and_they_do_not_matter(database: str) -> None
         assert isinstance(row, dict)
         assert isinstance(row["embeddings"], str)  # not a matrix: nothing was registered
         connection.rollback()
+
+
+def test_a_connection_that_returns_jsonb_as_text_serves_as_well(
+    connection: Connection, client: Client
+) -> None:
+    connection.adapters.register_loader("jsonb", TextLoader)  # as Django does
+    connection.adapters.register_loader("json", TextLoader)
+    assert client.search("documents", QUERY, k=1)[0].doc_id == 1
+    assert client.indexes()[0]["options"]["model"]["name"] == "words"
+    assert Table(connection, "documents").model() == client.indexes()[0]["options"]["model"]
+    with pytest.raises(ModelMismatch):
+        Client(connection, WordEncoder(name="other words")).search("documents", QUERY)
+    row = connection.execute("SELECT '{}'::jsonb, '{}'::json").fetchone()
+    assert row == ("{}", "{}")  # the caller's cursors go on as they were
 
 
 def test_pgvector_in_a_schema_off_the_search_path(bare_database: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.string import TextLoader
 
 from colbert_pg import Client, ModelMismatch, NotInstalled, Worker
 from colbert_pg.vectors import Matrix
@@ -194,6 +195,14 @@ def test_the_index_has_the_model_of_the_first_worker(words: Connection) -> None:
         Worker(words, WordEncoder(name="others"), ["documents"]).drain()
     with pytest.raises(ModelMismatch):
         Client(words, WordEncoder(name="others")).search("documents", "cat")
+
+
+def test_a_connection_that_returns_jsonb_as_text_serves_as_well(words: Connection) -> None:
+    words.adapters.register_loader("jsonb", TextLoader)  # as Django does
+    for text in ("a cat", "a dog"):  # the index has no model at first, and then the worker's
+        insert(words, text)
+        assert Worker(words, WordEncoder()).drain() == Done(encoded=1)
+        assert Worker(words, WordEncoder(), ["documents"]).drain() == Done()
 
 
 def test_a_connection_in_a_transaction_is_refused(connection: Connection) -> None:
