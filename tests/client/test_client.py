@@ -412,6 +412,21 @@ def test_index_made_anew_of_another_model_by_somebody_else_is_noticed(
     assert other.search("documents", QUERY)
 
 
+@pytest.mark.parametrize("method", ["explain", "explain_search"])
+def test_an_explanation_notices_an_index_made_anew_of_another_model(
+    connection: Connection, client: Client, method: str
+) -> None:
+    def explain() -> Any:
+        return getattr(client, method)("documents", QUERY, *([1] if method == "explain" else []))
+
+    assert explain()
+    other = Client(connection, WordEncoder(name="other words"))
+    other.drop_index("documents")
+    other.create_index("documents")
+    with pytest.raises(ModelMismatch):
+        explain()
+
+
 def test_index_made_without_a_model_takes_any(connection: Connection, client: Client) -> None:
     client.drop_index("documents")
     Client(connection).create_index("documents", method="exact", options={"candidates": 50})
@@ -534,6 +549,28 @@ def test_table_made_anew_with_other_keys_is_looked_at_again_after_the_error(
     Client(connection, encoder).create_index("documents")
     client.add("documents", TEXTS, keys=["a", "b", "c", "d"])
     assert client.search("documents", TEXTS[0], k=1)[0].doc_id == "a"
+
+
+def test_a_name_is_that_of_another_table_after_the_search_path_has_changed(
+    connection: Connection, client: Client, encoder: WordEncoder
+) -> None:
+    connection.execute("CREATE SCHEMA other")
+    connection.execute(
+        "CREATE TABLE other.documents (id bigint PRIMARY KEY, content text, vectors vector(32)[])"
+    )
+    other = Client(connection, encoder)
+    other.create_index("other.documents", "vectors")
+    other.add("other.documents", ["a fox"], keys=[1])
+    assert client.explain("documents", "cat", 1).content == TEXTS[0]
+    assert client.embeddings("documents", [1])[0] is not None
+    connection.execute("SET LOCAL search_path = other, public")
+    explained = client.explain("documents", "fox", 1)
+    assert (explained.content, explained.score) == ("a fox", pytest.approx(1, abs=1e-5))
+    connection.execute("SET LOCAL search_path = public, other")
+    client.search("documents", QUERY)
+    connection.execute("SET LOCAL search_path = other, public")
+    (matrix,) = client.embeddings("documents", [1])
+    np.testing.assert_array_equal(np.asarray(matrix), encoder.encode_documents(["a fox"])[0])
 
 
 # The asynchronous client
