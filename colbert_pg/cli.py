@@ -431,7 +431,7 @@ def worker(
     loses when it is killed is done by others once its lease has ended. A lost connection is opened
     again.
 
-    With --once the exit code is 1 if a document failed.
+    With --once the exit code is 1 if a document failed, or a table as a whole.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -446,11 +446,13 @@ def worker(
             return Worker(on, encoder, table, batch=batch, lease=lasting, name=name)
 
         if once:
-            done = _until_stopped(make(connection), Worker.drain)
+            single = make(connection)
+            done = _until_stopped(single, Worker.drain)
+            troubled = bool(single.troubled)
         else:
-            done = _working(connection, at, make, poll)
+            done, troubled = _working(connection, at, make, poll), False
     err.print(f"{done.encoded} documents encoded, {done.failed} failed")
-    if once and done.failed:
+    if once and (done.failed or troubled):
         raise typer.Exit(1)
 
 

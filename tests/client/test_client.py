@@ -565,7 +565,8 @@ def test_a_name_is_that_of_another_table_after_the_search_path_has_changed(
     assert client.embeddings("documents", [1])[0] is not None
     connection.execute("SET LOCAL search_path = other, public")
     explained = client.explain("documents", "fox", 1)
-    assert (explained.content, explained.score) == ("a fox", pytest.approx(1, abs=1e-5))
+    assert explained.content == "a fox"
+    assert explained.score == pytest.approx(1, abs=1e-5)
     connection.execute("SET LOCAL search_path = public, other")
     client.search("documents", QUERY)
     connection.execute("SET LOCAL search_path = other, public")
