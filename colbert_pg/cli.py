@@ -585,7 +585,7 @@ def _without_id(hit: Hit | HybridHit | ParentHit) -> dict[str, Any]:
 
 
 def _page(encoder: Encoder, query: str, explained: Explanation, stored: Matrix | None) -> str:
-    if stored is None or explained.content is None:
+    if stored is None or not len(stored) or explained.content is None:
         raise ColbertError(f"document {explained.doc_id!r} has no vectors to explain")
     (vectors,) = encoder.encode_queries([query])
     return explanation_page(
@@ -679,7 +679,7 @@ def _terminated(number: int, _: object) -> NoReturn:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
 if __name__ == "__main__":

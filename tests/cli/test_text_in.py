@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -98,6 +100,25 @@ def test_a_table_of_the_users_own_is_searched_by_text(run: Run, database: str) -
     assert [row["parent_id"] for row in parents] == [8, 7]
     explained = run("explain", BREAD, "--doc", "2", "--table", "passages", "--url", database)
     assert "six" in explained.stdout
+
+
+@pytest.mark.parametrize(
+    ("key_type", "key", "printed"),
+    [("uuid", UUID(int=7), str(UUID(int=7))), ("numeric", Decimal("1.50"), "1.50")],
+)
+def test_keys_that_json_has_no_type_for_are_printed_as_text(
+    run: Run, database: str, key_type: str, key: Any, printed: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            f"CREATE TABLE passages (id {key_type} PRIMARY KEY, content text,"
+            " embeddings vector(128)[])".encode()
+        )
+        client = Client(connection, default_encoder())
+        client.create_index("passages", method="exact")
+        client.add("passages", ["Cats sleep."], keys=[key])
+    (row,) = found(run, database, "cats", "--table", "passages")
+    assert row["id"] == printed
 
 
 def test_encode_query_prints_what_the_encoder_gives(run: Run) -> None:
