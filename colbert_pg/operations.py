@@ -256,25 +256,29 @@ class Source:
 
 
 class Database:
-    """What one client has looked up so far; forgotten after any error."""
+    """What one client has looked up so far; looked up anew after any error.
+
+    The types stay known until then: another operation of the same client may be under way.
+    """
 
     def __init__(self) -> None:
         self.types: VectorTypes | None = None
+        self.stale = True
         self.sources: dict[str, Source] = {}
 
     def forget(self) -> None:
-        self.types = None
+        self.stale = True
         self.sources.clear()
 
     def vector_types(self) -> Operation[VectorTypes]:
-        if self.types is None:
+        if self.types is None or self.stale:
             rows = yield Query(_INSTALLED, {})
             if not rows:
                 raise NotInstalled("this database has no pgvector: run CREATE EXTENSION vector")
             *types, installed = rows[0]
             if not installed:
                 raise NotInstalled(NO_SCHEMA)
-            self.types = VectorTypes(*types)
+            self.types, self.stale = VectorTypes(*types), False
         return self.types
 
     def source(self, name: str, *, fresh: bool = False) -> Operation[Source]:

@@ -633,6 +633,41 @@ def test_async_client_does_the_same_and_encodes_beside_the_event_loop(database: 
     asyncio.run(use_async_client(database))
 
 
+class WaitingEncoder(WordEncoder):
+    """Has encoded a query once it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called = threading.Event()
+        self.may_return = threading.Event()
+
+    def encode_queries(self, texts: Sequence[str]) -> list[Matrix]:
+        self.called.set()
+        assert self.may_return.wait(60)
+        return super().encode_queries(texts)
+
+
+async def fail_beside_a_search(database: str) -> None:
+    encoder = WaitingEncoder()
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+        await connection.execute(
+            "CREATE TABLE documents (id text PRIMARY KEY, content text, embeddings vector(32)[])"
+        )
+        client = AsyncClient(connection, encoder)
+        await client.create_index("documents")
+        await client.add("documents", TEXTS, keys=["a", "b", "c", "d"])
+        search = asyncio.create_task(client.search("documents", TEXTS[1], k=1))
+        await asyncio.to_thread(encoder.called.wait, 60)
+        with pytest.raises(errors.UndefinedTable):
+            await client.embeddings("nowhere", ["a"])
+        encoder.may_return.set()
+        assert [hit.doc_id for hit in await search] == ["b"]
+
+
+def test_a_call_that_fails_does_no_harm_to_another_that_is_under_way(database: str) -> None:
+    asyncio.run(fail_beside_a_search(database))
+
+
 async def install_async(database: str) -> None:
     async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
         await connection.execute("CREATE EXTENSION vector")
