@@ -1,4 +1,4 @@
-"""Views for everybody run nobody else's code: what belongs to another owner is not read for them."""
+"""Views for everybody run nobody else's code: they read nothing that belongs to another owner."""
 
 from collections.abc import Callable
 
