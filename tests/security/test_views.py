@@ -1,4 +1,4 @@
-"""Views for everybody run nobody else's code: they read nothing that belongs to another owner."""
+"""Views for everybody run nobody else's code: what is another owner's is not read for them."""
 
 from collections.abc import Callable
 
