@@ -177,7 +177,8 @@ def run_script(context: MigrationContext, script: str) -> None:
         context.impl.static_output(script)
     else:
         assert context.bind is not None
-        context.bind.execution_options(no_parameters=True).exec_driver_sql(script)
+        # Of this statement alone: Connection.execution_options would change all that follow.
+        context.bind.exec_driver_sql(script, execution_options={"no_parameters": True})
 
 
 # Autogenerate

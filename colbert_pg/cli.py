@@ -27,6 +27,7 @@ from colbert_pg.errors import ColbertError
 from colbert_pg.install import install as install_script
 from colbert_pg.install import installed_version
 from colbert_pg.loading import PARENT, Table, check, load_and_index, read
+from colbert_pg.operations import same_model
 from colbert_pg.page import explanation_page
 from colbert_pg.places import (
     Place,
@@ -431,14 +432,14 @@ def worker(
     loses when it is killed is done by others once its lease has ended. A lost connection is opened
     again.
 
-    With --once the exit code is 1 if a document failed.
+    With --once the exit code is 1 if a document failed, or a table as a whole.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logging.getLogger("colbert_pg").addHandler(handler)
     logging.getLogger("colbert_pg").setLevel(logging.INFO)
     with _reporting(), database(url, data) as (connection, at):
-        known, dimensions = _shared_model(connection, table)
+        known, dimensions = _shared_model(connection, table, model)
         encoder = _encoder(known, model, dimensions)
 
         def make(on: psycopg.Connection[Any]) -> Worker:
@@ -446,11 +447,13 @@ def worker(
             return Worker(on, encoder, table, batch=batch, lease=lasting, name=name)
 
         if once:
-            done = _until_stopped(make(connection), Worker.drain)
+            single = make(connection)
+            done = _until_stopped(single, Worker.drain)
+            troubled = bool(single.troubled)
         else:
-            done = _working(connection, at, make, poll)
+            done, troubled = _working(connection, at, make, poll), False
     err.print(f"{done.encoded} documents encoded, {done.failed} failed")
-    if once and done.failed:
+    if once and (done.failed or troubled):
         raise typer.Exit(1)
 
 
@@ -508,20 +511,37 @@ def _view(connection: psycopg.Connection[Any], name: str, order: str) -> list[di
 
 
 def _shared_model(
-    connection: psycopg.Connection[Any], tables: list[str] | None
+    connection: psycopg.Connection[Any], tables: list[str] | None, model: str | None
 ) -> tuple[Any, int | None]:
-    """The model that the tables remember, None where none does, and the dimensions they have."""
+    """The model that the tables remember, None where none does, and the dimensions they have.
+
+    A mere name is that of a fingerprint beside it. Where a model is named and no table, those of
+    other models are left to other workers.
+    """
     found = text_indexes(connection, tables)
+    if tables is None and model is not None:
+        name = LOCAL_MODEL if Path(model).is_dir() else model
+        found = [index for index in found if same_model(_name(index.model), {"name": name})]
     models: list[Any] = []
     for index in found:
         if index.model is not None and index.model not in models:
             models.append(index.model)
+    whole = [known for known in models if not isinstance(known, str)]
+    models = whole + [
+        known
+        for known in models
+        if isinstance(known, str) and not any(same_model(known, other) for other in whole)
+    ]
     dimensions = {index.dimensions for index in found}
     if len(models) > 1 or len(dimensions) > 1:
         raise ColbertError(
             "the tables have vectors of different models: start a worker for each, with --table"
         )
     return models[0] if models else None, dimensions.pop() if dimensions else None
+
+
+def _name(model: dict[str, Any] | str | None) -> str | None:
+    return model.get("name") if isinstance(model, dict) else model
 
 
 def _until_stopped(worker: Worker, work: Callable[[Worker], Done]) -> Done:
@@ -583,7 +603,7 @@ def _without_id(hit: Hit | HybridHit | ParentHit) -> dict[str, Any]:
 
 
 def _page(encoder: Encoder, query: str, explained: Explanation, stored: Matrix | None) -> str:
-    if stored is None or explained.content is None:
+    if stored is None or not len(stored) or explained.content is None:
         raise ColbertError(f"document {explained.doc_id!r} has no vectors to explain")
     (vectors,) = encoder.encode_queries([query])
     return explanation_page(
@@ -677,7 +697,7 @@ def _terminated(number: int, _: object) -> NoReturn:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 
 import numpy.typing as npt
 import psycopg
-from psycopg.rows import tuple_row
 
+from colbert_pg.cursors import own_async_cursor, own_cursor
 from colbert_pg.errors import translated
 from colbert_pg.install import install, install_async
 from colbert_pg.operations import (
@@ -479,7 +479,7 @@ class Client:
     def _take(self, step: Step) -> Any:
         if isinstance(step, Compute):
             return step.work()
-        with psycopg.Cursor(self.connection, row_factory=tuple_row) as cursor:
+        with own_cursor(self.connection) as cursor:
             _prepare(cursor, self._operations)
             if isinstance(step, Query):
                 cursor.execute(step.statement, step.parameters, binary=step.binary)
@@ -782,7 +782,7 @@ class AsyncClient:
     async def _take(self, step: Step) -> Any:
         if isinstance(step, Compute):
             return await asyncio.to_thread(step.work)
-        async with psycopg.AsyncCursor(self.connection, row_factory=tuple_row) as cursor:
+        async with own_async_cursor(self.connection) as cursor:
             _prepare(cursor, self._operations)
             if isinstance(step, Query):
                 await cursor.execute(step.statement, step.parameters, binary=step.binary)

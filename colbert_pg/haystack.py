@@ -54,8 +54,10 @@ class LateInteractionRetriever:
     ) -> dict[str, list[Document]]:
         """Find documents; ``filter`` and ``params`` go before those of the component."""
         options = {"k": top_k or self.top_k, **self.options}
-        if filter is not None:
+        if filter is not None:  # whose params are its own
             options |= {"filter": filter, "params": params}
+        elif params is not None:
+            options["params"] = params
         found = passages(
             self.client, self.source, query, self.content, self.meta_columns, **options
         )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
 
+from colbert_pg.cursors import own_cursor
 from colbert_pg.errors import ColbertError
 
 _CHECKOUT = Path(__file__).resolve().parent.parent / "sql"
@@ -44,7 +44,7 @@ def version() -> str:
 
 def installed_version(connection: psycopg.Connection[Any]) -> str | None:
     """The version of colbert_pg in the database; None where it is not installed."""
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with own_cursor(connection) as cursor:
         cursor.execute("SELECT pg_catalog.to_regprocedure('colbert.version()')")
         if cursor.fetchone() == (None,):
             return None

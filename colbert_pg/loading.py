@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import tuple_row
 from rich.console import Console
 
 from colbert_pg.chunking import Chunk
 from colbert_pg.client import Client
+from colbert_pg.cursors import own_cursor
 from colbert_pg.errors import ColbertError, ModelMismatch
 from colbert_pg.operations import TextEncoder, fingerprint_of, offsets, quoted, same_model
 from colbert_pg.vectors import (
@@ -428,7 +428,7 @@ class Table:
         return VectorTypes(*self._rows(VECTOR_TYPES)[0])
 
     def _rows(self, statement: Any, parameters: Sequence[Any] = ()) -> list[Any]:
-        with psycopg.Cursor(self.connection, row_factory=tuple_row) as cursor:
+        with own_cursor(self.connection) as cursor:
             return cursor.execute(statement, parameters).fetchall()
 
 

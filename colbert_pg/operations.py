@@ -256,25 +256,29 @@ class Source:
 
 
 class Database:
-    """What one client has looked up so far; forgotten after any error."""
+    """What one client has looked up so far; looked up anew after any error.
+
+    The types stay known until then: another operation of the same client may be under way.
+    """
 
     def __init__(self) -> None:
         self.types: VectorTypes | None = None
+        self.stale = True
         self.sources: dict[str, Source] = {}
 
     def forget(self) -> None:
-        self.types = None
+        self.stale = True
         self.sources.clear()
 
     def vector_types(self) -> Operation[VectorTypes]:
-        if self.types is None:
+        if self.types is None or self.stale:
             rows = yield Query(_INSTALLED, {})
             if not rows:
                 raise NotInstalled("this database has no pgvector: run CREATE EXTENSION vector")
             *types, installed = rows[0]
             if not installed:
                 raise NotInstalled(NO_SCHEMA)
-            self.types = VectorTypes(*types)
+            self.types, self.stale = VectorTypes(*types), False
         return self.types
 
     def source(self, name: str, *, fresh: bool = False) -> Operation[Source]:
@@ -557,7 +561,7 @@ class Operations:
         self, source: str, keys: Sequence[Key], embeddings: str | None
     ) -> Operation[list[Matrix | None]]:
         types = yield from self.database.vector_types()
-        table = yield from self.database.source(source)
+        table = yield from self.database.source(source, fresh=True)
         key = table.key(embeddings)
         rows = yield Query(
             sql.SQL(
@@ -615,7 +619,7 @@ class Operations:
         candidates: int | None,
         embeddings: str | None,
     ) -> Operation[list[Stage]]:
-        vectors = yield from self._query(source, query, embeddings)
+        vectors = yield from self._query(source, query, embeddings, fresh=True)
         rows = yield _call(
             "explain_search",
             {
@@ -746,7 +750,7 @@ class Operations:
         embeddings: str | None,
         content_column: str,
     ) -> Operation[Explanation]:
-        vectors = yield from self._query(source, query, embeddings)
+        vectors = yield from self._query(source, query, embeddings, fresh=True)
         table = yield from self.database.source(source)
         arguments = {
             "query": vectors,
@@ -783,10 +787,21 @@ class Operations:
     # What they share
 
     def _query(
-        self, source: str, query: str | npt.ArrayLike, embeddings: str | None
+        self,
+        source: str,
+        query: str | npt.ArrayLike,
+        embeddings: str | None,
+        *,
+        fresh: bool = False,
     ) -> Operation[TokenArray]:
-        """The query's vectors. Text is encoded, by the model that the index is known to hold."""
+        """The query's vectors. Text is encoded, by the model that the index is known to hold.
+
+        ``fresh`` where no later statement would notice that the source is not what it was: after
+        ``SET search_path``, its name may be that of another table.
+        """
         yield from self.database.vector_types()
+        if fresh:
+            yield from self.database.source(source, fresh=True)
         if not isinstance(query, str):
             return TokenArray(query)
         encoder, text = self._text_encoder(), query

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import psycopg
 from psycopg import sql
-from psycopg.rows import tuple_row
 
 from colbert_pg.client import Client
+from colbert_pg.cursors import own_cursor
 from colbert_pg.operations import Key
 
 _INDEX = """
@@ -36,7 +35,7 @@ def passages(
 ) -> list[Passage]:
     """What :meth:`Client.search` finds, best first, with the columns that are named."""
     hits = client.search(source, query, **options)
-    with psycopg.Cursor(client.connection, row_factory=tuple_row) as cursor:
+    with own_cursor(client.connection) as cursor:
         index = {"source": source, "embeddings": options.get("embeddings")}
         schema, table, key = cursor.execute(_INDEX, index).fetchall()[0]
         statement = sql.SQL("SELECT {} FROM {} WHERE {} = ANY (%s)").format(

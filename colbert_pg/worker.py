@@ -12,19 +12,20 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
+from colbert_pg.cursors import own_cursor
 from colbert_pg.errors import NO_SCHEMA, ModelMismatch, NotInstalled
 from colbert_pg.operations import TextEncoder, fingerprint_of, same_model
-from colbert_pg.vectors import VECTOR_TYPES, Matrix, TokenArray, VectorTypes, register
+from colbert_pg.vectors import VECTOR_TYPES, TokenArray, VectorTypes, register
 
 CHANNEL = "colbert_pending"
 
@@ -69,6 +70,10 @@ class Worker:
             take what this worker has lost.
         name: how the worker is called in ``colbert.workers``.
 
+    Trouble with one table, such as missing rights or an index that is dropped at work, is logged
+    and keeps the worker from no other; ``troubled`` has the names of those tables since
+    :meth:`drain` last began.
+
     Raises:
         ValueError: if the connection is not in autocommit mode.
     """
@@ -91,7 +96,9 @@ class Worker:
         self.batch = batch
         self.lease = lease
         self.name = name or f"{socket.gethostname()}:{os.getpid()}"
+        self.troubled: set[str] = set()
         self._types: VectorTypes | None = None
+        self._begun = False
         self._stopping = False
         self._waiting = False
 
@@ -99,7 +106,10 @@ class Worker:
         """Encode until :meth:`stop`: when documents are written, and every ``poll`` seconds.
 
         Raises:
-            ModelMismatch: if a table of ``sources`` has vectors of another model.
+            ModelMismatch: if a table of ``sources`` has vectors of another model from the first, or
+                all of them have.
+            ValueError, psycopg.Error: in the same way, for tables without such an index and tables
+                that are not there.
             psycopg.OperationalError: if the connection is lost; nothing else is.
         """
         done = Done()
@@ -119,13 +129,16 @@ class Worker:
             As :meth:`run`.
         """
         done = Done()
+        self.troubled.clear()
         waiting = True
         while waiting and not self._stopping:  # one batch of each in turn: none has to wait long
             waiting = False
-            for index in self.indexes():
-                if not self._stopping and (documents := self._claim(index)):
-                    done = done.plus(self._work(index, documents))
-                    waiting = True
+            for index in self._in_order():
+                with self._apart(index.source):
+                    if not self._stopping and (documents := self._claim(index)):
+                        for finished in self._work(index, documents):
+                            done = done.plus(finished)
+                        waiting = True
         return done
 
     def stop(self) -> None:
@@ -143,14 +156,40 @@ class Worker:
         """
         if self._types is None:
             self._types = _vector_types(self.connection)
-        found = text_indexes(self.connection, self.sources)
+        return self._of_model(self.sources)
+
+    def _of_model(self, sources: Sequence[str] | None) -> list[TextIndex]:
+        found = text_indexes(self.connection, sources)
         model = fingerprint_of(self.encoder)
-        if self.sources is None:
+        if sources is None:
             return [index for index in found if same_model(index.model, model)]
         for index in found:
             if not same_model(index.model, model):
                 raise ModelMismatch(index.source, index.model, model)
         return found
+
+    def _in_order(self) -> list[TextIndex]:
+        """The indexes, without those of ``sources`` that have got into trouble at work."""
+        if self.sources is None or not self._begun:
+            found = self.indexes()
+            self._begun = True
+            return found
+        found = []
+        for source in self.sources:
+            with self._apart(source):
+                found += self._of_model([source])
+        return found or self.indexes()  # which says what is wrong
+
+    @contextmanager
+    def _apart(self, source: str) -> Iterator[None]:
+        """What goes wrong with a table is logged, and no end of the work for others."""
+        try:
+            yield
+        except (psycopg.Error, ModelMismatch, ValueError) as error:
+            if self.connection.broken:
+                raise
+            _log.warning("%s: %s", source, _message(error))
+            self.troubled.add(source)
 
     def _claim(self, index: TextIndex) -> list[tuple[str, str]]:
         return self._rows(
@@ -162,44 +201,50 @@ class Worker:
             model=Jsonb(fingerprint_of(self.encoder)),
         )
 
-    def _work(self, index: TextIndex, documents: Sequence[tuple[str, str]]) -> Done:
+    def _work(self, index: TextIndex, documents: Sequence[tuple[str, str]]) -> Iterator[Done]:
         started = perf_counter()
         done = Done()
         for doc_id, content, encoded in self._encode(documents):
-            done = done.plus(self._finish(index, doc_id, content, encoded))
+            finished = self._finish(index, doc_id, content, encoded)
+            done = done.plus(finished)
+            yield finished
         _log.info(
             "%s: %d encoded, %d failed, %d outdated, %.1f s",
             index.source,
             *done,
             perf_counter() - started,
         )
-        return done
 
     def _encode(
         self, documents: Sequence[tuple[str, str]]
-    ) -> list[tuple[str, str, Matrix | Exception]]:
+    ) -> list[tuple[str, str, TokenArray | Exception]]:
         """Vectors or an error for each document; one that cannot be encoded spoils no other."""
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                matrices = self.encoder.encode_documents([content for _, content in documents])
+            arrays = self._arrays(documents)
         except Exception as error:
             if len(documents) == 1:
                 return [(*documents[0], error)]
             return [encoded for document in documents for encoded in self._encode([document])]
+        return [(*document, array) for document, array in zip(documents, arrays, strict=True)]
+
+    def _arrays(self, documents: Sequence[tuple[str, str]]) -> list[TokenArray]:
+        """What the encoder makes of documents, if it is an array for each."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            matrices = self.encoder.encode_documents([content for _, content in documents])
+        if len(matrices) != len(documents):
+            raise ValueError(f"the encoder made {len(matrices)} arrays of {len(documents)} texts")
+        arrays = [TokenArray(matrix) for matrix in matrices]
         for doc_id in sorted(
             documents[place][0]
             for warning in caught
             for place in getattr(warning.message, "positions", ())
         ):
             _log.warning("document %s is longer than the model reads: its end is left out", doc_id)
-        return [
-            (doc_id, content, matrix)
-            for (doc_id, content), matrix in zip(documents, matrices, strict=True)
-        ]
+        return arrays
 
     def _finish(
-        self, index: TextIndex, doc_id: str, content: str, encoded: Matrix | Exception
+        self, index: TextIndex, doc_id: str, content: str, encoded: TokenArray | Exception
     ) -> Done:
         error = encoded if isinstance(encoded, Exception) else None
         if not isinstance(encoded, Exception):
@@ -210,10 +255,10 @@ class Worker:
                     index,
                     doc_id=doc_id,
                     content=content,
-                    vectors=TokenArray(encoded),
+                    vectors=encoded,
                 )
                 return Done(encoded=1) if stored else Done(outdated=1)
-            except (psycopg.Error, ValueError) as refused:
+            except Exception as refused:
                 if self.connection.broken:
                     raise
                 error = refused
@@ -230,17 +275,17 @@ class Worker:
 
     def _next_retry(self, poll: float) -> float:
         """Seconds until the first document that failed is due again."""
-        seconds = [
-            row[0]
-            for index in self.indexes()
-            for row in self._rows(
-                "SELECT extract(epoch FROM min(f.retry_at) - statement_timestamp())::float8"
-                "  FROM colbert.failures(%(source)s::pg_catalog.regclass) AS f"
-                " WHERE f.embeddings = %(embeddings)s",
-                index,
-            )
-        ]
-        return max(1.0, min((s for s in seconds if s is not None), default=poll))
+        seconds = [poll]
+        for index in self._in_order():
+            with self._apart(index.source):
+                rows = self._rows(
+                    "SELECT extract(epoch FROM min(f.retry_at) - statement_timestamp())::float8"
+                    "  FROM colbert.failures(%(source)s::pg_catalog.regclass) AS f"
+                    " WHERE f.embeddings = %(embeddings)s",
+                    index,
+                )
+                seconds += [row[0] for row in rows if row[0] is not None]
+        return max(1.0, min(seconds))
 
     def _wait(self, seconds: float) -> None:
         self._waiting = True
@@ -252,7 +297,7 @@ class Worker:
             self._waiting = False
 
     def _rows(self, statement: Any, index: TextIndex, **parameters: Any) -> list[tuple[Any, ...]]:
-        with psycopg.Cursor(self.connection, row_factory=tuple_row) as cursor:
+        with own_cursor(self.connection) as cursor:
             if self._types is not None:
                 register(cursor, self._types)
             return cursor.execute(
@@ -279,7 +324,7 @@ def text_indexes(
         ValueError: if a table of ``sources`` has no such index.
         psycopg.Error: if there is no such table.
     """
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with own_cursor(connection) as cursor:
         if sources is None:
             cursor.execute(
                 "SELECT i.source::pg_catalog.text, i.embeddings, i.options -> 'model', i.dimensions"
@@ -307,7 +352,7 @@ def text_indexes(
 
 
 def _vector_types(connection: psycopg.Connection[Any]) -> VectorTypes:
-    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+    with own_cursor(connection) as cursor:
         row = cursor.execute(VECTOR_TYPES).fetchone()
         (installed,) = cursor.execute(
             "SELECT pg_catalog.to_regclass('colbert.pending') IS NOT NULL"
@@ -318,6 +363,6 @@ def _vector_types(connection: psycopg.Connection[Any]) -> VectorTypes:
 
 
 def _message(error: Exception | None) -> str:
-    """What went wrong; of a database error, what its server said."""
+    """What went wrong, as the database can keep it; of a database error, what its server said."""
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return primary or str(error) or type(error).__name__
+    return (primary or str(error) or type(error).__name__).replace("\0", "")

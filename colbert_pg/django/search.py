@@ -27,7 +27,7 @@ from django.db.models.sql.where import ExtraWhere, WhereNode
 from colbert_pg.django.encoding import encoder
 from colbert_pg.django.expressions import MaxSim, QueryVectors, Vectors, is_token_vectors
 from colbert_pg.errors import ModelMismatch
-from colbert_pg.operations import fingerprint_of
+from colbert_pg.operations import fingerprint_of, same_model
 
 
 class LateInteractionQuerySet(QuerySet):
@@ -194,7 +194,7 @@ def _refuse_other_model(field: Field, connection: Any) -> None:
         ((remembered,),) = cursor.fetchall() or [(None,)]
     if remembered is not None:
         model, own = json.loads(remembered), fingerprint_of(encoder())
-        if model != own:
+        if not same_model(model, own):
             raise ModelMismatch(source, model, own)
 
 

@@ -451,7 +451,10 @@ def test_an_explanation_becomes_a_page(
     html = page.read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
     assert ">Astronauts</span>" in html
-    with psycopg.connect(database) as connection:
-        connection.execute("UPDATE documents SET embeddings = NULL WHERE id = 'moon'")
-    refused = run(*explain, "--html", str(page), code=1)
-    assert "no vectors" in refused.stderr
+    for nothing in ("NULL", "'{}'"):
+        with psycopg.connect(database) as connection:
+            connection.execute(
+                f"UPDATE documents SET embeddings = {nothing} WHERE id = 'moon'".encode()
+            )
+        refused = run(*explain, "--html", str(page), code=1)
+        assert "no vectors" in refused.stderr

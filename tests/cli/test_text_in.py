@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from colbert_pg import Client
+from colbert_pg.encoder import Encoder
 from tests.cli.conftest import Run, WriteLines, default_encoder
 
 LONG = "Nothing of note happened that day. " * 60
@@ -100,6 +103,25 @@ def test_a_table_of_the_users_own_is_searched_by_text(run: Run, database: str) -
     assert "six" in explained.stdout
 
 
+@pytest.mark.parametrize(
+    ("key_type", "key", "printed"),
+    [("uuid", UUID(int=7), str(UUID(int=7))), ("numeric", Decimal("1.50"), "1.50")],
+)
+def test_keys_that_json_has_no_type_for_are_printed_as_text(
+    run: Run, database: str, key_type: str, key: Any, printed: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            f"CREATE TABLE passages (id {key_type} PRIMARY KEY, content text,"
+            " embeddings vector(128)[])".encode()
+        )
+        client = Client(connection, default_encoder())
+        client.create_index("passages", method="exact")
+        client.add("passages", ["Cats sleep."], keys=[key])
+    (row,) = found(run, database, "cats", "--table", "passages")
+    assert row["id"] == printed
+
+
 def test_encode_query_prints_what_the_encoder_gives(run: Run) -> None:
     printed = run("encode-query", BREAD).stdout
     (vectors,) = default_encoder().encode_queries([BREAD])
@@ -108,15 +130,68 @@ def test_encode_query_prints_what_the_encoder_gives(run: Run) -> None:
     assert "empty" in run("encode-query", " ", code=1).stderr
 
 
-def test_tables_of_different_models_need_a_worker_each(run: Run, database: str) -> None:
+def test_a_table_that_knows_its_model_by_name_shares_a_worker_with_one_that_knows_more(
+    run: Run, database: str
+) -> None:
+    fingerprint = dict(default_encoder().fingerprint)
+    table_of_texts(database, "whole", fingerprint)
+    table_of_texts(database, "named", fingerprint["name"])
+    done = run("worker", "--once", "--url", database)
+    assert "2 documents encoded, 0 failed" in done.stderr
+
+
+def test_a_worker_of_a_named_model_leaves_tables_of_others_alone(
+    run: Run, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def encoder(model: str, **options: Any) -> Encoder:
+        made.append((model, options["dimensions"]))
+        return default_encoder()
+
+    monkeypatch.setattr("colbert_pg.encoder.Encoder", encoder)
+    name = default_encoder().fingerprint["name"]
+    table_of_texts(database, "mine", name)
+    table_of_texts(database, "another", "colbert-ir/colbertv2.0", dimensions=64)
+    done = run("worker", "--once", "--model", name, "--url", database)
+    assert "1 documents encoded, 0 failed" in done.stderr
+    assert made == [(name, 128)]
     with psycopg.connect(database) as connection:
-        for name, dimensions in (("one", 128), ("two", 64)):
-            connection.execute(
-                f"CREATE TABLE {name} (id int PRIMARY KEY, body text,"
-                f" embeddings vector({dimensions})[])".encode()
-            )
-            Client(connection).create_index(name, method="exact", options={"text": "body"})
-            connection.execute(f"INSERT INTO {name} VALUES (1, 'a cat')".encode())
+        rows = connection.execute("SELECT id FROM another WHERE embeddings IS NULL").fetchall()
+    assert rows == [(1,)]
+
+
+def test_a_worker_that_could_not_work_for_a_table_ends_with_1(run: Run, database: str) -> None:
+    for name in ("good", "harmed"):
+        table_of_texts(database, name, None)
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN RAISE ''not today''; END'"
+        )
+        connection.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON harmed_embeddings_attempts"
+            " EXECUTE FUNCTION refuse()"
+        )
+    done = run("worker", "--once", "--url", database, code=1)
+    assert "1 documents encoded, 0 failed" in done.stderr
+
+
+def table_of_texts(database: str, name: str, model: Any, dimensions: int = 128) -> None:
+    """A table with one pending text, whose index knows its model as far as it is told."""
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            f"CREATE TABLE {name} (id int PRIMARY KEY, body text,"
+            f" embeddings vector({dimensions})[])".encode()
+        )
+        options = {"text": "body", **({} if model is None else {"model": model})}
+        Client(connection).create_index(name, method="exact", options=options)
+        connection.execute(f"INSERT INTO {name} VALUES (1, 'a cat')".encode())
+
+
+def test_tables_of_different_models_need_a_worker_each(run: Run, database: str) -> None:
+    for name, dimensions in (("one", 128), ("two", 64)):
+        table_of_texts(database, name, None, dimensions)
     refused = run("worker", "--once", "--url", database, code=1)
     assert "start a worker for each" in refused.stderr
     for name in ("one", "two"):

@@ -16,6 +16,7 @@ import pytest
 from psycopg import errors, sql
 from psycopg.adapt import PyFormat
 from psycopg.rows import dict_row
+from psycopg.types.string import TextLoader
 
 from colbert_pg import (
     AsyncClient,
@@ -24,6 +25,7 @@ from colbert_pg import (
     ModelMismatch,
     NotInstalled,
 )
+from colbert_pg.loading import Table
 from colbert_pg.vectors import Matrix, TokenArray
 from tests.client.words import Word, WordEncoder, maxsim
 
@@ -410,6 +412,21 @@ def test_index_made_anew_of_another_model_by_somebody_else_is_noticed(
     assert other.search("documents", QUERY)
 
 
+@pytest.mark.parametrize("method", ["explain", "explain_search"])
+def test_an_explanation_notices_an_index_made_anew_of_another_model(
+    connection: Connection, client: Client, method: str
+) -> None:
+    def explain() -> Any:
+        return getattr(client, method)("documents", QUERY, *([1] if method == "explain" else []))
+
+    assert explain()
+    other = Client(connection, WordEncoder(name="other words"))
+    other.drop_index("documents")
+    other.create_index("documents")
+    with pytest.raises(ModelMismatch):
+        explain()
+
+
 def test_index_made_without_a_model_takes_any(connection: Connection, client: Client) -> None:
     client.drop_index("documents")
     Client(connection).create_index("documents", method="exact", options={"candidates": 50})
@@ -477,6 +494,20 @@ def test_connection_keeps_its_ways_and_they_do_not_matter(database: str) -> None
         connection.rollback()
 
 
+def test_a_connection_that_returns_jsonb_as_text_serves_as_well(
+    connection: Connection, client: Client
+) -> None:
+    connection.adapters.register_loader("jsonb", TextLoader)  # as Django does
+    connection.adapters.register_loader("json", TextLoader)
+    assert client.search("documents", QUERY, k=1)[0].doc_id == 1
+    assert client.indexes()[0]["options"]["model"]["name"] == "words"
+    assert Table(connection, "documents").model() == client.indexes()[0]["options"]["model"]
+    with pytest.raises(ModelMismatch):
+        Client(connection, WordEncoder(name="other words")).search("documents", QUERY)
+    row = connection.execute("SELECT '{}'::jsonb, '{}'::json").fetchone()
+    assert row == ("{}", "{}")  # the caller's cursors go on as they were
+
+
 def test_pgvector_in_a_schema_off_the_search_path(bare_database: str) -> None:
     with psycopg.connect(bare_database) as connection:
         connection.execute("CREATE SCHEMA extensions")
@@ -518,6 +549,29 @@ def test_table_made_anew_with_other_keys_is_looked_at_again_after_the_error(
     Client(connection, encoder).create_index("documents")
     client.add("documents", TEXTS, keys=["a", "b", "c", "d"])
     assert client.search("documents", TEXTS[0], k=1)[0].doc_id == "a"
+
+
+def test_a_name_is_that_of_another_table_after_the_search_path_has_changed(
+    connection: Connection, client: Client, encoder: WordEncoder
+) -> None:
+    connection.execute("CREATE SCHEMA other")
+    connection.execute(
+        "CREATE TABLE other.documents (id bigint PRIMARY KEY, content text, vectors vector(32)[])"
+    )
+    other = Client(connection, encoder)
+    other.create_index("other.documents", "vectors")
+    other.add("other.documents", ["a fox"], keys=[1])
+    assert client.explain("documents", "cat", 1).content == TEXTS[0]
+    assert client.embeddings("documents", [1])[0] is not None
+    connection.execute("SET LOCAL search_path = other, public")
+    explained = client.explain("documents", "fox", 1)
+    assert explained.content == "a fox"
+    assert explained.score == pytest.approx(1, abs=1e-5)
+    connection.execute("SET LOCAL search_path = public, other")
+    client.search("documents", QUERY)
+    connection.execute("SET LOCAL search_path = other, public")
+    (matrix,) = client.embeddings("documents", [1])
+    np.testing.assert_array_equal(np.asarray(matrix), encoder.encode_documents(["a fox"])[0])
 
 
 # The asynchronous client
@@ -577,6 +631,41 @@ async def use_async_client(database: str) -> None:
 
 def test_async_client_does_the_same_and_encodes_beside_the_event_loop(database: str) -> None:
     asyncio.run(use_async_client(database))
+
+
+class WaitingEncoder(WordEncoder):
+    """Has encoded a query once it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called = threading.Event()
+        self.may_return = threading.Event()
+
+    def encode_queries(self, texts: Sequence[str]) -> list[Matrix]:
+        self.called.set()
+        assert self.may_return.wait(60)
+        return super().encode_queries(texts)
+
+
+async def fail_beside_a_search(database: str) -> None:
+    encoder = WaitingEncoder()
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+        await connection.execute(
+            "CREATE TABLE documents (id text PRIMARY KEY, content text, embeddings vector(32)[])"
+        )
+        client = AsyncClient(connection, encoder)
+        await client.create_index("documents")
+        await client.add("documents", TEXTS, keys=["a", "b", "c", "d"])
+        search = asyncio.create_task(client.search("documents", TEXTS[1], k=1))
+        await asyncio.to_thread(encoder.called.wait, 60)
+        with pytest.raises(errors.UndefinedTable):
+            await client.embeddings("nowhere", ["a"])
+        encoder.may_return.set()
+        assert [hit.doc_id for hit in await search] == ["b"]
+
+
+def test_a_call_that_fails_does_no_harm_to_another_that_is_under_way(database: str) -> None:
+    asyncio.run(fail_beside_a_search(database))
 
 
 async def install_async(database: str) -> None:

@@ -179,3 +179,21 @@ def test_names_are_quoted_and_options_are_text(application: Application) -> None
         ("\"My 'documents'\"", "embeddings", "hnsw", {"model": "a:b \\ '%s'"})
     ]
     command.downgrade(application.config, "base")
+
+
+def test_what_a_revision_does_after_an_operation_is_as_it_is_without(
+    application: Application,
+) -> None:
+    revision = application.directory / "versions" / "1.py"
+    text = revision.read_text(encoding="utf-8").replace(
+        "    op.install_colbert()\n",
+        "    op.install_colbert()\n"
+        '    share = sa.Column("share", sa.Text, server_default="50%")\n'
+        '    op.create_table("shares", sa.Column("id", sa.Integer), share)\n',
+    )
+    assert "shares" in text
+    revision.write_text(text, encoding="utf-8")
+    command.upgrade(application.config, "head")
+    with psycopg.connect(application.conninfo) as connection:
+        connection.execute("INSERT INTO shares VALUES (1)")
+    assert application.rows("SELECT share FROM shares") == [("50%",)]

@@ -431,7 +431,7 @@ def test_the_encoder_is_made_once_and_a_query_encoded_once_when_it_is_needed(
 
 
 def test_text_is_not_searched_in_vectors_of_another_model(library: None) -> None:
-    def index(model: Any) -> None:
+    def index(model: Any) -> None:  # a fingerprint, or a mere name
         with connection.cursor() as cursor:
             cursor.execute("SELECT colbert.drop_index('library_document')")
             options = json.dumps({"model": model})
@@ -443,5 +443,6 @@ def test_text_is_not_searched_in_vectors_of_another_model(library: None) -> None
     with pytest.raises(ModelMismatch, match='the index says name "another"'):
         list(Document.objects.search("needle"))
     assert Document.objects.search(vectors("needle")).count() == 8
-    index(WordEncoder().fingerprint)
-    assert Document.objects.search("needle").count() == 8
+    for own in (WordEncoder().fingerprint, WordEncoder().name):
+        index(own)
+        assert Document.objects.search("needle").count() == 8

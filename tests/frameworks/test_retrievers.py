@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from typing import Any
 
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"  # read when it is imported
 
@@ -87,3 +88,21 @@ def test_haystack_gets_documents_best_first_in_a_pipeline(client: Client) -> Non
     )
     assert document.score == pytest.approx(1, abs=1e-5)
     assert len(retriever.run("cat")["documents"]) == 4
+
+
+def test_haystack_takes_params_for_the_filter_of_the_component(client: Client) -> None:
+    retriever = HaystackRetriever(
+        client,
+        SOURCE,
+        content="the text",
+        embeddings="embeddings",
+        filter="lang = params->>'l'",
+        params={"l": "en"},
+    )
+
+    def found(**asked: Any) -> set[str | None]:
+        return {document.id for document in retriever.run("cat", **asked)["documents"]}
+
+    assert found() == {str(KEYS[0]), str(KEYS[2])}
+    assert found(params={"l": "de"}) == {str(KEYS[1]), str(KEYS[3])}
+    assert found(filter="lang = 'de'") == {str(KEYS[1]), str(KEYS[3])}

@@ -13,14 +13,16 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
+from psycopg.types.string import TextLoader
 
 from colbert_pg import Client, ModelMismatch, NotInstalled, Worker
 from colbert_pg.vectors import Matrix
 from colbert_pg.worker import Done
 from tests.client.words import WordEncoder
-from tests.servers import REPOSITORY
+from tests.servers import REPOSITORY, as_role
 from tests.sql.documents import run
 from tests.text.conftest import let_time_pass, pending
 
@@ -185,6 +187,108 @@ def test_it_works_for_every_table_of_its_model_and_for_no_other(words: Connectio
         Worker(words, encoder, ["gate"]).drain()
 
 
+@pytest.fixture
+def others(words: Connection) -> Connection:
+    """The same with a second table, others, that comes after documents."""
+    run(words, "CREATE TABLE others (LIKE documents INCLUDING ALL)")
+    run(
+        words,
+        "SELECT colbert.create_index('others', method => 'exact',"
+        ' options => \'{"text": "content"}\')',
+    )
+    run(words, "INSERT INTO others (content) VALUES ('a dog')")
+    insert(words, "a cat")
+    return words
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "SELECT colbert.drop_index('documents')",
+        "DROP TABLE documents CASCADE",
+        "ALTER TABLE documents RENAME TO elsewhere",
+    ],
+)
+@pytest.mark.parametrize("sources", [None, ["documents", "others"]])
+def test_a_table_in_trouble_at_work_keeps_no_other_waiting(
+    others: Connection, database: str, harm: str, sources: list[str] | None
+) -> None:
+    class Interrupted(WordEncoder):
+        def encode_documents(self, texts: Sequence[str], *, progress: bool = False) -> list[Matrix]:
+            if texts == ["a cat"]:
+                with psycopg.connect(database, autocommit=True) as other:
+                    run(other, harm)
+            return super().encode_documents(texts)
+
+    worker = Worker(others, Interrupted(), sources)
+    assert worker.drain() == Done(encoded=1)
+    assert worker.troubled == {"documents"}
+    assert run(others, "SELECT id FROM others WHERE embeddings IS NULL") == []
+    run(others, "INSERT INTO others (content) VALUES ('a cow')")
+    assert worker.drain() == Done(encoded=1)
+    assert worker._next_retry(600) == 600
+
+
+def test_a_table_without_rights_keeps_no_other_waiting(
+    others: Connection, database: str, new_role: Callable[..., str]
+) -> None:
+    role = new_role()
+    encoder = WordEncoder()
+    assert Worker(others, encoder).drain() == Done(encoded=2)  # the indexes know their model
+    run(others, f"GRANT SELECT, UPDATE ON others TO {role}")
+    run(others, f"GRANT SELECT, UPDATE (content) ON documents TO {role}")
+    run(others, "INSERT INTO others (content) VALUES ('a cow')")
+    insert(others, "a hen")
+    with psycopg.connect(as_role(database, role), autocommit=True) as connection:
+        worker = Worker(connection, encoder)
+        assert worker.drain() == Done(encoded=1)
+        assert worker.troubled == {"documents"}
+
+
+def test_only_tables_that_are_all_in_trouble_end_the_worker(others: Connection) -> None:
+    worker = Worker(others, WordEncoder(), ["documents"])
+    assert worker.drain() == Done(encoded=1)
+    run(others, "SELECT colbert.drop_index('documents')")
+    with pytest.raises(ValueError, match="no index of table documents"):
+        worker.drain()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda matrices: matrices[1:],  # no array for a text
+        lambda matrices: None,
+        lambda matrices: [None for _ in matrices],
+        lambda matrices: [matrix[0] for matrix in matrices],
+        lambda matrices: [*matrices[:1], np.zeros((1, 2**16)), *matrices[2:]],
+        lambda matrices: [{} for _ in matrices],
+    ],
+)
+def test_what_is_no_array_of_a_text_is_a_failure_of_its_document(
+    words: Connection, made: Callable[[list[Matrix]], list[Matrix]]
+) -> None:
+    class Odd(WordEncoder):
+        def encode_documents(self, texts: Sequence[str], *, progress: bool = False) -> list[Matrix]:
+            matrices = super().encode_documents(texts)
+            return made(matrices) if "odd" in " ".join(texts) else matrices
+
+    insert(words, "a cat", "odd", "a dog")
+    worker = Worker(words, Odd())
+    assert worker.drain() == Done(encoded=2, failed=1)
+    assert worker.troubled == set()
+    assert run(words, "SELECT doc_id FROM colbert.failures") == [("2",)]
+
+
+def test_an_error_may_say_what_no_text_of_the_database_can_hold(words: Connection) -> None:
+    class Rude(WordEncoder):
+        def encode_documents(self, texts: Sequence[str], *, progress: bool = False) -> list[Matrix]:
+            raise ValueError("nothing\0ness")
+
+    insert(words, "a cat")
+    assert Worker(words, Rude()).drain() == Done(failed=1)
+    assert run(words, "SELECT error FROM colbert.failures") == [("nothingness",)]
+
+
 def test_the_index_has_the_model_of_the_first_worker(words: Connection) -> None:
     insert(words, "a cat")
     assert Worker(words, WordEncoder()).drain() == Done(encoded=1)
@@ -194,6 +298,14 @@ def test_the_index_has_the_model_of_the_first_worker(words: Connection) -> None:
         Worker(words, WordEncoder(name="others"), ["documents"]).drain()
     with pytest.raises(ModelMismatch):
         Client(words, WordEncoder(name="others")).search("documents", "cat")
+
+
+def test_a_connection_that_returns_jsonb_as_text_serves_as_well(words: Connection) -> None:
+    words.adapters.register_loader("jsonb", TextLoader)  # as Django does
+    for text in ("a cat", "a dog"):  # the index has no model at first, and then the worker's
+        insert(words, text)
+        assert Worker(words, WordEncoder()).drain() == Done(encoded=1)
+        assert Worker(words, WordEncoder(), ["documents"]).drain() == Done()
 
 
 def test_a_connection_in_a_transaction_is_refused(connection: Connection) -> None:
