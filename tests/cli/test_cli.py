@@ -146,6 +146,32 @@ def test_another_method_is_built_when_asked_for(run: Run, database: str, corpus:
         assert [index["method"] for index in Client(connection).indexes()] == ["exact"]
 
 
+def test_an_index_of_the_users_own_stays_and_keeps_key_and_options_under_another_method(
+    run: Run, database: str, corpus: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE documents (number int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+            " id text NOT NULL UNIQUE, content text, embeddings vector(128)[])"
+        )
+        Client(connection).create_index(
+            "documents",
+            method="hnsw",
+            options={"text": "content", "candidates": 30, "ef_construction": 70},
+            key="id",
+        )
+    index = "SELECT method, key, options - 'model' FROM colbert.indexes"
+    before = rows(database, index)
+    run("load", corpus, "--url", database)
+    assert rows(database, index) == before
+    run("load", corpus, "--method", "plaid", "--url", database)
+    assert rows(database, index) == [("plaid", "id", {"text": "content", "candidates": 30})]
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE documents SET content = 'A new text.' WHERE id = 'moon'")
+        pending = connection.execute("SELECT pending FROM colbert.pending").fetchall()
+    assert pending == [(1,)]
+
+
 def test_long_documents_are_reported_as_cut_off(run: Run, database: str, lines: WriteLines) -> None:
     path = lines({"id": "long", "text": "word " * 2000}, {"id": "short", "text": "word"})
     loaded = run("load", str(path), "--url", database)
