@@ -100,6 +100,19 @@ def test_a_table_of_the_users_own_is_searched_by_text(run: Run, database: str) -
     assert "six" in explained.stdout
 
 
+def test_a_document_with_a_key_of_a_fixed_length_is_explained(run: Run, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE codes (id char(3) PRIMARY KEY, content text, embeddings vector(128)[])"
+        )
+        client = Client(connection, default_encoder())
+        client.create_index("codes", method="exact")
+        client.add("codes", ["The baker opens at six."], keys=["AB1"])
+    explain = ("explain", BREAD, "--table", "codes", "--url", database)
+    assert "six" in run(*explain, "--doc", "AB1").stdout
+    assert "no document with the id 'A'" in run(*explain, "--doc", "A", code=1).stderr
+
+
 def test_encode_query_prints_what_the_encoder_gives(run: Run) -> None:
     printed = run("encode-query", BREAD).stdout
     (vectors,) = default_encoder().encode_queries([BREAD])
