@@ -608,6 +608,11 @@ def test_async_install_in_autocommit_mode(bare_database: str) -> None:
     asyncio.run(install_async(bare_database))
 
 
+def test_a_schema_that_a_filter_misses_is_not_taken_for_that_of_colbert_pg(client: Client) -> None:
+    with pytest.raises(errors.InvalidSchemaName, match="nosuch"):
+        client.search("documents", QUERY, filter="nosuch.f(id)")
+
+
 def test_identifiers_are_never_pasted(client: Client, connection: Connection) -> None:
     hostile = sql.Identifier('x"; DROP TABLE documents; --').as_string(connection)
     with pytest.raises(errors.UndefinedTable):
