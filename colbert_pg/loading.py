@@ -335,22 +335,27 @@ class Table:
             advance(len(some))
         return loaded
 
-    def contents(self, ids: Sequence[Any]) -> dict[Any, str]:
-        """The texts of documents, by key."""
+    def contents(self, ids: Sequence[Any]) -> dict[Any, str | None]:
+        """The texts of documents, by key; None where the table has no such column.
+
+        Raises:
+            ColbertError: if the table has neither an index nor a column ``id``.
+        """
         index = self._index()
         key, content = ("id", "content") if index is None else (index.key, index.text)
         columns = self._columns()
-        if content not in columns:
-            return {}
-        statement = sql.SQL(
-            "SELECT d.{key}, d.{content} FROM {table} d WHERE d.{key} = ANY ({ids})"
-        )
+        if key not in columns:
+            raise ColbertError(
+                f"table {self.name} has neither an index nor a column id: "
+                f"index it first, SELECT colbert.create_index('{self.name}')"
+            )
+        statement = sql.SQL("SELECT d.{key}, {content} FROM {table} d WHERE d.{key} = ANY ({ids})")
         ids_of_type = sql.SQL("%s::{}[]").format(sql.SQL(columns[key][0].replace("%", "%%")))
         return dict(
             self._rows(
                 statement.format(
                     key=quoted(key),
-                    content=quoted(content),
+                    content=quoted("d", content) if content in columns else sql.NULL,
                     table=self._identifier,
                     ids=ids_of_type,
                 ),

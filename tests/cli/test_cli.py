@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -435,6 +436,19 @@ def test_search_prints_the_passages_that_answer(run: Run, database: str, lines: 
     assert "long" in heading
     assert any("Astronauts walked on the moon" in passage for passage in passages)
     assert all(len(passage) <= 120 for passage in passages)
+
+
+def test_a_document_cannot_send_commands_to_the_terminal(
+    run: Run, database: str, lines: WriteLines
+) -> None:
+    hostile = "The \x1b]0;owned\x07 moon\x9b31m is\x7f\r far \x1b[2J away."
+    run("load", str(lines({"id": "moon\x1b[1A", "text": hostile})), "--url", database)
+    for shown in (
+        run("search", "moon", "--url", database),
+        run("explain", "moon", "--doc", "moon\x1b[1A", "--url", database),
+    ):
+        assert "[2J away." in shown.stdout
+        assert not [c for c in shown.stdout if unicodedata.category(c) == "Cc" and c not in "\n\t"]
 
 
 def test_offsets_are_stored_on_demand_and_kept_by_later_runs(
