@@ -449,7 +449,7 @@ class Table:
         return _Index(*rows[0]) if rows else None
 
     def _columns(self) -> dict[str, tuple[str, int, int]]:
-        """By name: the type as SQL writes it, of any length, its object identifier, its modifier."""
+        """By name: the type in SQL, of any length, its object identifier, its modifier."""
         rows = self._rows(
             "SELECT a.attname, pg_catalog.format_type(a.atttypid, -1), a.atttypid, a.atttypmod"
             " FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass(%s)"
