@@ -182,8 +182,12 @@ def load(
         ),
     ] = False,
     method: Annotated[
-        Method, typer.Option(help="How to index the table once all is in.")
-    ] = Method.plaid,
+        Method | None,
+        typer.Option(
+            help="How to index the table once all is in. Default: as it is, else plaid.",
+            show_default=False,
+        ),
+    ] = None,
     url: UrlOption = None,
     data: DataOption = None,
 ) -> None:
@@ -207,7 +211,7 @@ def load(
             wanted = there[1] if half is None and there is not None else bool(half)
             target.create(encoder.dimensions, wanted, offsets, chunks=chunk is not None)
             cut = None if chunk is None else lambda text: encoder.chunk(text, chunk, overlap)
-            loaded = load_and_index(target, encoder, read(file), total, method.value, err, cut)
+            loaded = load_and_index(target, encoder, read(file), total, method, err, cut)
     rows = "documents" if chunk is None else f"chunks of {total} documents"
     err.print(
         f"{loaded.added} {rows} added, {loaded.changed} changed, {loaded.unchanged} as they were"

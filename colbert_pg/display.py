@@ -15,6 +15,8 @@ from colbert_pg.snippets import snippets
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _CONTEXT = 24  # characters beside a matched word
+# Control characters, which a terminal would obey, become spaces: offsets in a text go on holding.
+_CONTROLS = {code: " " for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def results(
@@ -34,11 +36,11 @@ def results(
 
 def _heading(hit: Hit | HybridHit | ParentHit) -> Text:
     if not isinstance(hit, HybridHit):
-        return Text.assemble((f"{hit.score:6.2f}", "bold"), "  ", (str(hit.doc_id), "cyan"))
+        return Text.assemble((f"{hit.score:6.2f}", "bold"), "  ", (_plain(hit.doc_id), "cyan"))
     ranks = ((hit.maxsim_rank, "by MaxSim"), (hit.text_rank, "by text"))
     parts = ", ".join(f"{rank}. {part}" for rank, part in ranks if rank is not None)
     return Text.assemble(
-        (f"{hit.score:6.4f}", "bold"), "  ", (str(hit.doc_id), "cyan"), (f"  {parts}", "dim")
+        (f"{hit.score:6.4f}", "bold"), "  ", (_plain(hit.doc_id), "cyan"), (f"  {parts}", "dim")
     )
 
 
@@ -63,7 +65,7 @@ def explanation(explained: Explanation) -> RenderableType:
     for row in rows:
         table.add_row(*row)
     score = Text.assemble(
-        f"score {explained.score:.3f}, document ", (str(explained.doc_id), "cyan")
+        f"score {explained.score:.3f}, document ", (_plain(explained.doc_id), "cyan")
     )
     parts: list[RenderableType] = [score, "", table]
     if explained.content is not None:
@@ -84,7 +86,7 @@ class _Passages:
             return
         indent = " " * 8
         width = max(options.max_width - len(indent), 20)
-        for snippet in snippets(self.explained.content, self.explained.matches, width):
+        for snippet in snippets(_plain(self.explained.content), self.explained.matches, width):
             line = Text(indent + snippet.text, style="dim")
             for mark in snippet.marks:
                 line.stylize("not dim bold", mark.start + len(indent), mark.end + len(indent))
@@ -102,7 +104,7 @@ def indexes(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
         for name, value in row.items():
             if isinstance(value, Mapping):
                 value = ", ".join(f"{key}: {_value(inner)}" for key, inner in value.items())
-            table.add_row(name, Text(_value(value)))
+            table.add_row(name, Text(_plain(_value(value))))
         blocks += [table, ""]
     return Group(*blocks[:-1])
 
@@ -128,18 +130,23 @@ def _value(value: Any) -> str:
     return "-" if value is None else f"{value:,}" if type(value) is int else str(value)
 
 
+def _plain(value: Any) -> str:
+    return str(value).translate(_CONTROLS)
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
 def _name(token: TokenText | None, position: int) -> str:
-    return token.text if token is not None else f"token {position}"
+    return _plain(token.text) if token is not None else f"token {position}"
 
 
 def _surroundings(match: Match, content: str | None, colour: str) -> Text:
     token = match.document_token
     if content is None or token is None or token.start is None or token.end is None:
         return Text("")
+    content = _plain(content)
     before = _one_line(content[max(0, token.start - _CONTEXT) : token.start] + "|")[:-1]
     after = _one_line("|" + content[token.end : token.end + _CONTEXT])[1:]
     return Text.assemble(before, (content[token.start : token.end], f"bold {colour}"), after)
@@ -147,7 +154,7 @@ def _surroundings(match: Match, content: str | None, colour: str) -> Text:
 
 def _marked(content: str, matches: Sequence[Match]) -> Text:
     """The text with every matched word in the colour of the query word that it answers best."""
-    text = Text(content)
+    text = Text(_plain(content))
     order = sorted(enumerate(matches), key=lambda numbered: numbered[1].similarity)
     for number, match in order:  # the last style of a word wins: that of the best match
         token = match.document_token

@@ -8,6 +8,7 @@ here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -70,8 +71,10 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the SQLSTATE of a missing installation into :class:`NotInstalled`."""
+    """Turn the error of a missing schema ``colbert`` into :class:`NotInstalled`."""
     try:
         yield
     except pg.InvalidSchemaName as error:
+        if not re.search(r"\Wcolbert\W", error.diag.message_primary or ""):  # in any language
+            raise
         raise NotInstalled(NO_SCHEMA) from error

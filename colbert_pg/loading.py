@@ -36,6 +36,9 @@ from colbert_pg.vectors import (
 PARENT = "document_id"  # the column of a chunk that names its document
 BATCH = 128  # documents a transaction; encoders sort them by length in themselves
 _COMPLAINTS = 10  # bad lines that one message names
+_METHOD = "plaid"  # of a new index for which none is named
+# Options that hold for every method. "model" is the encoder's, which is the index's, or more of it.
+_SHARED_OPTIONS = ("text", "dimensions", "normalized", "triggers", "candidates", "patience")
 
 
 class Document(NamedTuple):
@@ -175,6 +178,33 @@ class Table:
         index = self._index()
         return None if index is None else index.method
 
+    def rebuild(self, method: str | None) -> str | None:
+        """The method by which the index is to be built anew once all is in; None: it stays.
+
+        An index for which no method is named stays, but for one that tells nothing but its model,
+        by the method ``exact``: such a one is what loading has put there.
+        """
+        index = self._index()
+        if method is None and (index is None or index.is_interim()):
+            method = _METHOD
+        return None if index is not None and method == index.method else method
+
+    def build(self, encoder: TextEncoder, method: str) -> None:
+        """Build the index by another method; it keeps its key, and the options that all have."""
+        client = Client(self.connection, encoder)
+        index = self._index()
+        with self.connection.transaction():
+            if index is None:
+                client.create_index(self.name, method=method)
+                return
+            options = {
+                name: index.options[name] for name in _SHARED_OPTIONS if name in index.options
+            }
+            client.drop_index(self.name, index.embeddings)
+            client.create_index(
+                self.name, index.embeddings, method=method, options=options, key=index.key
+            )
+
     def text(self) -> str:
         """The column of texts: the one that the index names, else content."""
         index = self._index()
@@ -305,22 +335,27 @@ class Table:
             advance(len(some))
         return loaded
 
-    def contents(self, ids: Sequence[Any]) -> dict[Any, str]:
-        """The texts of documents, by key."""
+    def contents(self, ids: Sequence[Any]) -> dict[Any, str | None]:
+        """The texts of documents, by key; None where the table has no such column.
+
+        Raises:
+            ColbertError: if the table has neither an index nor a column ``id``.
+        """
         index = self._index()
         key, content = ("id", "content") if index is None else (index.key, index.text)
         columns = self._columns()
-        if content not in columns:
-            return {}
-        statement = sql.SQL(
-            "SELECT d.{key}, d.{content} FROM {table} d WHERE d.{key} = ANY ({ids})"
-        )
+        if key not in columns:
+            raise ColbertError(
+                f"table {self.name} has neither an index nor a column id: "
+                f"index it first, SELECT colbert.create_index('{self.name}')"
+            )
+        statement = sql.SQL("SELECT d.{key}, {content} FROM {table} d WHERE d.{key} = ANY ({ids})")
         ids_of_type = sql.SQL("%s::{}[]").format(sql.SQL(columns[key][0].replace("%", "%%")))
         return dict(
             self._rows(
                 statement.format(
                     key=quoted(key),
-                    content=quoted(content),
+                    content=quoted("d", content) if content in columns else sql.NULL,
                     table=self._identifier,
                     ids=ids_of_type,
                 ),
@@ -406,18 +441,17 @@ class Table:
 
     def _index(self) -> _Index | None:
         rows = self._rows(
-            "SELECT i.method, i.options -> 'model', i.key,"
-            " coalesce(i.options ->> 'text', 'content')"
-            " FROM colbert.indexes i WHERE i.source = pg_catalog.to_regclass(%s)"
+            "SELECT i.embeddings, i.method, i.options, i.key FROM colbert.indexes i"
+            " WHERE i.source = pg_catalog.to_regclass(%s)"
             " ORDER BY i.embeddings <> 'embeddings', i.embeddings LIMIT 1",
             [self.name],
         )
         return _Index(*rows[0]) if rows else None
 
     def _columns(self) -> dict[str, tuple[str, int, int]]:
-        """By name: the type as SQL writes it, its object identifier, its modifier."""
+        """By name: the type in SQL, of any length, its object identifier, its modifier."""
         rows = self._rows(
-            "SELECT a.attname, pg_catalog.format_type(a.atttypid, NULL), a.atttypid, a.atttypmod"
+            "SELECT a.attname, pg_catalog.format_type(a.atttypid, -1), a.atttypid, a.atttypmod"
             " FROM pg_catalog.pg_attribute a WHERE a.attrelid = pg_catalog.to_regclass(%s)"
             " AND a.attnum > 0 AND NOT a.attisdropped",
             [self.name],
@@ -433,10 +467,22 @@ class Table:
 
 
 class _Index(NamedTuple):
+    embeddings: str
     method: str
-    model: dict[str, Any] | str | None
+    options: dict[str, Any]
     key: str
-    text: str
+
+    @property
+    def model(self) -> dict[str, Any] | str | None:
+        return self.options.get("model")
+
+    @property
+    def text(self) -> str:
+        return str(self.options.get("text", "content"))
+
+    def is_interim(self) -> bool:
+        """Whether it is what loading puts there first, and leaves where it is interrupted."""
+        return self.method == "exact" and self.options.keys() <= {"model"}
 
 
 def _cut(document: Document, cut: Callable[[str], Sequence[Chunk]]) -> Iterator[Document]:
@@ -454,7 +500,7 @@ def load_and_index(
     encoder: TextEncoder,
     documents: Iterable[Document],
     total: int,
-    method: str,
+    method: str | None,
     console: Console,
     cut: Callable[[str], Sequence[Chunk]] | None = None,
 ) -> Loaded:
@@ -463,6 +509,9 @@ def load_and_index(
     While documents come in, the table is indexed by the method ``exact``: it costs nothing, the
     index remembers the model, and what is there can be searched. Building an index over all
     documents at the end is several times faster than keeping it up to date from the first.
+
+    Args:
+        method: of the index. Default: that of the index that is there, else plaid.
     """
     from rich.progress import (
         BarColumn,
@@ -474,7 +523,6 @@ def load_and_index(
         TimeRemainingColumn,
     )
 
-    client = Client(target.connection, encoder)
     try:
         with Progress(
             TextColumn("{task.description}"),
@@ -485,7 +533,7 @@ def load_and_index(
         ) as progress:
             bar = progress.add_task("Encoding and storing", total=total)
             if target.method() is None:
-                client.create_index(target.name, method="exact")
+                target.build(encoder, "exact")
             loaded = target.load(
                 encoder,
                 documents,
@@ -495,11 +543,10 @@ def load_and_index(
         with Progress(
             SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
         ) as progress:
-            if target.method() != method:
-                progress.add_task(f"Building the {method} index", total=None)
-                with target.connection.transaction():
-                    client.drop_index(target.name)
-                    client.create_index(target.name, method=method)
+            other = target.rebuild(method)
+            if other is not None:
+                progress.add_task(f"Building the {other} index", total=None)
+                target.build(encoder, other)
     except KeyboardInterrupt:
         console.print(
             f"Interrupted: {target.count()} documents are stored. "

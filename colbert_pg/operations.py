@@ -308,7 +308,7 @@ SELECT n.nspname, c.relname,
        (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
                  'name', a.attname,
                  'type', CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END::pg_catalog.int8,
-                 'sql_type', pg_catalog.format_type(a.atttypid, NULL)))
+                 'sql_type', pg_catalog.format_type(a.atttypid, -1)))
           FROM pg_catalog.pg_attribute a
           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),

@@ -20,7 +20,7 @@ from django.core.checks import Error
 from django.core.exceptions import FieldError, FullResultSet
 from django.db import NotSupportedError
 from django.db.models import F, Field, Lookup, Manager, QuerySet
-from django.db.models.expressions import Col, RawSQL
+from django.db.models.expressions import Col, RawSQL, Ref
 from django.db.models.sql import AND, Query
 from django.db.models.sql.where import ExtraWhere, WhereNode
 
@@ -67,6 +67,12 @@ class LateInteractionQuerySet(QuerySet):
         found: Self = self.filter(Found(F("pk"), search))
         found = found.annotate(score=MaxSim(field.name, vectors)).order_by("-score", "pk")
         return found.defer(field.name) if found._fields is None else found
+
+    def contains(self, obj: Any) -> bool:
+        """Whether the queryset holds an instance: of a search, whether it is among the best."""
+        if any(isinstance(condition, Found) for condition in _conjuncts(self.query.where)):
+            self._fetch_all()  # a condition on the key would limit what is searched
+        return bool(super().contains(obj))
 
 
 _Manager: Any = Manager.from_queryset(LateInteractionQuerySet)
@@ -134,7 +140,7 @@ class Found(Lookup):
         in any statement; others are asked for their keys.
         """
         query: Query = compiler.query
-        conditions = self._conditions(query.where)
+        conditions = self._conditions(query)
         if query.get_external_cols():
             raise NotSupportedError("a search cannot depend on a query around it")
         source = self.rhs.field.model._meta
@@ -149,9 +155,12 @@ class Found(Lookup):
         text: str = connection.ops.compose_sql(sql, params)
         return text
 
-    def _conditions(self, where: Any) -> WhereNode:
-        """The conditions beside this one that do not speak of its score."""
-        beside = list(_conjuncts(where))
+    def _conditions(self, query: Query) -> WhereNode:
+        """The conditions beside this one that speak of documents, not of what was found.
+
+        Those on its score apply to what was found, and so do those on groups of several documents.
+        """
+        beside = list(_conjuncts(query.where))
         if self not in beside:
             raise NotSupportedError(
                 "a search cannot be negated or be an alternative: filter, then search"
@@ -159,7 +168,10 @@ class Found(Lookup):
         others = [c for c in beside if c != self]
         if any(isinstance(condition, Found) for condition in others):
             raise NotSupportedError("a queryset can be searched once")
-        return WhereNode([c for c in others if not self._is_scored_by(c)], AND)
+        others = [c for c in others if not self._is_scored_by(c)]
+        if not _groups_are_rows(query):
+            others = [c for c in others if not c.contains_aggregate]
+        return WhereNode(others, AND)
 
     def _is_scored_by(self, condition: Any) -> bool:
         return any(
@@ -196,6 +208,14 @@ def _refuse_other_model(field: Field, connection: Any) -> None:
         model, own = json.loads(remembered), fingerprint_of(encoder())
         if not same_model(model, own):
             raise ModelMismatch(source, model, own)
+
+
+def _groups_are_rows(query: Query) -> bool:
+    """Whether nothing is grouped, or by the key, so that aggregates are a document's own."""
+    if not isinstance(query.group_by, tuple):
+        return True
+    by = (e.source if isinstance(e, Ref) else e for e in query.group_by)
+    return any(isinstance(e, Col) and e.target == query.model._meta.pk for e in by)
 
 
 def _conjuncts(node: Any) -> Iterator[Any]:

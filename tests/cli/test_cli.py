@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,32 @@ def test_another_method_is_built_when_asked_for(run: Run, database: str, corpus:
     run("load", corpus, "--method", "exact", "--url", database)
     with psycopg.connect(database) as connection:
         assert [index["method"] for index in Client(connection).indexes()] == ["exact"]
+
+
+def test_an_index_of_the_users_own_stays_and_keeps_key_and_options_under_another_method(
+    run: Run, database: str, corpus: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE documents (number int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+            " id text NOT NULL UNIQUE, content text, embeddings vector(128)[])"
+        )
+        Client(connection).create_index(
+            "documents",
+            method="hnsw",
+            options={"text": "content", "candidates": 30, "ef_construction": 70},
+            key="id",
+        )
+    index = "SELECT method, key, options - 'model' FROM colbert.indexes"
+    before = rows(database, index)
+    run("load", corpus, "--url", database)
+    assert rows(database, index) == before
+    run("load", corpus, "--method", "plaid", "--url", database)
+    assert rows(database, index) == [("plaid", "id", {"text": "content", "candidates": 30})]
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE documents SET content = 'A new text.' WHERE id = 'moon'")
+        pending = connection.execute("SELECT pending FROM colbert.pending").fetchall()
+    assert pending == [(1,)]
 
 
 def test_long_documents_are_reported_as_cut_off(run: Run, database: str, lines: WriteLines) -> None:
@@ -409,6 +436,19 @@ def test_search_prints_the_passages_that_answer(run: Run, database: str, lines: 
     assert "long" in heading
     assert any("Astronauts walked on the moon" in passage for passage in passages)
     assert all(len(passage) <= 120 for passage in passages)
+
+
+def test_a_document_cannot_send_commands_to_the_terminal(
+    run: Run, database: str, lines: WriteLines
+) -> None:
+    hostile = "The \x1b]0;owned\x07 moon\x9b31m is\x7f\r far \x1b[2J away."
+    run("load", str(lines({"id": "moon\x1b[1A", "text": hostile})), "--url", database)
+    for shown in (
+        run("search", "moon", "--url", database),
+        run("explain", "moon", "--doc", "moon\x1b[1A", "--url", database),
+    ):
+        assert "[2J away." in shown.stdout
+        assert not [c for c in shown.stdout if unicodedata.category(c) == "Cc" and c not in "\n\t"]
 
 
 def test_offsets_are_stored_on_demand_and_kept_by_later_runs(

@@ -122,6 +122,34 @@ def test_keys_that_json_has_no_type_for_are_printed_as_text(
     assert row["id"] == printed
 
 
+def test_a_document_with_a_key_of_a_fixed_length_is_explained(run: Run, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE codes (id char(3) PRIMARY KEY, content text, embeddings vector(128)[])"
+        )
+        client = Client(connection, default_encoder())
+        client.create_index("codes", method="exact")
+        client.add("codes", ["The baker opens at six."], keys=["AB1"])
+    explain = ("explain", BREAD, "--table", "codes", "--url", database)
+    assert "six" in run(*explain, "--doc", "AB1").stdout
+    assert "no document with the id 'A'" in run(*explain, "--doc", "A", code=1).stderr
+
+
+def test_a_document_is_explained_where_its_text_is_not_known(run: Run, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE passages (number int, body text, v vector(128)[])")
+        connection.execute("ALTER TABLE passages ADD PRIMARY KEY (number)")
+    explain = ("explain", BREAD, "--table", "passages", "--url", database)
+    refused = run(*explain, "--doc", "2", code=1)
+    assert "neither an index nor a column id" in " ".join(refused.stderr.split())
+    with psycopg.connect(database) as connection:
+        client = Client(connection, default_encoder())
+        client.create_index("passages", "v", method="exact")
+        client.add("passages", ["The baker opens at six."], keys=[2], content_column="body")
+    assert "score" in run(*explain, "--doc", "2").stdout
+    assert "no document with the id '3'" in run(*explain, "--doc", "3", code=1).stderr
+
+
 def test_encode_query_prints_what_the_encoder_gives(run: Run) -> None:
     printed = run("encode-query", BREAD).stdout
     (vectors,) = default_encoder().encode_queries([BREAD])

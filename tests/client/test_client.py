@@ -149,6 +149,22 @@ def test_candidates_limit_what_is_scored(client: Client) -> None:
     assert len(client.search("documents", QUERY, k=1, candidates=1)) == 1
 
 
+def test_keys_of_a_fixed_length_are_told_apart_by_all_of_their_characters(
+    connection: Connection, encoder: WordEncoder
+) -> None:
+    connection.execute(
+        "CREATE TABLE codes (id char(3) PRIMARY KEY, content text, embeddings vector(32)[])"
+    )
+    client = Client(connection, encoder)
+    client.create_index("codes", method="exact")
+    client.add("codes", ["decoy", *TEXTS[:2]], keys=["A", "AB1", "AB2"])
+    assert [hit.doc_id for hit in client.rerank("codes", QUERY, ["AB2", "AB1"])] == ["AB1", "AB2"]
+    (stored,) = client.embeddings("codes", ["AB2"])
+    assert stored is not None
+    assert len(stored) == len(encoder.encode_documents([TEXTS[1]])[0])
+    assert client.explain("codes", "dog", "AB2").content == TEXTS[1]
+
+
 @pytest.mark.parametrize(
     ("key_type", "keys"),
     [
@@ -679,6 +695,11 @@ async def install_async(database: str) -> None:
 
 def test_async_install_in_autocommit_mode(bare_database: str) -> None:
     asyncio.run(install_async(bare_database))
+
+
+def test_a_schema_that_a_filter_misses_is_not_taken_for_that_of_colbert_pg(client: Client) -> None:
+    with pytest.raises(errors.InvalidSchemaName, match="nosuch"):
+        client.search("documents", QUERY, filter="nosuch.f(id)")
 
 
 def test_identifiers_are_never_pasted(client: Client, connection: Connection) -> None:

@@ -309,6 +309,36 @@ def test_a_condition_on_the_score_applies_to_what_was_found(library: None) -> No
     assert found.filter(Q(score__gt=0.99) | Q(lang="nothing")).count() == 3
 
 
+def test_a_condition_on_groups_applies_to_what_was_found(library: None) -> None:
+    for lang, texts in {
+        "a": ["x", "x y"],
+        "b": ["x", "x y z"],
+        "c": ["x"],
+        "d": ["y", "y"],
+    }.items():
+        for text in texts:
+            add(text, lang=lang)
+    found = Document.objects.search("x", k=5)
+    groups = found.order_by().values("lang").annotate(n=Count("pk")).filter(n__gt=1)
+    assert set(groups.values_list("lang", "n")) == {("a", 2), ("b", 2)}
+    assert groups.count() == 2
+    assert [row["lang"] for row in groups.filter(lang="a")] == ["a"]
+    tagged = Document.objects.annotate(n=Count("tags")).filter(n__gt=0).search("x", k=3)
+    assert tagged.count() == len(tagged) == 3
+    assert len(tagged.values("pk", "n")) == len(tagged.values(key=F("pk"))) == 3
+
+
+def test_a_search_contains_what_it_finds(library: None) -> None:
+    found = Document.objects.search("needle number 3", k=1)
+    (best,) = found
+    other = Document.objects.exclude(pk=best.pk).exclude(embeddings=None)[0]
+    assert found.all().contains(best)
+    assert not found.all().contains(other)
+    with CaptureQueriesContext(connection) as queries:
+        assert Document.objects.filter(lang="zz").contains(Document.objects.get(lang="zz"))
+    assert "LIMIT 1" in queries[-1]["sql"]
+
+
 def test_a_search_within_a_relation(library: None) -> None:
     author = Author.objects.get()
     assert [d.lang for d in author.documents.search("needle")] == [HOSTILE]

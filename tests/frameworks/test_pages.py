@@ -31,7 +31,6 @@ DATABASES = {
         "PASSWORD": parts.get("password") or "",
     }
 }
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 """
 
