@@ -190,7 +190,7 @@ class Table:
         return None if index is not None and method == index.method else method
 
     def build(self, encoder: TextEncoder, method: str) -> None:
-        """Build the index by another method; it keeps its key, and the options that all have."""
+        """Build the index by a method; one that is there keeps its key and the options of all."""
         client = Client(self.connection, encoder)
         index = self._index()
         with self.connection.transaction():
