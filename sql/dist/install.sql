@@ -4816,11 +4816,15 @@ BEGIN
       USING 1, lease, colbert._worker_name(worker), _lost;
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
-    RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
-      'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
-      ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
-      colbert._attempts(_index), _index.key))
-      USING batch, lease, colbert._worker_name(worker);
+    -- Another worker may have claimed all of those that this statement saw as it began; the next one sees others.
+    FOR _attempt IN 1 .. 5 LOOP
+      RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
+        'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
+        ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
+        colbert._attempts(_index), _index.key))
+        USING batch, lease, colbert._worker_name(worker);
+      EXIT WHEN FOUND;
+    END LOOP;
   END IF;
   PERFORM colbert._saw_worker(_index, worker, 0, 0, 0);
 END
