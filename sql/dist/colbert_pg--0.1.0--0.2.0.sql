@@ -3356,7 +3356,7 @@ CREATE OR REPLACE FUNCTION colbert._plaid_readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT count(*) = 3 AND bool_and(colbert._is_own(t))
+  SELECT count(*) >= 3 AND count(*) = cardinality(index.tables) AND bool_and(colbert._is_own(t))
          AND colbert._is_own(index.source) AND NOT pg_catalog.row_security_active(index.source)
     FROM colbert._derived_tables(index) AS t;
 END;

@@ -315,6 +315,17 @@ def test_the_view_of_indexes_is_for_everybody_and_every_state(
     assert state.startswith("broken: the table was dropped")
 
 
+def test_an_index_with_a_text_column_has_a_state_and_counts_its_tokens(
+    connection: psycopg.Connection,
+) -> None:
+    create_table(connection, more=", content text")
+    insert(connection, {1: AB})
+    options = """, method => 'plaid', options => '{"text": "content"}'"""
+    create_index(connection, "documents", options)
+    run(connection, f"ANALYZE {FILED}")
+    assert run(connection, "SELECT tokens, state FROM colbert.indexes") == [(2, "ready")]
+
+
 def test_vectors_beyond_the_limit_of_pgvector_are_refused(connection: psycopg.Connection) -> None:
     create_table(connection, embeddings="vector(5000)[]")
     error = refusal(connection, "SELECT colbert.create_index('documents', method => 'plaid')")
