@@ -660,7 +660,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_knob$
 DECLARE
   _session text := nullif(current_setting('colbert.' || name, true), '');
-  _value text := coalesce(argument::text, _session, options ->> name, fallback::text);
+  _value text := coalesce(argument::text, _session, options ->> name, least(fallback, 999999999)::text);
 BEGIN
   IF _value !~ '^[1-9][0-9]{0,8}$' THEN
     RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value
@@ -2196,7 +2196,7 @@ SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _mend text := colbert._operation(_index.method, 'mend');
+  _mend text;
   _mended bigint := 0;
   _doc_id text;
 BEGIN
@@ -2207,7 +2207,6 @@ BEGIN
   IF colbert._sync_problem(_index) IS NOT NULL THEN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
     _index := colbert._find_index(_index.source, _index.embeddings);
-    _mend := colbert._operation(_index.method, 'mend');
     PERFORM colbert._create_sync(_index);
   END IF;
   IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
@@ -2223,6 +2222,7 @@ BEGIN
   LOOP
     _mended := _mended + colbert._mend_document(_index, _doc_id);
   END LOOP;
+  _mend := colbert._operation(_index.method, 'mend');
   IF _mend IS NOT NULL THEN
     EXECUTE format('SELECT %s($1)', _mend) USING _index;
   END IF;
@@ -2643,7 +2643,7 @@ SET ivfflat.probes = 1
 SET ivfflat.iterative_scan = relaxed_order
 AS $_tokens_candidates$
 DECLARE
-  _hits integer := colbert._knob('hits', NULL, index.options, least(999999999, greatest(100, candidates / 2)));
+  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 2));
   _layout record := colbert._tokens_layout(index);
   _statement text;
 BEGIN
@@ -4792,6 +4792,7 @@ AS $claim_pending$
 DECLARE
   _index colbert._index := colbert._find_text_index(source, embeddings);
   _lost text[];
+  _claim text;
 BEGIN
   PERFORM colbert._refuse_count('batch', batch);
   IF lease IS NULL OR lease <= interval '0' THEN
@@ -4806,7 +4807,8 @@ BEGIN
   EXECUTE format(
     'SELECT array_agg(l.doc_id::text) FROM ('
     'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
-    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL AND a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
+    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
+    '   AND a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
     ' ORDER BY a.due_at LIMIT 16) AS l',
     colbert._attempts(_index), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
      INTO _lost;
@@ -4817,12 +4819,12 @@ BEGIN
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
     -- Another worker may have claimed all of those that this statement saw as it began; the next one sees others.
+    _claim := colbert._claim_statement(_index, format(
+      'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
+      ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
+      colbert._attempts(_index), _index.key));
     FOR _attempt IN 1 .. 5 LOOP
-      RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
-        'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
-        ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
-        colbert._attempts(_index), _index.key))
-        USING batch, lease, colbert._worker_name(worker);
+      RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);
       EXIT WHEN FOUND;
     END LOOP;
   END IF;

@@ -33,7 +33,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_knob$
 DECLARE
   _session text := nullif(current_setting('colbert.' || name, true), '');
-  _value text := coalesce(argument::text, _session, options ->> name, fallback::text);
+  _value text := coalesce(argument::text, _session, options ->> name, least(fallback, 999999999)::text);
 BEGIN
   IF _value !~ '^[1-9][0-9]{0,8}$' THEN
     RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value

@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _mend text := colbert._operation(_index.method, 'mend');
+  _mend text;
   _mended bigint := 0;
   _doc_id text;
 BEGIN
@@ -19,7 +19,6 @@ BEGIN
   IF colbert._sync_problem(_index) IS NOT NULL THEN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
     _index := colbert._find_index(_index.source, _index.embeddings);
-    _mend := colbert._operation(_index.method, 'mend');
     PERFORM colbert._create_sync(_index);
   END IF;
   IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
@@ -35,6 +34,7 @@ BEGIN
   LOOP
     _mended := _mended + colbert._mend_document(_index, _doc_id);
   END LOOP;
+  _mend := colbert._operation(_index.method, 'mend');
   IF _mend IS NOT NULL THEN
     EXECUTE format('SELECT %s($1)', _mend) USING _index;
   END IF;

@@ -22,6 +22,7 @@ AS $claim_pending$
 DECLARE
   _index colbert._index := colbert._find_text_index(source, embeddings);
   _lost text[];
+  _claim text;
 BEGIN
   PERFORM colbert._refuse_count('batch', batch);
   IF lease IS NULL OR lease <= interval '0' THEN
@@ -36,7 +37,8 @@ BEGIN
   EXECUTE format(
     'SELECT array_agg(l.doc_id::text) FROM ('
     'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
-    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL AND a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
+    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
+    '   AND a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
     ' ORDER BY a.due_at LIMIT 16) AS l',
     colbert._attempts(_index), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
      INTO _lost;
@@ -47,12 +49,12 @@ BEGIN
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
     -- Another worker may have claimed all of those that this statement saw as it began; the next one sees others.
+    _claim := colbert._claim_statement(_index, format(
+      'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
+      ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
+      colbert._attempts(_index), _index.key));
     FOR _attempt IN 1 .. 5 LOOP
-      RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
-        'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
-        ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
-        colbert._attempts(_index), _index.key))
-        USING batch, lease, colbert._worker_name(worker);
+      RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);
       EXIT WHEN FOUND;
     END LOOP;
   END IF;

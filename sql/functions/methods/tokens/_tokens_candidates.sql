@@ -22,7 +22,7 @@ SET ivfflat.probes = 1
 SET ivfflat.iterative_scan = relaxed_order
 AS $_tokens_candidates$
 DECLARE
-  _hits integer := colbert._knob('hits', NULL, index.options, least(999999999, greatest(100, candidates / 2)));
+  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 2));
   _layout record := colbert._tokens_layout(index);
   _statement text;
 BEGIN
