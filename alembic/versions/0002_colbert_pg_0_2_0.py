@@ -18,7 +18,7 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    shipped_sql.install()
+    shipped_sql.install("0.2.0")
 
 
 def downgrade() -> None:

@@ -1,5 +1,5 @@
 -- sql/packaging/install_header.sql
--- colbert_pg 0.2.0, for databases where extensions may not be installed. Built: edit sql/, not this.
+-- colbert_pg 0.3.0, for databases where extensions may not be installed. Built: edit sql/, not this.
 --
 --   psql -1 -v ON_ERROR_STOP=1 -f install.sql
 --
@@ -10,7 +10,7 @@
 -- One transaction for everything below: what this statement sets is gone in the next one otherwise.
 DO $remember$
 BEGIN
-  PERFORM pg_catalog.set_config('colbert_pg.installing', '0.2.0', true);
+  PERFORM pg_catalog.set_config('colbert_pg.installing', '0.3.0', true);
   PERFORM pg_catalog.set_config('colbert_pg.caller_search_path',
                                 pg_catalog.current_setting('search_path'), true);
   -- DROP … IF EXISTS of a step says nothing, as inside CREATE EXTENSION
@@ -22,7 +22,7 @@ $remember$;
 
 DO $transaction$
 BEGIN
-  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.2.0' THEN
+  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.3.0' THEN
     RAISE EXCEPTION 'install.sql must run inside one transaction'
       USING ERRCODE = 'no_active_sql_transaction',
             HINT = 'Use psql -1 -v ON_ERROR_STOP=1 -f install.sql, or BEGIN first and COMMIT after.';
@@ -80,7 +80,7 @@ DECLARE
   _vector_schema name;
   _newest integer[];
 BEGIN
-  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.2.0' THEN
+  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '0.3.0' THEN
     RAISE EXCEPTION 'install.sql must run inside one transaction'
       USING ERRCODE = 'no_active_sql_transaction';
   END IF;
@@ -112,11 +112,11 @@ BEGIN
     SELECT pg_catalog.max(pg_catalog.string_to_array(m.version, '.')::integer[])
       INTO _newest
       FROM colbert._migration m;
-    IF _newest > pg_catalog.string_to_array('0.2.0', '.')::integer[] THEN
+    IF _newest > pg_catalog.string_to_array('0.3.0', '.')::integer[] THEN
       RAISE EXCEPTION 'a newer colbert_pg is installed in database "%"',
                       pg_catalog.current_database()
         USING ERRCODE = 'object_not_in_prerequisite_state',
-              DETAIL = pg_catalog.format('Installed: %s or newer. This install.sql: 0.2.0.',
+              DETAIL = pg_catalog.format('Installed: %s or newer. This install.sql: 0.3.0.',
                                          pg_catalog.array_to_string(_newest, '.')),
               HINT = 'Use the install.sql of that version or of a newer one.';
     END IF;
@@ -337,7 +337,7 @@ RETURNS text
 LANGUAGE sql
 STABLE
 PARALLEL SAFE
-RETURN '0.2.0';
+RETURN '0.3.0';
 
 COMMENT ON FUNCTION colbert.version() IS 'The installed version of colbert_pg.';
 
@@ -651,7 +651,7 @@ COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
   'Whether triggers keep the index in step.';
 
 -- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
--- index's options, the default.
+-- index's options, the default. NULL where nobody names one and there is no default.
 CREATE OR REPLACE FUNCTION colbert._knob(
   name text, argument integer, options jsonb, fallback integer)
 RETURNS integer
@@ -660,7 +660,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_knob$
 DECLARE
   _session text := nullif(current_setting('colbert.' || name, true), '');
-  _value text := coalesce(argument::text, _session, options ->> name, least(fallback, 999999999)::text);
+  _value text := coalesce(argument::text, _session, options ->> name,
+                         CASE WHEN fallback > 999999999 THEN '999999999' ELSE fallback::text END);
 BEGIN
   IF _value !~ '^[1-9][0-9]{0,8}$' THEN
     RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value

@@ -91,7 +91,10 @@ def test_sums_of_releases_are_those_that_were_published() -> None:
         folder.name: hashlib.sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
         for folder in (SQL / "released").iterdir()
     }
-    assert sums == {"0.1.0": "16665dbb9470302ecc4583dfdf9b6c03ffa985f0200794675e87ff2b5646ee9f"}
+    assert sums == {
+        "0.1.0": "16665dbb9470302ecc4583dfdf9b6c03ffa985f0200794675e87ff2b5646ee9f",
+        "0.2.0": "e22b71d8291039bb1d4273842250a680edb0020a8884d6e1c5abf0bf79f0764d",
+    }
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ RETURNS text
 LANGUAGE sql
 STABLE
 PARALLEL SAFE
-RETURN '0.2.0';
+RETURN '0.3.0';
 
 COMMENT ON FUNCTION colbert.version() IS 'The installed version of colbert_pg.';
 
@@ -559,7 +559,7 @@ COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
   'Whether triggers keep the index in step.';
 
 -- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
--- index's options, the default.
+-- index's options, the default. NULL where nobody names one and there is no default.
 CREATE OR REPLACE FUNCTION colbert._knob(
   name text, argument integer, options jsonb, fallback integer)
 RETURNS integer
@@ -568,7 +568,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_knob$
 DECLARE
   _session text := nullif(current_setting('colbert.' || name, true), '');
-  _value text := coalesce(argument::text, _session, options ->> name, least(fallback, 999999999)::text);
+  _value text := coalesce(argument::text, _session, options ->> name,
+                         CASE WHEN fallback > 999999999 THEN '999999999' ELSE fallback::text END);
 BEGIN
   IF _value !~ '^[1-9][0-9]{0,8}$' THEN
     RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value

@@ -1,4 +1,4 @@
-\echo Use "CREATE EXTENSION colbert_pg" to load this file. \quit
+\echo Use "ALTER EXTENSION colbert_pg UPDATE" to load this file. \quit
 
 -- sql/packaging/requirements.sql
 -- PostgreSQL 15 or newer, pgvector 0.8.0 or newer; loads pgvector's library, so that a role that is
@@ -39,31 +39,6 @@ BEGIN
   EXECUTE pg_catalog.format('SELECT %L::%I.vector', '[1]', _vector_schema);
 END
 $requirements$;
-
--- sql/packaging/extension_begin.sql
--- Nothing may stand in the schema yet: an object planted there could stand in for one of ours.
-DO $empty$
-DECLARE
-  _found text;
-BEGIN
-  SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
-    INTO _found
-    FROM pg_catalog.pg_depend d
-   WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
-     AND d.refobjid = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'colbert')
-     AND d.deptype = 'n'
-     AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass
-   LIMIT 1;
-  IF FOUND THEN
-    RAISE EXCEPTION 'schema "colbert" is not empty'
-      USING ERRCODE = 'object_not_in_prerequisite_state',
-            DETAIL = pg_catalog.format('It holds %s.', _found),
-            HINT = CASE WHEN pg_catalog.to_regclass('colbert._migration') IS NULL
-                        THEN 'Move what it holds to another schema.'
-                        ELSE 'colbert_pg was installed by install.sql here: go on with that.' END;
-  END IF;
-END
-$empty$;
 
 DO $run_once$
 BEGIN
@@ -270,7 +245,7 @@ RETURNS text
 LANGUAGE sql
 STABLE
 PARALLEL SAFE
-RETURN '0.2.0';
+RETURN '0.3.0';
 
 COMMENT ON FUNCTION colbert.version() IS 'The installed version of colbert_pg.';
 
@@ -584,7 +559,7 @@ COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
   'Whether triggers keep the index in step.';
 
 -- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
--- index's options, the default.
+-- index's options, the default. NULL where nobody names one and there is no default.
 CREATE OR REPLACE FUNCTION colbert._knob(
   name text, argument integer, options jsonb, fallback integer)
 RETURNS integer
@@ -593,7 +568,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_knob$
 DECLARE
   _session text := nullif(current_setting('colbert.' || name, true), '');
-  _value text := coalesce(argument::text, _session, options ->> name, least(fallback, 999999999)::text);
+  _value text := coalesce(argument::text, _session, options ->> name,
+                         CASE WHEN fallback > 999999999 THEN '999999999' ELSE fallback::text END);
 BEGIN
   IF _value !~ '^[1-9][0-9]{0,8}$' THEN
     RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value
