@@ -1,7 +1,7 @@
 -- One search, from the query to its rows:
 --
 --   1. the scope: the documents that the filter and row-level security leave           (_scope)
---   2. candidates: the method of the index names the documents worth scoring, in order (_candidate_keys)
+--   2. candidates: the method of the index names the documents worth scoring, in order (_candidates)
 --   3. scores: the exact MaxSim of the candidates, from the arrays, until going on      (_score_candidates)
 --      is not worth it
 --
@@ -26,7 +26,8 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
-  _effort record := colbert._effort(_index, k, candidates);
+  _effort colbert._effort;
+  _found record;
   _keys text[];
   _scores float8[];
   _parallel boolean;
@@ -44,12 +45,13 @@ BEGIN
   -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
-    _keys := colbert._candidate_keys(_index, query, _scope, _effort.candidates);
-  END IF;
-  IF cardinality(_keys) >= k THEN
-    SELECT array_agg(s.doc_id), array_agg(s.score)
-      INTO _keys, _scores
-      FROM colbert._score_candidates(_index, query, _scope, _keys, k, _effort.patience) AS s;
+    _effort := colbert._effort(_index, k, candidates);
+    _found := colbert._candidates(_index, query, _scope, _effort);
+    IF cardinality(_found.keys) >= k THEN
+      SELECT array_agg(s.doc_id), array_agg(s.score)
+        INTO _keys, _scores
+        FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort) AS s;
+    END IF;
   END IF;
 
   IF cardinality(_scores) >= k THEN

@@ -14,11 +14,11 @@ CREATE OR REPLACE FUNCTION colbert.explain_search(
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
   embeddings name DEFAULT NULL)
-RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text)
+RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 BEGIN ATOMIC
-  SELECT e.stage, e.documents, e.milliseconds, e.detail
+  SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
     FROM colbert._explain_search(source, query, k, filter, params, candidates, exact, embeddings,
                                  current_setting('search_path')) AS e;
 END;
