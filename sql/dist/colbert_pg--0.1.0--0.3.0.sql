@@ -42,10 +42,8 @@ $requirements$;
 
 DO $run_once$
 BEGIN
-  IF pg_catalog.to_regclass('colbert._migration') IS NOT NULL THEN
-    RETURN;
-  END IF;
-  EXECUTE $step$
+  IF pg_catalog.to_regclass('colbert._migration') IS NULL THEN
+    EXECUTE $step$
 -- sql/schema/0000_ledger.sql
 -- 0.1.0: the ledger of the steps in this folder that a database has taken
 CREATE TABLE colbert._migration (
@@ -55,16 +53,15 @@ CREATE TABLE colbert._migration (
 COMMENT ON TABLE colbert._migration IS
   'Steps of sql/schema that this database has taken, and the version that brought each.';
 $step$;
-  INSERT INTO colbert._migration (name, version) VALUES ('0000_ledger', '0.1.0');
+    INSERT INTO colbert._migration (name, version) VALUES ('0000_ledger', '0.1.0');
+  END IF;
 END
 $run_once$;
 
 DO $run_once$
 BEGIN
-  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0001_index') THEN
-    RETURN;
-  END IF;
-  EXECUTE $step$
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0001_index') THEN
+    EXECUTE $step$
 -- sql/schema/0001_index.sql
 -- 0.1.0: the registry of indexes
 CREATE TABLE colbert._index (
@@ -101,16 +98,15 @@ CREATE POLICY write ON colbert._index
 GRANT SELECT, INSERT, UPDATE, DELETE ON colbert._index TO PUBLIC;
 GRANT USAGE ON SCHEMA colbert TO PUBLIC;
 $step$;
-  INSERT INTO colbert._migration (name, version) VALUES ('0001_index', '0.1.0');
+    INSERT INTO colbert._migration (name, version) VALUES ('0001_index', '0.1.0');
+  END IF;
 END
 $run_once$;
 
 DO $run_once$
 BEGIN
-  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0002_scope') THEN
-    RETURN;
-  END IF;
-  EXECUTE $step$
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0002_scope') THEN
+    EXECUTE $step$
 -- sql/schema/0002_scope.sql
 -- 0.1.0: what a search is limited to
 CREATE TYPE colbert._scope AS (
@@ -129,16 +125,15 @@ COMMENT ON COLUMN colbert._scope.search_path IS
 COMMENT ON COLUMN colbert._scope.restricted IS
   'Whether a filter or row-level security hides some of the source from the search.';
 $step$;
-  INSERT INTO colbert._migration (name, version) VALUES ('0002_scope', '0.1.0');
+    INSERT INTO colbert._migration (name, version) VALUES ('0002_scope', '0.1.0');
+  END IF;
 END
 $run_once$;
 
 DO $run_once$
 BEGIN
-  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0003_plaid') THEN
-    RETURN;
-  END IF;
-  EXECUTE $step$
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0003_plaid') THEN
+    EXECUTE $step$
 -- sql/schema/0003_plaid.sql
 -- 0.2.0: the method plaid, and samples of queries to tune with
 ALTER TABLE colbert._index
@@ -157,16 +152,15 @@ COMMENT ON COLUMN colbert._sample.drawn_from IS
   'The key, as text, of the document whose tokens the query is; NULL for a query of the caller''s.';
 COMMENT ON COLUMN colbert._sample.best IS 'The scores that exact search finds, best first.';
 $step$;
-  INSERT INTO colbert._migration (name, version) VALUES ('0003_plaid', '0.2.0');
+    INSERT INTO colbert._migration (name, version) VALUES ('0003_plaid', '0.2.0');
+  END IF;
 END
 $run_once$;
 
 DO $run_once$
 BEGIN
-  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0004_registry_ids') THEN
-    RETURN;
-  END IF;
-  EXECUTE $step$
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0004_registry_ids') THEN
+    EXECUTE $step$
 -- sql/schema/0004_registry_ids.sql
 -- 0.2.0: only the registry's own sequence gives out ids
 -- A role could enter an index of its own table under the id that the next create_index of another role would
@@ -176,16 +170,15 @@ GRANT INSERT (source, embeddings, key, method, options, dimensions, tables),
       UPDATE (source, embeddings, key, method, options, dimensions, tables)
    ON colbert._index TO PUBLIC;
 $step$;
-  INSERT INTO colbert._migration (name, version) VALUES ('0004_registry_ids', '0.2.0');
+    INSERT INTO colbert._migration (name, version) VALUES ('0004_registry_ids', '0.2.0');
+  END IF;
 END
 $run_once$;
 
 DO $run_once$
 BEGIN
-  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0005_worker') THEN
-    RETURN;
-  END IF;
-  EXECUTE $step$
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0005_worker') THEN
+    EXECUTE $step$
 -- sql/schema/0005_worker.sql
 -- 0.2.0: the workers that encode texts, and what each has done
 CREATE TABLE colbert._worker (
@@ -218,32 +211,54 @@ CREATE POLICY write ON colbert._worker
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON colbert._worker TO PUBLIC;
 $step$;
-  INSERT INTO colbert._migration (name, version) VALUES ('0005_worker', '0.2.0');
+    INSERT INTO colbert._migration (name, version) VALUES ('0005_worker', '0.2.0');
+  END IF;
 END
 $run_once$;
 
 DO $run_once$
 BEGIN
-  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0006_changed_functions') THEN
-    RETURN;
-  END IF;
-  EXECUTE $step$
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0006_changed_functions') THEN
+    EXECUTE $step$
 -- sql/schema/0006_changed_functions.sql
 -- 0.2.0: functions of 0.1.0 whose arguments or results are others now, for text columns
 DROP FUNCTION IF EXISTS colbert._sync_problem(colbert._index);
 DROP FUNCTION IF EXISTS colbert._sync_names(colbert._index);
 DROP FUNCTION IF EXISTS colbert._create_derived(colbert._index, text, text, text);
 $step$;
-  INSERT INTO colbert._migration (name, version) VALUES ('0006_changed_functions', '0.2.0');
+    INSERT INTO colbert._migration (name, version) VALUES ('0006_changed_functions', '0.2.0');
+  END IF;
 END
 $run_once$;
 
 DO $run_once$
 BEGIN
-  IF EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0008_effort') THEN
-    RETURN;
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0007_changed_functions') THEN
+    EXECUTE $step$
+-- sql/schema/0007_changed_functions.sql
+-- 0.3.0: functions of 0.2.0 whose arguments or results are others now
+DROP FUNCTION IF EXISTS colbert.search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.hybrid_search(regclass, vector[], text, anyelement, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.rerank(regclass, vector[], anyarray, integer, name);
+DROP FUNCTION IF EXISTS colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert._explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name, text);
+DROP FUNCTION IF EXISTS colbert.measure_recall(regclass, regclass, integer, integer, integer, name, name);
+DROP FUNCTION IF EXISTS colbert.tune(regclass, float8, regclass, integer, integer, name, name);
+DROP FUNCTION IF EXISTS colbert._draw_sample(colbert._index, regclass, name, integer, integer);
+DROP FUNCTION IF EXISTS colbert._measure(colbert._index, colbert._sample[], integer, integer);
+DROP FUNCTION IF EXISTS colbert._timed_search(colbert._index, colbert._sample, integer, integer, boolean);
+DROP FUNCTION IF EXISTS colbert._refuse_text_column(regclass, jsonb);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0007_changed_functions', '0.3.0');
   END IF;
-  EXECUTE $step$
+END
+$run_once$;
+
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0008_effort') THEN
+    EXECUTE $step$
 -- sql/schema/0008_effort.sql
 -- 0.3.0: how much a search does
 CREATE TYPE colbert._effort AS (
@@ -272,10 +287,9 @@ DROP FUNCTION IF EXISTS colbert._plaid_nprobe(colbert._index);
 DROP FUNCTION IF EXISTS colbert._plaid_insight(colbert._index, vector[]);
 DROP FUNCTION IF EXISTS colbert._tokens_candidates(colbert._index, vector[], colbert._scope, integer);
 DROP FUNCTION IF EXISTS colbert._tokens_insight(colbert._index, vector[]);
-DROP FUNCTION IF EXISTS colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name);
-DROP FUNCTION IF EXISTS colbert._explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name, text);
 $step$;
-  INSERT INTO colbert._migration (name, version) VALUES ('0008_effort', '0.3.0');
+    INSERT INTO colbert._migration (name, version) VALUES ('0008_effort', '0.3.0');
+  END IF;
 END
 $run_once$;
 
@@ -1380,8 +1394,9 @@ COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
   'The registry row of an index that names a text column, or an error.';
 
 -- Refuses a column whose text cannot be encoded, or whose changes could not be seen: a generated column has no
--- value yet where a BEFORE trigger looks at it.
-CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, options jsonb)
+-- value yet where a BEFORE trigger looks at it. A changed text loses its array, which a column that is NOT NULL would
+-- not allow.
+CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, embeddings name, options jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -1413,11 +1428,16 @@ BEGIN
     RAISE EXCEPTION 'option "text" needs triggers'
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Leave out the option "triggers", or write vectors with colbert.upsert and no option "text".';
+  ELSIF (SELECT a.attnotnull FROM pg_attribute AS a WHERE a.attrelid = source AND a.attname = embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that no text could change', embeddings, source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'A document whose text has changed has no array until it is encoded again.',
+            HINT = format('ALTER TABLE %s ALTER %I DROP NOT NULL', source, embeddings);
   END IF;
 END
 $_refuse_text_column$;
 
-COMMENT ON FUNCTION colbert._refuse_text_column(regclass, jsonb) IS
+COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
   'Raises unless the column that option "text" names, if there is the option, can be encoded.';
 
 -- sql/functions/text/_attempts.sql
@@ -1922,7 +1942,7 @@ BEGIN
   _method := coalesce(method, colbert._default_method(source, options));
   _build := colbert._operation(_method, 'build');
   PERFORM colbert._refuse_options(options, colbert._option_rules(_method)),
-          colbert._refuse_text_column(source, options);
+          colbert._refuse_text_column(source, embeddings, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   PERFORM colbert._forget_dropped_sources();
   IF EXISTS (SELECT FROM colbert._index AS i
@@ -3626,29 +3646,48 @@ $_refuse_count$;
 
 COMMENT ON FUNCTION colbert._refuse_count(text, integer) IS 'Raises unless a count is at least 1.';
 
--- The type in which keys come and go has to be the key's own, or of the same family: an integer for an
--- integer, text or varchar for one of them. key is the key's type, without domains.
+-- Keys come and go as text, whatever their own type, or as their own type: an integer of any size as bigint. key is the
+-- key's type, without domains.
 CREATE OR REPLACE FUNCTION colbert._refuse_key_type(source regclass, key regtype, given regtype)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_key_type$
 DECLARE
-  _given regtype := colbert._base_type(given);
+  _own regtype := CASE WHEN key IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'::regtype ELSE key END;
 BEGIN
-  IF _given <> key
-     AND NOT ARRAY[_given, key] <@ ARRAY['int2'::regtype, 'int4'::regtype, 'int8'::regtype]
-     AND NOT ARRAY[_given, key] <@ ARRAY['text'::regtype, 'varchar'::regtype] THEN
+  IF given NOT IN (_own, 'text'::regtype) THEN
     RAISE EXCEPTION 'keys of table "%" are of type %, not %', source, key, given
       USING ERRCODE = 'datatype_mismatch',
-            HINT = format('Use that type: key => NULL::%1$s in a search, ids of type %1$s[] in rerank.',
-                          format_type(key, -1));
+            HINT = CASE _own
+                     WHEN 'int8'::regtype THEN 'Leave key out of a search; pass ids of type bigint[] to rerank.'
+                     WHEN 'uuid'::regtype THEN 'Pass key => NULL::uuid to a search, ids of type uuid[] to rerank.'
+                     ELSE 'Pass key => NULL::text to a search, ids of type text[] to rerank.' END;
   END IF;
 END
 $_refuse_key_type$;
 
 COMMENT ON FUNCTION colbert._refuse_key_type(regclass, regtype, regtype) IS
   'Raises when keys cannot be given or returned as the type that the caller uses.';
+
+-- The argument key of a search names a type. A value is most often meant for k: what comes untyped in its place,
+-- PostgreSQL takes for a text.
+CREATE OR REPLACE FUNCTION colbert._refuse_key_value(key anyelement)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_key_value$
+BEGIN
+  IF key IS NOT NULL THEN
+    RAISE EXCEPTION 'key names a type, it takes no value'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Pass key => NULL::%s. If the value is how many documents you want, name it or cast it: '
+                          'k => 10, or $3::int.', pg_typeof(key));
+  END IF;
+END
+$_refuse_key_value$;
+
+COMMENT ON FUNCTION colbert._refuse_key_value(anyelement) IS 'Raises for a key that has a value.';
 
 -- sql/functions/search/_scope.sql
 -- SQL for the rows of a source as a relation (doc_id, <name>), name being what the SQL expression value gives:
@@ -3708,6 +3747,7 @@ BEGIN
       USING ERRCODE = 'ambiguous_column',
             HINT = 'Write args.params in the filter for the argument.';
   END IF;
+  PERFORM colbert._refuse_missing_params(index.source, filter, params);
   _scope.documents := format(
     '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
     colbert._documents(index, filter));
@@ -3720,6 +3760,47 @@ $_scope$;
 
 COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
   'The documents that a search may see: those of the source that meet the filter and have tokens.';
+
+-- A filter that spells params->'name' or params->>'name' compares with NULL where params has no such member, and would
+-- find nothing without a word. Other spellings are not seen. params is a column of the source where it has one of that
+-- name, and args.params always the argument. What stands in strings, quoted names and comments is passed over.
+CREATE OR REPLACE FUNCTION colbert._refuse_missing_params(source regclass, filter text, params jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_missing_params$
+DECLARE
+  _passed_over constant text :=
+    $re$(?<![\w$])e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"[^"]*"|--[^\n]*|/\*(?:[^*]|\*+[^*/])*\*+/$re$;
+  _spelled constant text := $re$(?<![\w$.])(args\s*\.\s*)?params\s*->>?\s*'((?:[^']|'')*)'$re$;
+  _is_column boolean;
+  _missing text;
+BEGIN
+  IF filter IS NULL OR filter !~* 'params' THEN
+    RETURN;
+  END IF;
+  _is_column := EXISTS (SELECT FROM pg_attribute AS a
+                         WHERE a.attrelid = source AND a.attname = 'params' AND NOT a.attisdropped);
+  SELECT n.name
+    INTO _missing
+    FROM regexp_matches(filter, _passed_over || '|' || _spelled, 'gi') AS m (parts)
+   CROSS JOIN LATERAL (SELECT replace(m.parts[2], '''''', '''') AS name) AS n
+   WHERE n.name IS NOT NULL
+     AND (m.parts[1] IS NOT NULL OR NOT _is_column)
+     AND (jsonb_typeof(params) = 'object' AND params ? n.name) IS NOT TRUE
+   LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'params lacks "%", which the filter names', _missing
+      USING ERRCODE = 'undefined_parameter',
+            DETAIL = 'A comparison with what is not there is never true.',
+            HINT = format('Pass it: params => ''{%s: …}''; null is a value, too. Write the params of another table '
+                          'with the name of that table.', to_jsonb(_missing));
+  END IF;
+END
+$_refuse_missing_params$;
+
+COMMENT ON FUNCTION colbert._refuse_missing_params(regclass, text, jsonb) IS
+  'Raises for a value that a filter names and params lacks.';
 
 -- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
 CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)
@@ -3977,7 +4058,8 @@ COMMENT ON FUNCTION colbert._documents_in_order(text, text) IS
 -- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
 -- size of the table tells the planner little about the work, hence the settings.
 --
--- One snapshot, since the function is STABLE; reads only.
+-- One snapshot, since the function is STABLE; reads only. key has the type in which keys are returned; ties follow their
+-- own.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -4002,12 +4084,8 @@ DECLARE
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
-  IF key IS NOT NULL THEN
-    RAISE EXCEPTION 'key names a type, it takes no value'
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
-  END IF;
 
   -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
@@ -4041,13 +4119,16 @@ END
 $_search$;
 
 COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of both forms of search; search_path is the caller''s.';
+  'The body of all forms of search; search_path is the caller''s.';
 
 -- sql/functions/search/search.sql
 -- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores
 -- are exact; which documents are scored is the index's choice, unless exact is true.
 --
--- The second form is for keys that are not integers: key names their type, as in key => NULL::uuid.
+-- Keys are integers in the first form. key names another type, and takes no value: key => NULL::uuid for the second
+-- form, key => NULL::text for the third, which serves keys of every type. The types are concrete, since PostgreSQL
+-- resolves a polymorphic result by the place of an argument in the call. There is no form with key bigint: a k of type
+-- smallint would fit it as well as k integer.
 CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
   query vector[],
@@ -4072,41 +4153,58 @@ COMMENT ON FUNCTION colbert.search(regclass, vector[], integer, text, jsonb, int
 CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
   query vector[],
-  key anyelement,
+  key uuid,
   k integer DEFAULT 10,
   filter text DEFAULT NULL,
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
   embeddings name DEFAULT NULL)
-RETURNS TABLE (doc_id anyelement, score float8)
+RETURNS TABLE (doc_id uuid, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
-AS $search$
+BEGIN ATOMIC
   SELECT s.doc_id, s.score
     FROM colbert._search(source, query, key, k, filter, params, candidates, exact, embeddings,
-                         pg_catalog.current_setting('search_path')) AS s
-$search$;
+                         current_setting('search_path')) AS s;
+END;
 
-COMMENT ON FUNCTION colbert.search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name) IS
-  'The same for keys of any type: key => NULL::uuid names the type in which keys are returned.';
+COMMENT ON FUNCTION colbert.search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name) IS
+  'The same for keys of type uuid: key => NULL::uuid.';
 
--- sql/functions/search/rerank.sql
--- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business
--- rules. Best first, ties in the order of their keys. Keys that are not there, that the caller may not see,
--- or that have no tokens are left out.
-CREATE OR REPLACE FUNCTION colbert.rerank(
+CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
   query vector[],
-  ids anyarray,
-  k integer DEFAULT NULL,
+  key text,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
   embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.doc_id, s.score
+    FROM colbert._search(source, query, key, k, filter, params, candidates, exact, embeddings,
+                         current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name) IS
+  'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
+
+-- sql/functions/search/_rerank.sql
+-- The exact scores of the documents that ids name, best first, ties in the order of their keys' own type. Keys are
+-- returned as the type of the ids.
+CREATE OR REPLACE FUNCTION colbert._rerank(
+  source regclass, query vector[], ids anyarray, k integer, embeddings name)
 RETURNS TABLE (doc_id anyelement, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET jit = off
-AS $rerank$
+AS $_rerank$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
@@ -4127,10 +4225,67 @@ BEGIN
       false))
     USING query[:], NULL::jsonb, ids::text[], k;
 END
-$rerank$;
+$_rerank$;
 
-COMMENT ON FUNCTION colbert.rerank(regclass, vector[], anyarray, integer, name) IS
+COMMENT ON FUNCTION colbert._rerank(regclass, vector[], anyarray, integer, name) IS
+  'The body of all forms of rerank.';
+
+-- sql/functions/search/rerank.sql
+-- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business
+-- rules. Best first, ties in the order of their keys. Keys that are not there, that the caller may not see,
+-- or that have no tokens are left out.
+--
+-- The ids' type is that in which keys are returned; text[] serves keys of every type.
+CREATE OR REPLACE FUNCTION colbert.rerank(
+  source regclass,
+  query vector[],
+  ids bigint[],
+  k integer DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id bigint, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+BEGIN ATOMIC
+  SELECT r.doc_id, r.score
+    FROM colbert._rerank(source, query, ids, k, embeddings) AS r;
+END;
+
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], bigint[], integer, name) IS
   'The exact MaxSim of the documents with these keys, best first: the second stage for any first one.';
+
+CREATE OR REPLACE FUNCTION colbert.rerank(
+  source regclass,
+  query vector[],
+  ids uuid[],
+  k integer DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id uuid, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+BEGIN ATOMIC
+  SELECT r.doc_id, r.score
+    FROM colbert._rerank(source, query, ids, k, embeddings) AS r;
+END;
+
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], uuid[], integer, name) IS
+  'The same for keys of type uuid.';
+
+CREATE OR REPLACE FUNCTION colbert.rerank(
+  source regclass,
+  query vector[],
+  ids text[],
+  k integer DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+BEGIN ATOMIC
+  SELECT r.doc_id, r.score
+    FROM colbert._rerank(source, query, ids, k, embeddings) AS r;
+END;
+
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], text[], integer, name) IS
+  'The same for text keys, and for keys of any other type as text.';
 
 -- sql/functions/search/_text_search.sql
 -- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most
@@ -4278,7 +4433,8 @@ COMMENT ON FUNCTION colbert._lexeme_query(text) IS 'A tsquery for one lexeme.';
 
 -- sql/functions/search/_hybrid_search.sql
 -- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what
--- only its text has found, the ranks, the fusion.
+-- only its text has found, the ranks, the fusion. key has the type in which keys are returned. In the statement they
+-- are text, and ties follow their own type.
 CREATE OR REPLACE FUNCTION colbert._hybrid_search(
   source regclass, query vector[], words text, key anyelement, k integer,
   content text, language regconfig, match text, text_weight float8, constant integer,
@@ -4292,51 +4448,58 @@ SET jit = off
 AS $_hybrid_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
   _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
   _candidates integer;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
-          colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key)),
+          colbert._refuse_key_value(key),
+          colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key)),
           colbert._refuse_fusion(words, match, text_weight, constant);
   _candidates := greatest(least(k, 999999999), colbert._knob('candidates', candidates, _index.options, 100));
 
-  RETURN QUERY
+  RETURN QUERY EXECUTE format(
+    $fusion$
     WITH late AS MATERIALIZED (
       SELECT s.doc_id, s.score
-        FROM colbert._search(_index.source, query, key, _candidates, filter, params, _candidates, exact,
-                             _index.embeddings, search_path) AS s
+        FROM colbert._search(($1).source, $2, NULL::text, $3, $4, $5, $3, $6, ($1).embeddings, $7) AS s
     ), text AS MATERIALIZED (
-      SELECT t.doc_id, t.rank, t.score
-        FROM colbert._text_search(_index, words, key, _content, language, match,
-                                  filter, params, search_path, _candidates) AS t
+      SELECT t.doc_id::text, t.rank, t.score
+        FROM colbert._text_search($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $7, $3) AS t
     ), scored AS (
       SELECT l.doc_id, l.score FROM late AS l
        UNION ALL
       SELECT r.doc_id, r.score
-        FROM colbert.rerank(
-               _index.source, query,
+        FROM colbert._rerank(
+               ($1).source, $2,
                ARRAY(SELECT t.doc_id FROM text AS t
                       WHERE NOT EXISTS (SELECT FROM late AS l WHERE l.doc_id = t.doc_id)),
-               NULL, _index.embeddings) AS r
+               NULL, ($1).embeddings) AS r
     ), ranked AS (
       SELECT s.doc_id, s.score,
-             (row_number() OVER (ORDER BY s.score DESC, s.doc_id))::integer AS rank
+             (row_number() OVER (ORDER BY s.score DESC, s.doc_id::%1$s))::integer AS rank
         FROM scored AS s
+    ), fused AS (
+      SELECT coalesce(r.doc_id, t.doc_id) AS doc_id,
+             coalesce((1 - $12) / ($13 + r.rank), 0) + coalesce($12 / ($13 + t.rank), 0) AS score,
+             r.rank AS maxsim_rank, r.score AS maxsim_score, t.rank AS text_rank, t.score AS text_score
+        FROM ranked AS r
+        FULL JOIN text AS t ON t.doc_id = r.doc_id
     )
-    SELECT coalesce(r.doc_id, t.doc_id) AS doc_id,
-           coalesce((1 - text_weight) / (constant + r.rank), 0)
-             + coalesce(text_weight / (constant + t.rank), 0) AS score,
-           r.rank, r.score, t.rank, t.score
-      FROM ranked AS r
-      FULL JOIN text AS t ON t.doc_id = r.doc_id
-     ORDER BY 2 DESC, 1
-     LIMIT k;
+    SELECT f.doc_id::%2$s, f.score, f.maxsim_rank, f.maxsim_score, f.text_rank, f.text_score
+      FROM fused AS f
+     ORDER BY f.score DESC, f.doc_id::%1$s
+     LIMIT $14
+    $fusion$,
+    _types.key_cast, pg_typeof(key))
+    USING _index, query, _candidates, filter, params, exact, search_path,
+          words, _content, language, match, text_weight, constant, k;
 END
 $_hybrid_search$;
 
 COMMENT ON FUNCTION colbert._hybrid_search(regclass, vector[], text, anyelement, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of both forms of hybrid_search; search_path is the caller''s.';
+  'The body of all forms of hybrid_search; search_path is the caller''s.';
 
 CREATE OR REPLACE FUNCTION colbert._refuse_fusion(
   words text, match text, text_weight float8, constant integer)
@@ -4389,7 +4552,7 @@ COMMENT ON FUNCTION colbert._refuse_fusion(text, text, float8, integer) IS
 --   match          which documents the text part finds: those with any of the words, or what
 --                  websearch_to_tsquery makes of them, which is all of the words unless they say otherwise
 --
--- The second form is for keys that are not integers: key names their type, as in key => NULL::uuid.
+-- Keys are integers in the first form; in the others key names their type, as in search.
 CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   source regclass,
   query vector[],
@@ -4412,9 +4575,9 @@ COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT h.doc_id, h.score, h.maxsim_rank, h.maxsim_score, h.text_rank, h.text_score
     FROM colbert._hybrid_search(
-           source, query, words, NULL::bigint, k, content, coalesce(language, get_current_ts_config()), match,
-           text_weight, constant, filter, params, candidates, exact, embeddings,
-           current_setting('search_path')) AS h;
+           source, query, words, NULL::bigint, k, content,
+           coalesce(language, get_current_ts_config()), match, text_weight, constant, filter, params, candidates,
+           exact, embeddings, current_setting('search_path')) AS h;
 END;
 
 COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
@@ -4424,7 +4587,7 @@ CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   source regclass,
   query vector[],
   words text,
-  key anyelement,
+  key uuid,
   k integer DEFAULT 10,
   content text DEFAULT NULL,
   language regconfig DEFAULT NULL,
@@ -4436,20 +4599,51 @@ CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
   embeddings name DEFAULT NULL)
-RETURNS TABLE (doc_id anyelement, score float8, maxsim_rank integer, maxsim_score float8,
+RETURNS TABLE (doc_id uuid, score float8, maxsim_rank integer, maxsim_score float8,
                text_rank integer, text_score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
-AS $hybrid_search$
+BEGIN ATOMIC
   SELECT h.doc_id, h.score, h.maxsim_rank, h.maxsim_score, h.text_rank, h.text_score
     FROM colbert._hybrid_search(
-           source, query, words, key, k, content, coalesce(language, pg_catalog.get_current_ts_config()), match,
-           text_weight, constant, filter, params, candidates, exact, embeddings,
-           pg_catalog.current_setting('search_path')) AS h
-$hybrid_search$;
+           source, query, words, key, k, content,
+           coalesce(language, get_current_ts_config()), match, text_weight, constant, filter, params, candidates,
+           exact, embeddings, current_setting('search_path')) AS h;
+END;
 
-COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, anyelement, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
-  'The same for keys of any type: key => NULL::uuid names the type in which keys are returned.';
+COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, uuid, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
+  'The same for keys of type uuid: key => NULL::uuid.';
+
+CREATE OR REPLACE FUNCTION colbert.hybrid_search(
+  source regclass,
+  query vector[],
+  words text,
+  key text,
+  k integer DEFAULT 10,
+  content text DEFAULT NULL,
+  language regconfig DEFAULT NULL,
+  match text DEFAULT 'any',
+  text_weight float8 DEFAULT 0.5,
+  constant integer DEFAULT 60,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, score float8, maxsim_rank integer, maxsim_score float8,
+               text_rank integer, text_score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT h.doc_id, h.score, h.maxsim_rank, h.maxsim_score, h.text_rank, h.text_score
+    FROM colbert._hybrid_search(
+           source, query, words, key, k, content,
+           coalesce(language, get_current_ts_config()), match, text_weight, constant, filter, params, candidates,
+           exact, embeddings, current_setting('search_path')) AS h;
+END;
+
+COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, text, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
+  'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
 
 -- sql/functions/search/maxsim_by_key.sql
 -- maxsim and maxsim_matches of a stored document, by its key. The table may be left out while exactly one is
@@ -4519,6 +4713,7 @@ COMMENT ON FUNCTION colbert._by_key_statement(colbert._index, vector[], text) IS
 
 -- sql/functions/search/_search_parents.sql
 -- One search for parents: chunks that rank high name the parents worth scoring, then all chunks of these are scored.
+-- key has the type in which keys of parents are returned; where that is bigint, so are those of chunks.
 CREATE OR REPLACE FUNCTION colbert._search_parents(
   source regclass, query vector[], parent name, key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -4541,11 +4736,10 @@ DECLARE
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key),
           colbert._refuse_parent(_index.source, parent, pg_typeof(key));
-  IF key IS NOT NULL THEN
-    RAISE EXCEPTION 'key names a type, it takes no value'
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
+  IF pg_typeof(key) = 'bigint'::regtype THEN
+    PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
   END IF;
 
   IF exact OR colbert._operation(_index.method, 'candidates') IS NULL THEN
@@ -4573,7 +4767,7 @@ END
 $_search_parents$;
 
 COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of both forms of search_parents; search_path is the caller''s.';
+  'The body of all forms of search_parents; search_path is the caller''s.';
 
 -- The keys, as text, of all chunks of the parents worth scoring: twice as many as are asked for. The search for them
 -- grows until it has found k parents, or has returned all there is.
@@ -4592,12 +4786,10 @@ DECLARE
   _chunks text[];
 BEGIN
   LOOP
-    EXECUTE format(
-      'SELECT array_agg(s.doc_id::pg_catalog.text ORDER BY s.score DESC, s.doc_id)'
-      '  FROM colbert._search($1, $2, NULL::%s, $3, $4, $5, $6, false, $7, $8) AS s',
-      _key_cast)
-       INTO _found
-      USING index.source, query, _wanted, filter, params, candidates, index.embeddings, search_path;
+    SELECT array_agg(s.doc_id ORDER BY s.rank)
+      INTO _found
+      FROM colbert._search(index.source, query, NULL::text, _wanted, filter, params, candidates, false,
+                           index.embeddings, search_path) WITH ORDINALITY AS s (doc_id, score, rank);
     EXECUTE format(
       'SELECT array_agg(p.parent)'
       '  FROM (SELECT c.%1$I::pg_catalog.text AS parent'
@@ -4666,8 +4858,10 @@ COMMENT ON FUNCTION colbert._refuse_parent(regclass, name, regtype) IS
 -- without a parent are left out.
 --
 -- Scores are exact, and the best chunk is the best of all that meet the filter: the chunks of a parent that is found
--- are all scored. The second form is for parents' keys that are not integers, or chunks' that are not: key
--- names the type of the former, the latter come as text.
+-- are all scored.
+--
+-- Keys of parents and of chunks are integers in the first form. In the others key names the type of the parents'
+-- keys, as in search; those of chunks come as text.
 CREATE OR REPLACE FUNCTION colbert.search_parents(
   source regclass,
   query vector[],
@@ -4694,24 +4888,47 @@ CREATE OR REPLACE FUNCTION colbert.search_parents(
   source regclass,
   query vector[],
   parent name,
-  key anyelement,
+  key uuid,
   k integer DEFAULT 10,
   filter text DEFAULT NULL,
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
   embeddings name DEFAULT NULL)
-RETURNS TABLE (parent_id anyelement, score float8, doc_id text)
+RETURNS TABLE (parent_id uuid, score float8, doc_id text)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
-AS $search_parents$
+BEGIN ATOMIC
   SELECT s.parent_id, s.score, s.doc_id
     FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
-                                 pg_catalog.current_setting('search_path')) AS s
-$search_parents$;
+                                 current_setting('search_path')) AS s;
+END;
 
-COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name) IS
-  'The same for keys of any type: key => NULL::uuid names the type of the parents'' keys; those of chunks come as text.';
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, uuid, integer, text, jsonb, integer, boolean, name) IS
+  'The same for parents whose keys are of type uuid: key => NULL::uuid. Keys of chunks come as text.';
+
+CREATE OR REPLACE FUNCTION colbert.search_parents(
+  source regclass,
+  query vector[],
+  parent name,
+  key text,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (parent_id text, score float8, doc_id text)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.parent_id, s.score, s.doc_id
+    FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
+                                 current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, text, integer, text, jsonb, integer, boolean, name) IS
+  'The same for text keys of parents, and for keys of any other type, which come as text: key => NULL::text. Keys of chunks come as text.';
 
 -- sql/functions/text/_worker.sql
 -- How a worker is known that does not say its name: by its session.
@@ -5215,29 +5432,30 @@ COMMENT ON FUNCTION colbert.pending(regclass) IS
   'How many documents of a table have no vectors yet, are being encoded, and have failed: as the view pending, but of another''s table, too.';
 
 -- sql/functions/tuning/_timed_search.sql
--- One search for one query of a sample: the scores found, best first, and how long it took.
+-- One search for one query of a sample: the scores found, best first, and how long it took. A document that the query
+-- was drawn from is left out.
 CREATE OR REPLACE FUNCTION colbert._timed_search(
   index colbert._index, sample colbert._sample, k integer, candidates integer, exact boolean,
+  filter text, params jsonb, search_path text,
   OUT scores float8[], OUT milliseconds float8)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_timed_search$
 DECLARE
-  _statement text := format(
-    'SELECT array_agg(f.score) FROM ('
-    'SELECT s.score FROM colbert._search($1, $2, NULL::%s, $3 + ($4 IS NOT NULL)::integer, NULL, NULL, $5, $6, $7, NULL) AS s'
-    ' WHERE s.doc_id::text IS DISTINCT FROM $4 LIMIT $3) AS f',
-    (colbert._source_types(index)).key_cast);
   _started timestamptz := clock_timestamp();
 BEGIN
-  EXECUTE _statement
-     INTO scores
-    USING index.source, sample.query, k, sample.drawn_from, candidates, exact, index.embeddings;
+  SELECT array_agg(f.score)
+    INTO scores
+    FROM (SELECT s.score
+            FROM colbert._search(index.source, sample.query, NULL::text, k + (sample.drawn_from IS NOT NULL)::integer,
+                                 filter, params, candidates, exact, index.embeddings, search_path) AS s
+           WHERE s.doc_id IS DISTINCT FROM sample.drawn_from
+           LIMIT k) AS f;
   milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
 END
 $_timed_search$;
 
-COMMENT ON FUNCTION colbert._timed_search(colbert._index, colbert._sample, integer, integer, boolean) IS
+COMMENT ON FUNCTION colbert._timed_search(colbert._index, colbert._sample, integer, integer, boolean, text, jsonb, text) IS
   'The scores that one search finds, best first, and its milliseconds.';
 
 -- Searches for all queries of a sample with the settings that are in force: the share of the best k documents that is
@@ -5245,6 +5463,7 @@ COMMENT ON FUNCTION colbert._timed_search(colbert._index, colbert._sample, integ
 -- k-th best one; so documents of equal score count alike.
 CREATE OR REPLACE FUNCTION colbert._measure(
   index colbert._index, sample colbert._sample[], k integer, candidates integer,
+  filter text, params jsonb, search_path text,
   OUT recall float8, OUT milliseconds float8, OUT milliseconds_p95 float8)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -5256,19 +5475,21 @@ BEGIN
          percentile_cont(0.95) WITHIN GROUP (ORDER BY f.milliseconds)
     INTO recall, milliseconds, milliseconds_p95
     FROM unnest(sample) AS q
-   CROSS JOIN LATERAL colbert._timed_search(index, q, k, candidates, false) AS f;
+   CROSS JOIN LATERAL colbert._timed_search(index, q, k, candidates, false, filter, params, search_path) AS f;
 END
 $_measure$;
 
-COMMENT ON FUNCTION colbert._measure(colbert._index, colbert._sample[], integer, integer) IS
+COMMENT ON FUNCTION colbert._measure(colbert._index, colbert._sample[], integer, integer, text, jsonb, text) IS
   'Recall and times of an index for a sample of queries, with the settings that are in force.';
 
 -- sql/functions/tuning/_draw_sample.sql
 -- Queries to measure an index with, and what exact search finds for each: queries of the caller's, from a column of
 -- token-vector arrays in a table or view, or else some drawn from the documents: 24 tokens in a row of a document, which
--- is left out of what its query finds. milliseconds is the median of the exact searches.
+-- is left out of what its query finds. Where there is a filter, it limits the searches and the documents to draw from.
+-- milliseconds is the median of the exact searches.
 CREATE OR REPLACE FUNCTION colbert._draw_sample(
   index colbert._index, queries regclass, query_column name, size integer, k integer,
+  filter text, params jsonb, search_path text,
   OUT sample colbert._sample[], OUT milliseconds float8)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -5282,13 +5503,14 @@ BEGIN
           colbert._refuse_count('sample', size);
   IF queries IS NULL THEN
     EXECUTE format(
-      'SELECT array_agg((d.embeddings[d.first : d.first + $3 - 1], d.doc_id, NULL)::colbert._sample) '
+      'SELECT array_agg((d.embeddings[d.first : d.first + $1 - 1], d.doc_id, NULL)::colbert._sample) '
       '  FROM (SELECT s.doc_id::text, s.embeddings::%I.vector[], '
-      '               1 + floor(random() * greatest(1, cardinality(s.embeddings) - $3 + 1))::integer AS first '
-      '          FROM %s AS s ORDER BY random() LIMIT $1) AS d',
-      colbert._vector_schema(), (colbert._scope(index, NULL, NULL, NULL)).documents)
+      '               1 + floor(random() * greatest(1, cardinality(s.embeddings) - $1 + 1))::integer AS first '
+      '          FROM %s AS s) AS d',
+      colbert._vector_schema(),
+      colbert._documents_of_keys(colbert._documents(index), (colbert._source_types(index)).key_cast))
        INTO sample
-      USING size, NULL::jsonb, _tokens;
+      USING _tokens, NULL::jsonb, colbert._draw_keys(colbert._scope(index, filter, params, search_path), size);
   ELSE
     EXECUTE format(
       'SELECT array_agg((q.query, NULL, NULL)::colbert._sample) '
@@ -5304,7 +5526,7 @@ BEGIN
   END IF;
 
   FOR _i IN 1 .. cardinality(sample) LOOP
-    _searched := colbert._timed_search(index, sample[_i], k, NULL, true);
+    _searched := colbert._timed_search(index, sample[_i], k, NULL, true, filter, params, search_path);
     sample[_i].best := _searched.scores;
     _times := _times || _searched.milliseconds;
   END LOOP;
@@ -5312,8 +5534,30 @@ BEGIN
 END
 $_draw_sample$;
 
-COMMENT ON FUNCTION colbert._draw_sample(colbert._index, regclass, name, integer, integer) IS
+COMMENT ON FUNCTION colbert._draw_sample(colbert._index, regclass, name, integer, integer, text, jsonb, text) IS
   'Queries to measure an index with, what exact search finds for each, and its median milliseconds.';
+
+CREATE OR REPLACE FUNCTION colbert._draw_keys(scope colbert._scope, size integer)
+RETURNS text[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_draw_keys$
+DECLARE
+  _keys text[];
+BEGIN
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE pg_catalog.format(
+    'SELECT pg_catalog.array_agg(k.doc_id) '
+    '  FROM (SELECT d.doc_id::pg_catalog.text FROM %s AS d ORDER BY pg_catalog.random() LIMIT $1) AS k',
+    scope.documents)
+     INTO _keys
+    USING size, scope.params;
+  RETURN _keys;
+END
+$_draw_keys$;
+
+COMMENT ON FUNCTION colbert._draw_keys(colbert._scope, integer) IS
+  'The keys, as text, of some documents that a search may see, drawn at random.';
 
 -- The column of queries: the one that is named, or the only array of vectors that the table or view has.
 CREATE OR REPLACE FUNCTION colbert._query_column(queries regclass, named name)
@@ -5344,9 +5588,32 @@ COMMENT ON FUNCTION colbert._query_column(regclass, name) IS
 -- sql/functions/tuning/measure_recall.sql
 -- How good an index is on the caller's own data: the share of the k best documents that it finds, and how long it
 -- takes, beside exact search. queries is a table or view with a column of token-vector arrays; without one, queries
--- are drawn from the documents (_draw_sample), which measures about what real ones do, if not exactly.
+-- are drawn from the documents (_draw_sample), which measures about what real ones do, if not exactly. filter and params
+-- are those of the searches.
 --
 -- Settings of the session (SET colbert.nprobe …) count, so that one can try them out. Cost: sample exact searches.
+CREATE OR REPLACE FUNCTION colbert._measure_recall(
+  source regclass, queries regclass, k integer, sample integer, candidates integer, embeddings name,
+  query_column name, filter text, params jsonb, search_path text)
+RETURNS TABLE (queries_measured integer, recall float8, milliseconds float8, milliseconds_p95 float8,
+               exact_milliseconds float8, speedup float8)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_measure_recall$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _drawn record := colbert._draw_sample(_index, queries, query_column, sample, k, filter, params, search_path);
+BEGIN
+  RETURN QUERY
+    SELECT cardinality(_drawn.sample), m.recall, m.milliseconds, m.milliseconds_p95, _drawn.milliseconds,
+           _drawn.milliseconds / m.milliseconds
+      FROM colbert._measure(_index, _drawn.sample, k, candidates, filter, params, search_path) AS m;
+END
+$_measure_recall$;
+
+COMMENT ON FUNCTION colbert._measure_recall(regclass, regclass, integer, integer, integer, name, name, text, jsonb, text) IS
+  'The body of measure_recall; search_path is the caller''s.';
+
 CREATE OR REPLACE FUNCTION colbert.measure_recall(
   source regclass,
   queries regclass DEFAULT NULL,
@@ -5354,42 +5621,33 @@ CREATE OR REPLACE FUNCTION colbert.measure_recall(
   sample integer DEFAULT 50,
   candidates integer DEFAULT NULL,
   embeddings name DEFAULT NULL,
-  query_column name DEFAULT NULL)
+  query_column name DEFAULT NULL,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL)
 RETURNS TABLE (queries_measured integer, recall float8, milliseconds float8, milliseconds_p95 float8,
                exact_milliseconds float8, speedup float8)
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $measure_recall$
-DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
-  _drawn record := colbert._draw_sample(_index, queries, query_column, sample, k);
-BEGIN
-  RETURN QUERY
-    SELECT cardinality(_drawn.sample), m.recall, m.milliseconds, m.milliseconds_p95, _drawn.milliseconds,
-           _drawn.milliseconds / m.milliseconds
-      FROM colbert._measure(_index, _drawn.sample, k, candidates) AS m;
-END
-$measure_recall$;
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+ROWS 1
+BEGIN ATOMIC
+  SELECT m.queries_measured, m.recall, m.milliseconds, m.milliseconds_p95, m.exact_milliseconds, m.speedup
+    FROM colbert._measure_recall(source, queries, k, sample, candidates, embeddings, query_column, filter, params,
+                                 current_setting('search_path')) AS m;
+END;
 
-COMMENT ON FUNCTION colbert.measure_recall(regclass, regclass, integer, integer, integer, name, name) IS
-  'Recall and median latency of an index against exact search, for queries of a table or view, or drawn from the documents.';
+COMMENT ON FUNCTION colbert.measure_recall(regclass, regclass, integer, integer, integer, name, name, text, jsonb) IS
+  'Recall and median latency of an index against exact search, for queries of a table or view, or drawn from the documents. filter and params are those of the searches.';
 
 -- sql/functions/tuning/tune.sql
 -- Tries settings of an index on the caller's own data, keeps the fastest that reaches the target in the index's
--- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries and
--- sample are as in measure_recall. For the owner of the table, on as quiet a server as there is.
-CREATE OR REPLACE FUNCTION colbert.tune(
-  source regclass,
-  target_recall float8 DEFAULT 0.95,
-  queries regclass DEFAULT NULL,
-  k integer DEFAULT 10,
-  sample integer DEFAULT 50,
-  embeddings name DEFAULT NULL,
-  query_column name DEFAULT NULL)
+-- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries,
+-- sample, filter and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
+CREATE OR REPLACE FUNCTION colbert._tune(
+  source regclass, target_recall float8, queries regclass, k integer, sample integer, embeddings name,
+  query_column name, filter text, params jsonb, search_path text)
 RETURNS TABLE (setting jsonb, recall float8, milliseconds float8, speedup float8, chosen boolean)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $tune$
+AS $_tune$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _settings text := colbert._operation(_index.method, 'settings');
@@ -5414,10 +5672,10 @@ BEGIN
   _session := (SELECT jsonb_object_agg(n, coalesce(current_setting('colbert.' || n, true), ''))
                  FROM unnest(ARRAY['candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
   PERFORM set_config('colbert.' || n, '', true) FROM jsonb_object_keys(_session) AS n;
-  _drawn := colbert._draw_sample(_index, queries, query_column, sample, k);
+  _drawn := colbert._draw_sample(_index, queries, query_column, sample, k, filter, params, search_path);
   FOR _setting IN EXECUTE format('SELECT * FROM %s($1)', _settings) USING _index LOOP
     PERFORM set_config('colbert.' || s.key, s.value, true) FROM jsonb_each_text(_setting) AS s;
-    _measured := colbert._measure(_index, _drawn.sample, k, NULL);
+    _measured := colbert._measure(_index, _drawn.sample, k, NULL, filter, params, search_path);
     _tried := _tried || jsonb_build_object(
       'setting', _setting, 'recall', _measured.recall, 'milliseconds', _measured.milliseconds,
       'speedup', _drawn.milliseconds / _measured.milliseconds);
@@ -5435,14 +5693,36 @@ BEGIN
       FROM jsonb_to_recordset(_tried) AS t (setting jsonb, recall float8, milliseconds float8, speedup float8)
      ORDER BY t.milliseconds;
 END
-$tune$;
+$_tune$;
 
-COMMENT ON FUNCTION colbert.tune(regclass, float8, regclass, integer, integer, name, name) IS
+COMMENT ON FUNCTION colbert._tune(regclass, float8, regclass, integer, integer, name, name, text, jsonb, text) IS
+  'The body of tune; search_path is the caller''s.';
+
+CREATE OR REPLACE FUNCTION colbert.tune(
+  source regclass,
+  target_recall float8 DEFAULT 0.95,
+  queries regclass DEFAULT NULL,
+  k integer DEFAULT 10,
+  sample integer DEFAULT 50,
+  embeddings name DEFAULT NULL,
+  query_column name DEFAULT NULL,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL)
+RETURNS TABLE (setting jsonb, recall float8, milliseconds float8, speedup float8, chosen boolean)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+ROWS 20
+BEGIN ATOMIC
+  SELECT t.setting, t.recall, t.milliseconds, t.speedup, t.chosen
+    FROM colbert._tune(source, target_recall, queries, k, sample, embeddings, query_column, filter, params,
+                       current_setting('search_path')) AS t;
+END;
+
+COMMENT ON FUNCTION colbert.tune(regclass, float8, regclass, integer, integer, name, name, text, jsonb) IS
   'Tries settings of an index, keeps the fastest that reaches the target recall in its options, and returns what it tried. For the owner of the table.';
 
 -- sql/functions/tuning/_explain_search.sql
 CREATE OR REPLACE FUNCTION colbert._explain_search(
-  source regclass, query vector[], k integer, filter text, params jsonb,
+  source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -5460,7 +5740,9 @@ DECLARE
   _started timestamptz;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k);
+          colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key),
+          colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
 
   IF _scope.restricted THEN
     _started := clock_timestamp();
@@ -5500,9 +5782,8 @@ BEGIN
 
   IF _scored < k THEN
     _started := clock_timestamp();
-    EXECUTE format('SELECT count(*) FROM colbert._search($1, $2, NULL::%s, $3, $4, $5, NULL, true, $6, $7) AS s',
-                   (colbert._source_types(_index)).key_cast)
-      USING source, query, k, filter, params, embeddings, search_path;
+    PERFORM count(*)
+       FROM colbert._search(source, query, key, k, filter, params, NULL, true, embeddings, search_path) AS s;
     stage := 'all';
     documents := colbert._count_matching(_scope, NULL);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
@@ -5512,8 +5793,8 @@ BEGIN
 END
 $_explain_search$;
 
-COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of explain_search; search_path is the caller''s.';
+COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+  'The body of all forms of explain_search; search_path is the caller''s.';
 
 -- How many rows of derived tables this transaction has read so far, as PostgreSQL counts them: through indexes, and in
 -- scans of whole tables.
@@ -5531,8 +5812,8 @@ COMMENT ON FUNCTION colbert._rows_read(colbert._index) IS
   'How many rows of an index''s derived tables this transaction has read so far.';
 
 -- sql/functions/tuning/explain_search.sql
--- What each stage of a search does: EXPLAIN ANALYZE for late interaction. The arguments are those of search; its
--- stages are run one by one, with the same functions and settings.
+-- What each stage of a search does: EXPLAIN ANALYZE for late interaction. The arguments are those of search, so that a
+-- call can be pasted; its stages are run one by one, with the same functions and settings.
 --
 --   scope         how many documents the search may see, where a filter or row-level security limits them
 --   candidates    how many documents the index names, and what it read for that
@@ -5552,12 +5833,56 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 BEGIN ATOMIC
   SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
-    FROM colbert._explain_search(source, query, k, filter, params, candidates, exact, embeddings,
-                                 current_setting('search_path')) AS e;
+    FROM colbert._explain_search(source, query, NULL::bigint, k, filter, params, candidates, exact,
+                                 embeddings, current_setting('search_path')) AS e;
 END;
 
 COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name) IS
   'What each stage of a search does: documents, milliseconds, and what was read. The arguments are those of search.';
+
+CREATE OR REPLACE FUNCTION colbert.explain_search(
+  source regclass,
+  query vector[],
+  key uuid,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+ROWS 4
+BEGIN ATOMIC
+  SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
+    FROM colbert._explain_search(source, query, key, k, filter, params, candidates, exact,
+                                 embeddings, current_setting('search_path')) AS e;
+END;
+
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name) IS
+  'The same for a search with key => NULL::uuid.';
+
+CREATE OR REPLACE FUNCTION colbert.explain_search(
+  source regclass,
+  query vector[],
+  key text,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+ROWS 4
+BEGIN ATOMIC
+  SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
+    FROM colbert._explain_search(source, query, key, k, filter, params, candidates, exact,
+                                 embeddings, current_setting('search_path')) AS e;
+END;
+
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name) IS
+  'The same for a search with key => NULL::text.';
 
 -- sql/packaging/extension_end.sql
 -- Rows that pg_dump saves, beyond CREATE EXTENSION itself: the registry and its sequences.

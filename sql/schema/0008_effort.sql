@@ -25,5 +25,3 @@ DROP FUNCTION IF EXISTS colbert._plaid_nprobe(colbert._index);
 DROP FUNCTION IF EXISTS colbert._plaid_insight(colbert._index, vector[]);
 DROP FUNCTION IF EXISTS colbert._tokens_candidates(colbert._index, vector[], colbert._scope, integer);
 DROP FUNCTION IF EXISTS colbert._tokens_insight(colbert._index, vector[]);
-DROP FUNCTION IF EXISTS colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name);
-DROP FUNCTION IF EXISTS colbert._explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name, text);

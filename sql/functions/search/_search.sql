@@ -10,7 +10,8 @@
 -- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
 -- size of the table tells the planner little about the work, hence the settings.
 --
--- One snapshot, since the function is STABLE; reads only.
+-- One snapshot, since the function is STABLE; reads only. key has the type in which keys are returned; ties follow their
+-- own.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -35,12 +36,8 @@ DECLARE
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
-  IF key IS NOT NULL THEN
-    RAISE EXCEPTION 'key names a type, it takes no value'
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
-  END IF;
 
   -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
@@ -74,4 +71,4 @@ END
 $_search$;
 
 COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of both forms of search; search_path is the caller''s.';
+  'The body of all forms of search; search_path is the caller''s.';

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION colbert._explain_search(
-  source regclass, query vector[], k integer, filter text, params jsonb,
+  source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -17,7 +17,9 @@ DECLARE
   _started timestamptz;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k);
+          colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key),
+          colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
 
   IF _scope.restricted THEN
     _started := clock_timestamp();
@@ -57,9 +59,8 @@ BEGIN
 
   IF _scored < k THEN
     _started := clock_timestamp();
-    EXECUTE format('SELECT count(*) FROM colbert._search($1, $2, NULL::%s, $3, $4, $5, NULL, true, $6, $7) AS s',
-                   (colbert._source_types(_index)).key_cast)
-      USING source, query, k, filter, params, embeddings, search_path;
+    PERFORM count(*)
+       FROM colbert._search(source, query, key, k, filter, params, NULL, true, embeddings, search_path) AS s;
     stage := 'all';
     documents := colbert._count_matching(_scope, NULL);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
@@ -69,8 +70,8 @@ BEGIN
 END
 $_explain_search$;
 
-COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of explain_search; search_path is the caller''s.';
+COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+  'The body of all forms of explain_search; search_path is the caller''s.';
 
 -- How many rows of derived tables this transaction has read so far, as PostgreSQL counts them: through indexes, and in
 -- scans of whole tables.
