@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -142,6 +143,14 @@ def install(
         err.print(f"colbert_pg {found} is installed")
 
 
+def _readable(file: Path) -> Path:
+    if str(file) != "-" and not os.access(file, os.R_OK):
+        raise typer.BadParameter(f"there is no file {str(file)!r} that can be read")
+    if file.is_dir():
+        raise typer.BadParameter(f"{str(file)!r} is a directory")
+    return file
+
+
 @app.command()
 def load(
     file: Annotated[
@@ -149,10 +158,7 @@ def load(
         typer.Argument(
             help="JSON lines: objects with id (or _id), text, and maybe title; further fields go "
             "into the columns of their names, where the table has them. - is standard input.",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            allow_dash=True,
+            callback=_readable,
             show_default=False,
         ),
     ],

@@ -30,6 +30,7 @@ from colbert_pg import (
 from colbert_pg.loading import Table
 from colbert_pg.vectors import Matrix, TokenArray
 from tests.client.words import Word, WordEncoder, maxsim
+from tests.waiting import PATIENCE
 
 TEXTS = [
     "a cat sat on the mat",
@@ -803,7 +804,7 @@ class WaitingEncoder(WordEncoder):
 
     def encode_queries(self, texts: Sequence[str]) -> list[Matrix]:
         self.called.set()
-        assert self.may_return.wait(60)
+        assert self.may_return.wait(PATIENCE)
         return super().encode_queries(texts)
 
 
@@ -817,7 +818,7 @@ async def fail_beside_a_search(database: str) -> None:
         await client.create_index("documents")
         await client.add("documents", TEXTS, keys=["a", "b", "c", "d"])
         search = asyncio.create_task(client.search("documents", TEXTS[1], k=1))
-        await asyncio.to_thread(encoder.called.wait, 60)
+        await asyncio.to_thread(encoder.called.wait, PATIENCE)
         with pytest.raises(errors.UndefinedTable):
             await client.embeddings("nowhere", ["a"])
         encoder.may_return.set()
