@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from colbert_pg.encoder import Encoder
     from colbert_pg.errors import (
         ColbertError,
+        DocumentMissing,
         EmbeddedServerError,
         EncoderMissing,
         ModelMismatch,
@@ -40,6 +41,7 @@ __all__ = [
     "AsyncClient",
     "Client",
     "ColbertError",
+    "DocumentMissing",
     "EmbeddedServer",
     "EmbeddedServerError",
     "Encoder",
@@ -77,6 +79,7 @@ _MODULES = {
     "encoder": ("Encoder",),
     "errors": (
         "ColbertError",
+        "DocumentMissing",
         "EmbeddedServerError",
         "EncoderMissing",
         "ModelMismatch",

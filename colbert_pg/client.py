@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import numpy.typing as npt
 import psycopg
 
+from colbert_pg.arguments import require_connection, require_encoder
 from colbert_pg.cursors import own_async_cursor, own_cursor
 from colbert_pg.errors import translated
 from colbert_pg.install import install, install_async
@@ -85,6 +86,8 @@ class Client:
     def __init__(
         self, connection: psycopg.Connection[Any], encoder: TextEncoder | None = None
     ) -> None:
+        require_connection(connection, psycopg.Connection, "Client")
+        require_encoder(encoder, "Client")
         self.connection = connection
         self.encoder = encoder
         self._operations = Operations(None if encoder is None else cached(encoder))
@@ -274,11 +277,12 @@ class Client:
 
         Args:
             source: the table.
-            query: text, or an array (tokens, dimensions) of unit rows.
+            query: text, or an array (tokens, dimensions) of unit rows. Empty text finds nothing.
             k: how many documents.
             filter: a SQL condition over the columns of the source. It is run as SQL: values that
                 come from elsewhere belong in ``params``.
-            params: values for the condition, as ``params->>'name'``.
+            params: values for the condition, as ``params->>'name'``. Dates and uuids become
+                their text, which the condition casts.
             candidates: how many documents of the index to score exactly. Default: the server's.
             exact: score every document, without the index.
             embeddings: the array column, where several are indexed.
@@ -309,6 +313,7 @@ class Client:
         filter: str | None = None,
         params: Mapping[str, Any] | None = None,
         candidates: int | None = None,
+        exact: bool = False,
         embeddings: str | None = None,
     ) -> list[Stage]:
         """What each stage of that :meth:`search` does: ``colbert.explain_search``."""
@@ -320,6 +325,7 @@ class Client:
                 filter=filter,
                 params=params,
                 candidates=candidates,
+                exact=exact,
                 embeddings=embeddings,
             )
         )
@@ -457,6 +463,7 @@ class Client:
         of the document if ``content_column`` holds what was encoded.
 
         Raises:
+            DocumentMissing: if there is no document with that key.
             ModelMismatch, EncoderMissing: as :meth:`search`.
         """
         return self._run(
@@ -497,6 +504,8 @@ class AsyncClient:
     def __init__(
         self, connection: psycopg.AsyncConnection[Any], encoder: TextEncoder | None = None
     ) -> None:
+        require_connection(connection, psycopg.AsyncConnection, "AsyncClient")
+        require_encoder(encoder, "AsyncClient")
         self.connection = connection
         self.encoder = encoder
         self._operations = Operations(None if encoder is None else cached(encoder))
@@ -657,6 +666,7 @@ class AsyncClient:
         filter: str | None = None,
         params: Mapping[str, Any] | None = None,
         candidates: int | None = None,
+        exact: bool = False,
         embeddings: str | None = None,
     ) -> list[Stage]:
         """See :meth:`Client.explain_search`."""
@@ -668,6 +678,7 @@ class AsyncClient:
                 filter=filter,
                 params=params,
                 candidates=candidates,
+                exact=exact,
                 embeddings=embeddings,
             )
         )

@@ -33,6 +33,23 @@ class EncoderMissing(ColbertError):  # noqa: N818
     """Text was given to a client that has no encoder."""
 
 
+class DocumentMissing(ColbertError):  # noqa: N818
+    """The table has no document with the key, or none that the reader may see.
+
+    Attributes:
+        source: the table as the caller named it.
+        doc_id: the key.
+    """
+
+    def __init__(self, source: str, doc_id: Any) -> None:
+        self.source = source
+        self.doc_id = doc_id
+        super().__init__(
+            f"table {source} has no document with the key {doc_id!r}: "
+            "pass a key of the table, such as the doc_id of a search's hit"
+        )
+
+
 class ModelMismatch(ColbertError):  # noqa: N818
     """The index holds vectors of another model than the encoder's.
 

@@ -18,13 +18,28 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from psycopg.types.range import Int4Range
 
-from colbert_pg.errors import NO_SCHEMA, EncoderMissing, ModelMismatch, NotInstalled
+from colbert_pg.arguments import (
+    is_blank,
+    json_values,
+    require_keys,
+    require_text,
+    require_texts,
+    require_values,
+)
+from colbert_pg.errors import (
+    NO_SCHEMA,
+    DocumentMissing,
+    EncoderMissing,
+    ModelMismatch,
+    NotInstalled,
+)
 from colbert_pg.vectors import (
     VECTOR_TYPES,
     HalfTokenArray,
     Matrix,
     TokenArray,
     VectorTypes,
+    as_matrix,
 )
 
 Key = Any  # int, str, uuid.UUID: whatever psycopg makes of the key's type
@@ -383,22 +398,23 @@ def _placeholder(name: str, value: Any) -> sql.Composed:
     if isinstance(value, TokenArray):
         return sql.Composed([placeholder])  # typed by its own object identifier
     cast = value.type if isinstance(value, _Cast) else _TYPES[name]
-    return sql.SQL("{}::{}").format(placeholder, _verbatim(cast))
+    return sql.SQL("{}::{}").format(placeholder, verbatim(cast))
 
 
 def quoted(*names: str) -> sql.SQL:
     """An identifier in a statement that has parameters, where a percent sign must be doubled."""
-    return _verbatim(sql.Identifier(*names).as_string(None))
+    return verbatim(sql.Identifier(*names).as_string(None))
 
 
-def _verbatim(text: str) -> sql.SQL:
+def verbatim(text: str) -> sql.SQL:
+    """SQL as it is, in a statement that has parameters."""
     return sql.SQL(text.replace("%", "%%"))
 
 
 def _ready(value: Any) -> Any:
     if isinstance(value, _Cast):
         return value.value
-    return Jsonb(value) if isinstance(value, Mapping) else value
+    return Jsonb(json_values(value)) if isinstance(value, Mapping) else value
 
 
 # The operations
@@ -524,6 +540,14 @@ class Operations:
         offsets_column: str | None,
         progress: bool,
     ) -> Operation[int]:
+        if contents is not None:
+            require_texts(contents, encoded=embeddings is None)
+        if keys is not None:
+            require_values("keys", keys)
+        if embeddings is not None:
+            require_values("embeddings", embeddings)
+        for name, given in (columns or {}).items():
+            require_values(f'the column "{name}"', given)
         types = yield from self.database.vector_types()
         table = yield from self.database.source(source, fresh=True)
         array_column = table.embeddings(embeddings_column, types)
@@ -560,6 +584,7 @@ class Operations:
     def embeddings(
         self, source: str, keys: Sequence[Key], embeddings: str | None
     ) -> Operation[list[Matrix | None]]:
+        require_keys("embeddings", keys)
         types = yield from self.database.vector_types()
         table = yield from self.database.source(source, fresh=True)
         key = table.key(embeddings)
@@ -593,6 +618,8 @@ class Operations:
         embeddings: str | None,
     ) -> Operation[list[Hit]]:
         vectors = yield from self._query(source, query, embeddings)
+        if vectors is None:
+            return []
         table = yield from self.database.source(source)
         arguments = {
             "source": source,
@@ -616,9 +643,12 @@ class Operations:
         filter: str | None,
         params: Mapping[str, Any] | None,
         candidates: int | None,
+        exact: bool,
         embeddings: str | None,
     ) -> Operation[list[Stage]]:
         vectors = yield from self._query(source, query, embeddings, fresh=True)
+        if vectors is None:
+            return []
         rows = yield _call(
             "explain_search",
             {
@@ -628,6 +658,7 @@ class Operations:
                 "filter": filter,
                 "params": params,
                 "candidates": candidates,
+                "exact": exact,
                 "embeddings": embeddings,
             },
         )
@@ -651,7 +682,11 @@ class Operations:
         exact: bool,
         embeddings: str | None,
     ) -> Operation[list[HybridHit]]:
-        encoded = yield from self._query(source, query if vectors is None else vectors, embeddings)
+        require_text(query)
+        given = query if vectors is None else as_matrix(vectors)
+        encoded = yield from self._query(source, given, embeddings)
+        if encoded is None:
+            return []
         table = yield from self.database.source(source)
         arguments = {
             "source": source,
@@ -694,6 +729,8 @@ class Operations:
         embeddings: str | None,
     ) -> Operation[list[ParentHit]]:
         vectors = yield from self._query(source, query, embeddings)
+        if vectors is None:
+            return []
         table = yield from self.database.source(source)
         index = table.index(embeddings)
         parent_type = table.column(parent).sql_type
@@ -730,7 +767,10 @@ class Operations:
         k: int | None,
         embeddings: str | None,
     ) -> Operation[list[Hit]]:
+        require_keys("rerank", ids)
         vectors = yield from self._query(source, query, embeddings)
+        if vectors is None:
+            return []
         table = yield from self.database.source(source)
         arguments = {
             "source": source,
@@ -752,37 +792,40 @@ class Operations:
     ) -> Operation[Explanation]:
         vectors = yield from self._query(source, query, embeddings, fresh=True)
         table = yield from self.database.source(source)
-        arguments = {
-            "query": vectors,
-            "doc_id": _Cast(doc_id, table.key_type(embeddings)),
-            "source": source,
-            **({} if embeddings is None else {"embeddings": embeddings}),
-        }
+        key = _Cast(doc_id, table.key_type(embeddings))
+        in_document = sql.SQL("FROM {} d WHERE d.{} = {}").format(
+            quoted(*table.name), quoted(table.key(embeddings)), _placeholder("doc_id", key)
+        )
         content: sql.Composable = sql.NULL
         if content_column in table.columns:
-            content = sql.SQL("(SELECT d.{} FROM {} d WHERE d.{} = {})").format(
-                quoted(content_column),
-                quoted(*table.name),
-                quoted(table.key(embeddings)),
-                _placeholder("doc_id", arguments["doc_id"]),
-            )
+            content = sql.SQL("(SELECT d.{} {})").format(quoted(content_column), in_document)
+        parameters: dict[str, Any] = {"doc_id": doc_id}
+        matches: sql.Composable = sql.SQL("(SELECT NULL, NULL, NULL WHERE false)")
+        if vectors is not None:
+            arguments = {"query": vectors, "doc_id": key, "source": source}
+            if embeddings is not None:
+                arguments["embeddings"] = embeddings
+            matches = sql.SQL("colbert.maxsim_matches({})").format(_named(arguments))
+            parameters = {name: _ready(value) for name, value in arguments.items()}
         rows = yield Query(
             sql.SQL(
-                "SELECT {}, m.query_position, m.document_position, m.similarity"
-                " FROM (SELECT) AS one LEFT JOIN colbert.maxsim_matches({}) AS m ON true"
+                "SELECT EXISTS (SELECT {}), {}, m.* FROM (SELECT) AS one LEFT JOIN {}"
+                " AS m (query_position, document_position, similarity) ON true"
                 " ORDER BY m.query_position"
-            ).format(content, _named(arguments)),
-            {name: _ready(value) for name, value in arguments.items()},
+            ).format(in_document, content, matches),
+            parameters,
         )
-        text = rows[0][0]
+        there, text = rows[0][:2]
+        if not there:
+            raise DocumentMissing(source, doc_id)
         query_tokens = self._tokens("query_tokens", query)
         document_tokens = self._tokens("document_tokens", text)
-        matches = [
+        found = [
             Match(q, _at(query_tokens, q), d, _at(document_tokens, d), similarity)
-            for _, q, d, similarity in rows
+            for _, _, q, d, similarity in rows
             if q is not None
         ]
-        return Explanation(doc_id, sum(match.similarity for match in matches), matches, text)
+        return Explanation(doc_id, sum(match.similarity for match in found), found, text)
 
     # What they share
 
@@ -793,8 +836,10 @@ class Operations:
         embeddings: str | None,
         *,
         fresh: bool = False,
-    ) -> Operation[TokenArray]:
+    ) -> Operation[TokenArray | None]:
         """The query's vectors. Text is encoded, by the model that the index is known to hold.
+
+        None for text of which nothing is left, as in an empty search box: it finds nothing.
 
         ``fresh`` where no later statement would notice that the source is not what it was: after
         ``SET search_path``, its name may be that of another table.
@@ -805,12 +850,14 @@ class Operations:
         if not isinstance(query, str):
             return TokenArray(query)
         encoder, text = self._text_encoder(), query
+        if is_blank(text):
+            return None
         table = yield from self.database.source(source)
         if self._differs(table.index(embeddings)):
             table = yield from self.database.source(source, fresh=True)
             self._check_model(source, table.index(embeddings))
         (matrix,) = yield Compute(lambda: encoder.encode_queries([text]))
-        return TokenArray(matrix)
+        return TokenArray(matrix) if len(matrix) else None
 
     def _hits(
         self, function: str, arguments: Mapping[str, Any], table: Source, encoded: bool

@@ -37,6 +37,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REGCLASS
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.functions import Function
 
+from colbert_pg.arguments import json_values
 from colbert_pg.statements import sql_name
 from colbert_pg.vectors import as_matrix
 
@@ -87,7 +88,9 @@ def search(
         name: what the relation is called in the statement.
 
     Raises:
-        ValueError: if the source has no primary key of one column and no key is given.
+        ValueError: if the source is neither, or has no primary key of one column and no key is
+            given.
+        TypeError: for text as the query: encode it first.
     """
     table = _table(source)
     key_type = _primary_key(table).type if key is None else key.type
@@ -98,7 +101,7 @@ def search(
         "key": None if isinstance(_plain(form), Integer) else cast(null(), form),
         "k": literal(k),
         "filter": None if filter is None else literal(filter),
-        "params": None if params is None else literal(dict(params), JSONB()),
+        "params": None if params is None else literal(json_values(params), JSONB()),
         "candidates": None if candidates is None else literal(candidates),
         "exact": literal(exact),
         "embeddings": None if embeddings is None else literal(embeddings),
@@ -134,10 +137,12 @@ def _vectors(query: Any, half: bool = False) -> Any:
 
 
 def _table(source: type[Any] | Table) -> Table:
-    found = inspect(source)
+    found: Any = inspect(source, raiseerr=False)
     table = found.local_table if isinstance(found, Mapper) else found
     if not isinstance(table, Table):
-        raise ValueError(f"a mapped class or a table is expected, not {source!r}")
+        raise ValueError(
+            f"a mapped class or a table is expected, not {source!r}: search(Document, …)"
+        )
     return table
 
 

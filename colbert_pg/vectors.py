@@ -67,9 +67,22 @@ def as_matrix(vectors: npt.ArrayLike) -> Matrix:
     """A float32 array (tokens, dimensions) of whatever holds one vector per token.
 
     Raises:
+        TypeError: for text, and whatever else no numbers can be made of.
         ValueError: if the shape is another one.
     """
-    matrix = np.asarray(vectors, dtype=np.float32)
+    try:
+        given = np.asarray(vectors)
+    except ValueError as error:
+        raise ValueError("token vectors have one length each; these differ") from error
+    if given.dtype.kind in "SU":
+        raise TypeError("token vectors are expected, an array (tokens, dimensions), not text")
+    try:
+        matrix = given.astype(np.float32, copy=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "token vectors are expected, an array (tokens, dimensions) of numbers, "
+            f"not {type(vectors).__name__}"
+        ) from error
     if matrix.ndim != 2:
         raise ValueError(f"token vectors have the shape (tokens, dimensions), not {matrix.shape}")
     return matrix

@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
+from psycopg.adapt import Dumper
 from psycopg.types import TypeInfo
 
-from colbert_pg.vectors import VECTOR_TYPES, VectorTypes
+from colbert_pg.vectors import VECTOR_TYPES, VectorTypes, as_matrix, literal
 
 
 class ColbertConfig(AppConfig):
@@ -24,6 +25,7 @@ class ColbertConfig(AppConfig):
 def register_vector_arrays(connection: Any) -> None:
     """Let a Django connection return ``vector[]`` and ``halfvec[]`` as lists of what pgvector's
     fields read, one text a vector; without this, psycopg returns one text for the whole array.
+    NumPy's matrices become values of such a field.
 
     Does nothing where pgvector is not there (yet).
     """
@@ -41,6 +43,14 @@ def register_vector_arrays(connection: Any) -> None:
             TypeInfo("halfvec", types.halfvec, types.halfvec_array),
         ):
             info.register(connection.connection)
+    connection.connection.adapters.register_dumper("numpy.ndarray", _MatrixDumper)
+
+
+class _MatrixDumper(Dumper):
+    """A matrix of token vectors as a value for a field, which casts it to its type."""
+
+    def dump(self, obj: Any) -> bytes:
+        return literal(as_matrix(obj)).encode()
 
 
 def _register(connection: Any, **_: Any) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Expression, Field, FloatField, Func, Value
 from pgvector.django import HalfVectorField, VectorField
 
+from colbert_pg.arguments import is_blank
 from colbert_pg.django.encoding import encode_query
 from colbert_pg.vectors import Matrix, as_matrix
 
@@ -30,7 +32,16 @@ class QueryVectors:
 
     @cached_property
     def matrix(self) -> Matrix:
-        return encode_query(self._given) if isinstance(self._given, str) else self._given
+        if not isinstance(self._given, str):
+            return self._given
+        if is_blank(self._given):
+            return np.empty((0, 0), dtype=np.float32)
+        return encode_query(self._given)
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether nothing is left of a text, as of that of an empty search box."""
+        return self.is_text and not len(self.matrix)
 
 
 class Vectors(Expression):

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy.typing as npt
 from django.apps import apps
 from django.core.checks import Error
-from django.core.exceptions import FieldError, FullResultSet
+from django.core.exceptions import EmptyResultSet, FieldError, FullResultSet
 from django.db import NotSupportedError
 from django.db.models import F, Field, Lookup, Manager, QuerySet
 from django.db.models.expressions import Col, RawSQL, Ref
@@ -49,7 +49,7 @@ class LateInteractionQuerySet(QuerySet):
 
         Args:
             query: text, for the encoder of the settings, or an array (tokens, dimensions) of unit
-                rows.
+                rows. Empty text finds nothing.
             k: how many documents.
             candidates: how many documents of the index to score exactly. Default: the server's.
             exact: score every document, without the index.
@@ -110,6 +110,8 @@ class Found(Lookup):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         search: Search = self.rhs
         source = search.field.model._meta
+        if search.query.finds_nothing:
+            raise EmptyResultSet
         if search.query.is_text:
             _refuse_other_model(search.field, connection)
         vectors, vectors_params = compiler.compile(Vectors(search.query))

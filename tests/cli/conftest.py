@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from colbert_pg.cli import app
 from colbert_pg.encoder import Encoder
 from tests.servers import REPOSITORY, private_directory
+from tests.waiting import heed_interrupts
 
 Run = Callable[..., Any]  # returns the Result of click's or typer's runner
 Start = Callable[..., subprocess.Popen[str]]
@@ -42,8 +43,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     for name in ("COLBERT_PG_URL", "COLBERT_PG_DATA"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(*arguments: str, code: int = 0) -> Any:
-        result = CliRunner().invoke(app, arguments)
+    def run(*arguments: str, code: int = 0, stdin: bytes | None = None) -> Any:
+        result = CliRunner().invoke(app, arguments, input=stdin)
         assert result.exit_code == code, result.output
         return result
 
@@ -64,6 +65,7 @@ def start() -> Iterator[Start]:
             text=True,
             cwd=REPOSITORY,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=heed_interrupts,
         )
         processes.append(process)
         return process

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from colbert_pg.loading import BadDocuments, Document, check, read
+from colbert_pg.loading import BadDocuments, Document, Lines
 from tests.cli.conftest import WriteLines
 
 
@@ -15,8 +15,9 @@ def test_id_or_underscore_id_text_and_title_make_a_document(lines: WriteLines) -
         {"_id": 7, "title": "Two", "text": "two", "more": None},
         {"id": "c", "title": None, "text": " three "},
     )
-    assert check(path) == 3
-    assert list(read(path)) == [
+    source = Lines(path, str(path))
+    assert source.check() == 3
+    assert list(source.read()) == [
         Document("a", "one"),
         Document("7", "Two\ntwo"),
         Document("c", "three"),
@@ -25,7 +26,7 @@ def test_id_or_underscore_id_text_and_title_make_a_document(lines: WriteLines) -
 
 def test_byte_order_mark_and_windows_line_ends_are_no_matter(lines: WriteLines) -> None:
     path = lines(b'\xef\xbb\xbf{"id": "a", "text": "caf\xc3\xa9"}\r')
-    assert list(read(path)) == [Document("a", "café")]
+    assert list(Lines(path, str(path)).read()) == [Document("a", "café")]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_bad_line_is_named_with_its_number(
 ) -> None:
     path = lines({"id": "first", "text": "x"}, "", line)
     with pytest.raises(BadDocuments) as raised:
-        check(path)
+        Lines(path, str(path)).check()
     assert str(raised.value).startswith(f"{path}:3: ")
     assert complaint in str(raised.value)
 
@@ -59,5 +60,5 @@ def test_bad_line_is_named_with_its_number(
 def test_many_bad_lines_are_counted(lines: WriteLines) -> None:
     path = lines(*["{"] * 25)
     with pytest.raises(BadDocuments, match="and 15 more") as raised:
-        check(path)
+        Lines(path, str(path)).check()
     assert len(str(raised.value).splitlines()) == 11

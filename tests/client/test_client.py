@@ -8,6 +8,7 @@ import inspect
 import threading
 import uuid
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from psycopg.types.string import TextLoader
 from colbert_pg import (
     AsyncClient,
     Client,
+    DocumentMissing,
     EncoderMissing,
     ModelMismatch,
     NotInstalled,
@@ -28,6 +30,7 @@ from colbert_pg import (
 from colbert_pg.loading import Table
 from colbert_pg.vectors import Matrix, TokenArray
 from tests.client.words import Word, WordEncoder, maxsim
+from tests.waiting import PATIENCE
 
 TEXTS = [
     "a cat sat on the mat",
@@ -250,6 +253,33 @@ def test_text_without_an_encoder_is_an_error(client: Client, connection: Connect
         Client(connection).add("documents", TEXTS)
 
 
+# Empty search boxes
+
+
+@pytest.mark.parametrize("blank", ["", " \n\t"])
+def test_the_text_of_an_empty_search_box_finds_nothing(
+    client: Client, encoder: WordEncoder, blank: str
+) -> None:
+    encoder.encoded.clear()
+    assert client.search("documents", blank) == []
+    assert client.search("documents", blank, exact=True) == []
+    assert client.hybrid_search("documents", blank) == []
+    assert client.search_parents("documents", blank, "lang") == []
+    assert client.rerank("documents", blank, [1, 2]) == []
+    assert client.explain_search("documents", blank) == []
+    assert client.explain("documents", blank, 1) == (1, 0, [], TEXTS[0])
+    assert encoder.encoded == []
+
+
+def test_text_of_which_no_vectors_are_made_finds_nothing(client: Client) -> None:
+    assert client.search("documents", "?!") == []
+
+
+def test_a_query_of_no_vectors_stays_an_error(client: Client) -> None:
+    with pytest.raises(psycopg.DataError):
+        client.search("documents", np.empty((0, 32), dtype=np.float32))
+
+
 # Reranking and explaining
 
 
@@ -288,8 +318,16 @@ def test_explain_of_vectors_without_an_encoder_gives_positions(
     assert match[:4] == (1, None, 6, None)
 
 
-def test_explain_of_a_document_that_is_not_there_is_empty(client: Client) -> None:
-    assert client.explain("documents", QUERY, 99).matches == []
+@pytest.mark.parametrize("query", [QUERY, ""])
+def test_explain_of_a_document_that_is_not_there_is_an_error(client: Client, query: str) -> None:
+    with pytest.raises(DocumentMissing, match="no document with the key 99") as raised:
+        client.explain("documents", query, 99)
+    assert (raised.value.source, raised.value.doc_id) == ("documents", 99)
+
+
+def test_a_document_without_vectors_is_there_and_matches_nothing(client: Client) -> None:
+    client.add("documents", ["x"], embeddings=[None])
+    assert client.explain("documents", QUERY, 5) == (5, 0, [], "x")
 
 
 # Adding
@@ -378,6 +416,110 @@ def test_columns_of_different_lengths_are_refused_before_anything_is_sent(
 def test_column_that_is_not_there_is_refused(client: Client) -> None:
     with pytest.raises(ValueError, match='no column "texte"'):
         client.add("documents", ["one"], content_column="texte")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"columns": {"lang": "de"}},
+        {"columns": {"lang": b"de"}},
+        {"columns": {"lang": {"a": "de"}}},
+        {"columns": {"lang": 7}},
+        {"keys": "ab"},
+        {"keys": 7},
+        {"embeddings": "ab"},
+    ],
+    ids=str,
+)
+def test_a_single_value_where_one_for_each_document_belongs_is_refused(
+    connection: Connection, client: Client, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError, match="takes a list with a value for each document"):
+        client.add("documents", ["one", "two"], **arguments)
+    with pytest.raises(TypeError, match="takes a list with a value for each document"):
+        client.add("documents", "ab")
+    assert count(connection) == 4
+
+
+# What is no connection, no encoder, no text, no vectors
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_client_says_what_it_takes(connection: Connection, kind: type) -> None:
+    for wrong in ("postgresql://me:secret@host/db", None, psycopg, connection.cursor()):
+        with pytest.raises(TypeError, match="takes an open connection of psycopg 3") as raised:
+            kind(wrong)
+        assert "secret" not in str(raised.value)
+    with pytest.raises(TypeError, match=r"Encoder\('model'\)"):
+        Client(connection, "model")  # type: ignore[arg-type]
+    for encoder in (WordEncoder, 7):
+        with pytest.raises(TypeError, match="an encoder is expected"):
+            Client(connection, encoder)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="for Client, not for AsyncClient"):
+        AsyncClient(connection)  # type: ignore[arg-type]
+
+
+MATRIX = np.eye(2, 32, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda c: c.hybrid_search("documents", MATRIX), "query must be text here"),
+        (lambda c: c.hybrid_search("documents", "x", vectors="x"), "not text"),
+        (lambda c: c.search("documents", ["a cat"]), "vectors are expected, .* not text"),
+        (lambda c: c.search("documents", b"a cat"), "vectors are expected, .* not text"),
+        (lambda c: c.search("documents", object()), "vectors are expected, .* not object"),
+        (lambda c: c.add("documents", [MATRIX]), "contents are texts, but number 0 is"),
+        (lambda c: c.add("documents", MATRIX), "contents are texts, but number 0 is"),
+        (lambda c: c.add("documents", ["x", None]), "number 1 is None"),
+        (lambda c: c.add("documents", ["x"], embeddings=["x"]), "vectors are expected"),
+        (lambda c: c.rerank("documents", "x", "ab"), "takes a list of keys, not text"),
+        (lambda c: c.rerank("documents", "x", 7), "takes a list of keys"),
+        (lambda c: c.embeddings("documents", "ab"), "takes a list of keys"),
+    ],
+)
+def test_text_for_vectors_and_vectors_for_text_are_refused_in_a_sentence(
+    client: Client, call: Any, sentence: str
+) -> None:
+    with pytest.raises(TypeError, match=sentence):
+        call(client)
+    assert client.search("documents", QUERY)  # nothing was sent
+
+
+def test_vectors_of_different_lengths_are_refused_in_a_sentence(client: Client) -> None:
+    with pytest.raises(ValueError, match="one length each"):
+        client.search("documents", [[1.0], [1.0, 2.0]])
+
+
+def test_params_may_be_dates_numbers_and_uuids(client: Client, connection: Connection) -> None:
+    number, moment = uuid.UUID(int=7), datetime.datetime(2026, 1, 2, 3, tzinfo=datetime.UTC)
+    params = {
+        "day": datetime.date(2026, 1, 2),
+        "moment": moment,
+        "span": datetime.timedelta(days=-1, hours=3),
+        "number": number,
+        "price": Decimal("1.50"),
+        "ids": np.array([1, 2]),
+        "one": np.float32(1.5),
+        "nested": {"of": (number, None, True)},
+    }
+    condition = f"""
+        (params->>'day')::date = '2026-01-02' AND (params->>'moment')::timestamptz = '{moment}'
+        AND (params->>'span')::interval = '-21 hours' AND (params->>'number')::uuid = '{number}'
+        AND (params->>'price')::numeric = 1.5 AND params->'ids' @> to_jsonb(id)
+        AND (params->>'one')::float8 = 1.5
+        AND params->'nested' = '{{"of": ["{number}", null, true]}}'"""
+    hits = client.search("documents", QUERY, filter=condition, params=params)
+    assert {hit.doc_id for hit in hits} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), b"x", object(), {MATRIX.tobytes(): 1}], ids=lambda value: type(value)
+)
+def test_params_that_json_cannot_hold_are_refused_in_a_sentence(client: Client, value: Any) -> None:
+    with pytest.raises(TypeError, match="JSON"):
+        client.search("documents", QUERY, filter="true", params={"x": value})
 
 
 # Models
@@ -628,6 +770,9 @@ async def use_async_client(database: str) -> None:
         assert await client.add("documents", TEXTS, keys=["a", "b", "c", "d"]) == 4
         hits = await client.search("documents", TEXTS[1], k=1)
         assert hits[0].doc_id == "b"
+        assert await client.search("documents", " ") == []
+        with pytest.raises(DocumentMissing):
+            await client.explain("documents", "cat", "z")
         assert await client.rerank("documents", TEXTS[1], ["b"]) == hits
         explained = await client.explain("documents", "cat", "b")
         assert explained.matches[0].document_token == Word("cat", 19, 22)
@@ -659,7 +804,7 @@ class WaitingEncoder(WordEncoder):
 
     def encode_queries(self, texts: Sequence[str]) -> list[Matrix]:
         self.called.set()
-        assert self.may_return.wait(60)
+        assert self.may_return.wait(PATIENCE)
         return super().encode_queries(texts)
 
 
@@ -673,7 +818,7 @@ async def fail_beside_a_search(database: str) -> None:
         await client.create_index("documents")
         await client.add("documents", TEXTS, keys=["a", "b", "c", "d"])
         search = asyncio.create_task(client.search("documents", TEXTS[1], k=1))
-        await asyncio.to_thread(encoder.called.wait, 60)
+        await asyncio.to_thread(encoder.called.wait, PATIENCE)
         with pytest.raises(errors.UndefinedTable):
             await client.embeddings("nowhere", ["a"])
         encoder.may_return.set()

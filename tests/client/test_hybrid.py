@@ -70,6 +70,10 @@ def test_vectors_may_come_with_the_words(client: Client) -> None:
     assert by_vectors == client.hybrid_search("documents", "cat chased")
     with pytest.raises(EncoderMissing):
         without.hybrid_search("documents", "cat chased")
+    with_no_words = client.hybrid_search("documents", "", vectors=vectors)
+    assert [hit.doc_id for hit in with_no_words] == [
+        hit.doc_id for hit in client.search("documents", vectors)
+    ]
 
 
 def test_text_of_another_model_is_refused(client: Client) -> None:

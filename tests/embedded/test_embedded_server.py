@@ -16,6 +16,7 @@ import pytest
 from colbert_pg.embedded import EmbeddedServer, default_directory
 from colbert_pg.errors import EmbeddedServerError
 from tests.servers import REPOSITORY, private_directory
+from tests.waiting import PATIENCE
 
 # Enters the server, says so, and stays until its standard input ends.
 USER = """
@@ -54,12 +55,12 @@ def another_user(directory: Path) -> Iterator[subprocess.Popen[str]]:
 def leave(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE) == 0
 
 
 def kill(process: subprocess.Popen[str]) -> None:
     process.kill()
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE)
 
 
 def runs(directory: Path) -> bool:
@@ -162,7 +163,7 @@ os.wait()
 psycopg.connect(server.url).close()
 """
     subprocess.run(
-        [sys.executable, "-c", script, str(directory)], check=True, cwd=REPOSITORY, timeout=60
+        [sys.executable, "-c", script, str(directory)], check=True, cwd=REPOSITORY, timeout=PATIENCE
     )
     assert not runs(directory)  # but the parent, at its own end, did
 

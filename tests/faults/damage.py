@@ -1,8 +1,6 @@
 """What the fault tests share: a stop at each stage of a function, and what must hold after it."""
 
 import os
-import time
-from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -70,15 +68,6 @@ def stages_passed(connection: psycopg.Connection) -> int:
     run(connection, "ALTER EVENT TRIGGER stop_at_stage DISABLE")
     [(called, count)] = run(connection, "SELECT is_called, last_value FROM stages")
     return count if called else 0
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    """Until something is so; an error when it never is."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited in vain for {what}")
-        time.sleep(0.01)
 
 
 def waits_for_lock(observer: psycopg.Connection, pid: int) -> bool:

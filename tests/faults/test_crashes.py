@@ -15,7 +15,6 @@ from tests.faults.damage import (
     documents_table,
     stages_passed,
     stop_at_stage,
-    wait_for,
 )
 from tests.servers import Cluster
 from tests.sql.documents import (
@@ -30,12 +29,13 @@ from tests.sql.documents import (
     unit,
     unit_documents,
 )
+from tests.waiting import PATIENCE, wait_for
 
 KILL = """
     EXECUTE format('COPY (SELECT) TO PROGRAM %L', 'kill -9 ' || pg_backend_pid());
-    PERFORM pg_sleep(60);
+    PERFORM pg_sleep(900);
 """
-HANG = "PERFORM pg_sleep(60);"
+HANG = "PERFORM pg_sleep(900);"
 FUNCTIONS = ["create_index", "reindex", "repair_index"]
 
 
@@ -99,7 +99,7 @@ def kill_server(cluster: Cluster) -> None:
     processes = [postmaster, *postmaster.children(recursive=True)]
     for process in processes:
         os.kill(process.pid, signal.SIGKILL)
-    psutil.wait_procs(processes, timeout=60)
+    psutil.wait_procs(processes, timeout=PATIENCE)
     cluster.start()
 
 
@@ -185,7 +185,7 @@ def test_a_server_killed_while_it_works_recovers_with_every_commit(
             if stages:
                 stop_at_stage(connection, stages, HANG)
             else:
-                statement += "; SELECT pg_sleep(60)"
+                statement += "; SELECT pg_sleep(900)"
         connection.commit()
         before = run(connection, CATALOG)
 
@@ -207,7 +207,7 @@ def test_a_server_killed_while_it_works_recovers_with_every_commit(
         create_table(connection, "others")
         insert(connection, {1: late}, "others")
     kill_server(own_cluster)
-    worker.join(60)
+    worker.join(PATIENCE)
     with psycopg.connect(conninfo) as connection:
         assert run(connection, "SELECT count(*) FROM documents") == [(20,)]
         same = "SELECT embeddings = %s::text[]::vector[] FROM others"

@@ -6,7 +6,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from tests.faults.damage import assert_sound, documents_table, wait_for
+from tests.faults.damage import assert_sound, documents_table
 from tests.servers import Cluster, private_directory
 from tests.sql.documents import (
     METHODS,
@@ -24,6 +24,7 @@ from tests.sql.documents import (
     unit,
     unit_documents,
 )
+from tests.waiting import wait_for
 
 # What the page of promises says: triggers that fire for replicated rows, too.
 ALWAYS = """

@@ -17,7 +17,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.faults.damage import (
     assert_sound,
     documents_table,
-    wait_for,
     waits_for_lock,
 )
 from tests.servers import private_directory, server_user
@@ -34,6 +33,7 @@ from tests.sql.documents import (
     unit,
     unit_documents,
 )
+from tests.waiting import PATIENCE, wait_for
 
 SNAPSHOTS = [IsolationLevel.REPEATABLE_READ, IsolationLevel.SERIALIZABLE]
 ONE = """'{"[0,0,1]"}'"""
@@ -72,7 +72,7 @@ class InBackground:
 
     def outcome(self) -> psycopg.Error | None:
         """The error that it ended with, if it did."""
-        self.thread.join(60)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
         return self.error
 
@@ -133,7 +133,7 @@ def test_a_document_that_is_deleted_during_a_search_is_scored_as_it_was(
         wait_for(lambda: waits_for_lock(observer, pid), "the search to start")
         run(observer, "DELETE FROM documents WHERE id <> 3")
     run(connection, "SELECT pg_advisory_unlock(1)")
-    seeker.join(60)
+    seeker.join(PATIENCE)
     assert len(found) == len(documents)
     second.rollback()
     assert keys(search(second, query)) == [3]

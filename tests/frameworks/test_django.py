@@ -123,6 +123,38 @@ CONDITIONS: dict[str, Callable[[QuerySet], QuerySet]] = {
 }
 
 
+# Empty search boxes, NumPy
+
+
+@pytest.mark.parametrize("blank", ["", " \n", "?!"])
+def test_the_text_of_an_empty_search_box_finds_nothing(library: None, blank: str) -> None:
+    found = Document.objects.filter(lang="en").search(blank)
+    assert list(found) == []
+    assert found.count() == 0
+    assert not found.exists()
+    assert not found.contains(Document.objects.all()[0])
+    assert list(found.filter(score__gt=0).values_list("pk", "score")) == []
+    assert found.aggregate(Avg("score")) == {"score__avg": None}
+    assert Document.objects.filter(pk__in=found.values("pk")).count() == 0
+
+
+def test_numpy_arrays_are_values_of_a_field(project: None) -> None:
+    matrix = vectors("a cat sat")
+    document = Document.objects.create(content="a cat sat", embeddings=matrix)
+    Note.objects.bulk_create([Note(content="x", halves=matrix, title=matrix.astype(np.float64))])
+    document.embeddings = matrix[:2]
+    document.save()
+    Document.objects.filter(pk=document.pk).update(embeddings=matrix)
+    assert [d.pk for d in Document.objects.search("a cat sat")] == [document.pk]
+    document.refresh_from_db()
+    np.testing.assert_array_equal(np.array(document.embeddings, dtype=np.float32), matrix)
+    (note,) = Note.objects.all()
+    assert [len(note.title), len(note.halves)] == [3, 3]
+    document.embeddings = matrix[0]
+    with pytest.raises(ValueError, match="shape"), transaction.atomic():
+        document.save()
+
+
 # Migrations
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -200,6 +201,19 @@ def test_a_filter_takes_its_values_from_params(run: Run) -> None:
     run(work)
 
 
+def test_params_may_be_dates_and_uuids(run: Run) -> None:
+    def work(session: Session) -> None:
+        found = search(
+            Document,
+            vectors("cat"),
+            filter="(params->>'day')::date < now() AND (params->>'of')::uuid IS NOT NULL",
+            params={"day": datetime.date(2020, 1, 2), "of": uuid.uuid4()},
+        )
+        assert session.scalars(select(found.c.doc_id)).all()
+
+    run(work)
+
+
 def test_keys_come_in_their_own_type_from_a_source_whose_name_is_quoted(run: Run) -> None:
     def work(session: Session) -> None:
         note = Note(slug="first", halves=vectors("cat"), title=vectors("dog"))
@@ -288,5 +302,9 @@ def test_what_is_no_query_and_no_source_is_refused() -> None:
         search(Document, [1.0, 0.0])
     with pytest.raises(ValueError, match=r"name the index's key"):
         search(Pair, vectors("cat"))
+    with pytest.raises(TypeError, match=r"vectors are expected, .* not text"):
+        search(Document, "a cat")
+    with pytest.raises(ValueError, match="a mapped class or a table is expected, not 'documents'"):
+        search("documents", vectors("cat"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="a mapped class or a table is expected"):
         search(select(Document).subquery(), vectors("cat"))  # type: ignore[arg-type]

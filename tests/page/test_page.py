@@ -15,6 +15,7 @@ from colbert_pg.client import Explanation, Match
 from colbert_pg.errors import ColbertError
 from colbert_pg.page import explanation_page
 from tests.client.words import WordEncoder
+from tests.waiting import PATIENCE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 QUERY = "cat asleep"
@@ -66,6 +67,7 @@ class Shown:
         path.write_text(html, encoding="utf-8")
         self.context = browser.new_context(**device)
         self.tab = self.context.new_page()
+        self.tab.set_default_timeout(1000 * PATIENCE)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.tab.on("console", lambda message: self.complaints.append(message.text))

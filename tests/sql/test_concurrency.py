@@ -8,6 +8,7 @@ import pytest
 
 from tests.sql.documents import A as DOCUMENT
 from tests.sql.documents import create_index, create_table, insert, problems, run, tokens
+from tests.waiting import PATIENCE, wait_for
 
 
 @pytest.fixture
@@ -45,12 +46,10 @@ def side_by_side(
     writer.start()
     waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
     with psycopg.connect(first.info.dsn, autocommit=True) as observer:
-        for _ in range(10000):
-            if run(observer, waiting, second.info.backend_pid):
-                break
-    assert writer.is_alive()
+        pid = second.info.backend_pid
+        wait_for(lambda: bool(run(observer, waiting, pid)), "the writer to wait")
     run(first, end)
-    writer.join(10)
+    writer.join(PATIENCE)
     return errors[0] if errors else None
 
 

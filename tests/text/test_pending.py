@@ -13,6 +13,7 @@ import pytest
 from tests.servers import as_role
 from tests.sql.documents import hint, primary, problems, refusal, run
 from tests.text.conftest import VECTOR, claim, fail, let_time_pass, pending, store
+from tests.waiting import PATIENCE
 
 Connection = psycopg.Connection[Any]
 
@@ -271,7 +272,7 @@ def test_a_listener_is_told_once_a_transaction_and_only_of_what_is_pending(
         texts.commit()
         run(texts, "UPDATE documents SET content = 'changed' WHERE id = 4")
         texts.commit()
-        told = list(listener.notifies(timeout=5, stop_after=2))
+        told = list(listener.notifies(timeout=PATIENCE, stop_after=2))
         told += listener.notifies(timeout=0)
     [[number]] = run(texts, "SELECT id::text FROM colbert._index")
     assert [(note.channel, note.payload) for note in told] == [("colbert_pending", number)] * 2
@@ -316,7 +317,7 @@ def waiting(
             yield results
         finally:
             end()
-            thread.join(10)
+            thread.join(PATIENCE)
 
 
 def test_two_claims_at_once_share_the_documents(pair: tuple[Connection, Connection]) -> None:

@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from tests.client.words import WordEncoder
 from tests.servers import REPOSITORY, as_role
 from tests.sql.documents import run
 from tests.text.conftest import let_time_pass, pending
+from tests.waiting import PATIENCE, wait_for
 
 Connection = psycopg.Connection[Any]
 StartWorker = Callable[..., subprocess.Popen[str]]
@@ -94,11 +94,7 @@ def insert(connection: Connection, *contents: str | None) -> None:
 
 def until(connection: Connection, condition: str) -> None:
     """Wait until a condition in SQL is true: each look is a statement of its own."""
-    deadline = monotonic() + 60
-    while monotonic() < deadline:
-        if run(connection, f"SELECT {condition}") == [(True,)]:
-            return
-    raise AssertionError(f"never true: {condition}")
+    wait_for(lambda: run(connection, f"SELECT {condition}") == [(True,)], condition)
 
 
 def test_what_is_pending_is_encoded_and_found(words: Connection) -> None:
@@ -331,7 +327,7 @@ def test_it_is_told_of_documents_and_stops_while_it_waits(words: Connection, dat
         until(words, "NOT EXISTS (SELECT FROM documents WHERE embeddings IS NULL)")
         worker._stopping = True  # a thread gets no signals
         insert(words, "a dog")
-        thread.join(60)
+        thread.join(PATIENCE)
         assert done == [Done(encoded=1)]
 
 
@@ -347,7 +343,7 @@ def test_without_a_notification_the_poll_finds_the_documents(
             insert(silent, "a cat")
         until(words, "NOT EXISTS (SELECT FROM documents WHERE embeddings IS NULL)")
         worker._stopping = True
-        thread.join(60)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
@@ -509,7 +505,7 @@ def test_the_program_encodes_outlives_its_connection_and_ends_at_sigterm(
     said(program, "notes: 1 encoded")
     program.terminate()
     said(program, "documents encoded")
-    assert program.wait(60) == 0
+    assert program.wait(PATIENCE) == 0
     assert pending_notes(notes) == 0
 
 
@@ -533,7 +529,7 @@ def test_the_program_drains_once_and_says_what_failed(
     )
     run(notes, "INSERT INTO small VALUES (1, 'one'), (2, 'two')")
     program = start_program("--once", "--table", "notes", "--table", "small")
-    _, told = program.communicate(timeout=120)
+    _, told = program.communicate(timeout=PATIENCE)
     assert program.returncode == 1, told
     assert "3 documents encoded, 1 failed" in told
     assert run(notes, "SELECT source::text, doc_id FROM colbert.failures") == [("small", "2")]

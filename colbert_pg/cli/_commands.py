@@ -1,13 +1,10 @@
-"""The command line: ``colbert-pg --help``.
-
-Answers go to standard output, everything else to standard error. Exit codes: 0, 1 for an error, 2
-for a wrong command line, 130 after Ctrl-C.
-"""
+"""The commands of ``colbert-pg``: their options, and what they print."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,16 +20,17 @@ import typer
 
 from colbert_pg import display
 from colbert_pg.client import Client, Explanation, Hit, HybridHit, ParentHit
-from colbert_pg.errors import ColbertError
+from colbert_pg.errors import ColbertError, DocumentMissing
 from colbert_pg.install import install as install_script
-from colbert_pg.install import installed_version
-from colbert_pg.loading import PARENT, Table, check, load_and_index, read
+from colbert_pg.install import installed_version, version
+from colbert_pg.loading import PARENT, Lines, Loaded, Table, load_and_index
 from colbert_pg.operations import same_model
 from colbert_pg.page import explanation_page
 from colbert_pg.places import (
     Place,
     TwoDatabases,
     database,
+    names_a_server,
     place,
     prepare,
     run_psql,
@@ -77,6 +75,24 @@ ModelOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"colbert-pg {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 class Words(StrEnum):
     """What full text makes of a query."""
 
@@ -101,11 +117,11 @@ def demo(
     ] = 1500,
 ) -> None:
     """Search the documentation of Python's standard library, as a first look."""
-    from colbert_pg.demo import run
+    from colbert_pg.demo import run as show
     from colbert_pg.embedded import default_directory
 
     with _reporting(), place(None, data or default_directory() / "demo") as at:
-        run(at, documents, out, err)
+        show(at, documents, out, err)
 
 
 @app.command()
@@ -127,15 +143,22 @@ def install(
         err.print(f"colbert_pg {found} is installed")
 
 
+def _readable(file: Path) -> Path:
+    if str(file) != "-" and not os.access(file, os.R_OK):
+        raise typer.BadParameter(f"there is no file {str(file)!r} that can be read")
+    if file.is_dir():
+        raise typer.BadParameter(f"{str(file)!r} is a directory")
+    return file
+
+
 @app.command()
 def load(
     file: Annotated[
         Path,
         typer.Argument(
-            help="JSON lines: objects with id (or _id), text, and maybe title.",
-            exists=True,
-            dir_okay=False,
-            readable=True,
+            help="JSON lines: objects with id (or _id), text, and maybe title; further fields go "
+            "into the columns of their names, where the table has them. - is standard input.",
+            callback=_readable,
             show_default=False,
         ),
     ],
@@ -181,6 +204,12 @@ def load(
             "--offsets", help="Store where in the text each vector stands, in a column offsets."
         ),
     ] = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad", help="Leave out lines that are no documents, and say which they are."
+        ),
+    ] = False,
     method: Annotated[
         Method | None,
         typer.Option(
@@ -193,12 +222,14 @@ def load(
 ) -> None:
     """Load documents from a file: encode, store, index.
 
-    Documents that are there already are left alone, changed texts are replaced.
+    Documents that are there already are left alone, changed texts and fields are replaced.
 
     After Ctrl-C, the same command goes on where it was.
     """
-    with _reporting():
-        total = check(file)
+    with _reporting(), Lines.of(file) as source:
+        total = source.check(skip_bad=skip_bad)
+        if source.bad:
+            err.print(source.complaints(), markup=False, soft_wrap=True)
         with database(url, data, anew=True) as (connection, _):
             target = Table(connection, table)
             there = target.vectors()
@@ -211,18 +242,14 @@ def load(
             wanted = there[1] if half is None and there is not None else bool(half)
             target.create(encoder.dimensions, wanted, offsets, chunks=chunk is not None)
             cut = None if chunk is None else lambda text: encoder.chunk(text, chunk, overlap)
-            loaded = load_and_index(target, encoder, read(file), total, method, err, cut)
+            loaded = load_and_index(
+                target, encoder, source.read(), total, method, err, cut, skip_bad=skip_bad
+            )
     rows = "documents" if chunk is None else f"chunks of {total} documents"
     err.print(
         f"{loaded.added} {rows} added, {loaded.changed} changed, {loaded.unchanged} as they were"
     )
-    if loaded.removed:
-        err.print(f"{loaded.removed} chunks removed")
-    if loaded.truncated:
-        err.print(
-            f"{loaded.truncated} were longer than the model reads: "
-            "only their beginnings are searched"
-        )
+    _print_notices(loaded, table, chunked=chunk is not None)
 
 
 @app.command()
@@ -306,7 +333,7 @@ def search(
     if as_json:
         _print_json(
             [
-                {"id": hit.doc_id, **_without_id(hit), "content": found[hit.doc_id].content}
+                {"id": hit.doc_id, **_without_id(hit), "content": _content(found.get(hit.doc_id))}
                 for hit in hits
             ]
         )
@@ -489,17 +516,28 @@ def encode_query(
 
 
 @app.command(
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_extra_args": True,
+        "help_option_names": ["--help"],  # -h is psql's
+    },
     options_metavar="[OPTIONS] [PSQL ARGUMENTS]",
 )
 def psql(context: typer.Context, url: UrlOption = None, data: DataOption = None) -> None:
-    """Open psql on the database; further arguments are psql's."""
-    with _reporting(), place(url, data) as at:
-        code = run_psql(at, context.args)
+    """Open psql on the database; further arguments are psql's.
+
+    They may name another database, role or server, as psql's own do: -d, -h, -p, -U.
+    """
+    with _reporting():
+        if url is None and data is None and names_a_server(context.args):
+            code = run_psql(None, context.args)
+        else:
+            with place(url, data) as at:
+                code = run_psql(at, context.args)
     raise typer.Exit(code)
 
 
-def main() -> None:
+def run() -> None:
     """The program ``colbert-pg``."""
     signal.signal(signal.SIGTERM, _terminated)  # leave the embedded server as at any other end
     app(prog_name="colbert-pg")
@@ -594,12 +632,20 @@ def _working(
 def _explanations(
     client: Client, table: Table, query: str, hits: Sequence[Hit | HybridHit | ParentHit]
 ) -> dict[str, Explanation]:
-    """Why each document was found; one without tokens was found by its text."""
+    """Why each document was found; one without tokens was found by its text.
+
+    One that was deleted since is left out.
+    """
     text = table.text()
-    return {
-        hit.doc_id: client.explain(table.name, query, hit.doc_id, content_column=text)
-        for hit in hits
-    }
+    found = {}
+    for hit in hits:
+        with suppress(DocumentMissing):
+            found[hit.doc_id] = client.explain(table.name, query, hit.doc_id, content_column=text)
+    return found
+
+
+def _content(explained: Explanation | None) -> str | None:
+    return None if explained is None else explained.content
 
 
 def _without_id(hit: Hit | HybridHit | ParentHit) -> dict[str, Any]:
@@ -617,6 +663,29 @@ def _page(encoder: Encoder, query: str, explained: Explanation, stored: Matrix |
         encoder.document_tokens(explained.content),
         vectors @ stored.T,
     )
+
+
+def _print_notices(loaded: Loaded, table: str, *, chunked: bool) -> None:
+    """What a user would not expect of what was loaded."""
+    if loaded.removed:
+        err.print(f"{loaded.removed} chunks removed")
+    if loaded.truncated:
+        remedy = "a smaller --chunk" if chunked else "--chunk and another --table"
+        err.print(
+            f"{loaded.truncated} were longer than the model reads: only their beginnings are "
+            f"searched; {remedy} searches all of them"
+        )
+    if loaded.left_out:
+        names = ", ".join(sorted(loaded.left_out))
+        err.print(
+            f"fields that no column of {table} takes were left out: {names}; "
+            "add columns of these names and load again to store them",
+            markup=False,
+        )
+    if loaded.refused:
+        err.print(f"{len(loaded.refused)} documents were left out", markup=False)
+        for refused in loaded.refused:
+            err.print(refused, markup=False, soft_wrap=True)
 
 
 def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table:
@@ -702,7 +771,3 @@ def _terminated(number: int, _: object) -> NoReturn:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-
-if __name__ == "__main__":
-    main()

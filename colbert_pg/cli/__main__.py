@@ -1,0 +1,5 @@
+"""``python -m colbert_pg.cli`` is ``colbert-pg``."""
+
+from colbert_pg.cli import main
+
+main()
