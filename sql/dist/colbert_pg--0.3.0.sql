@@ -3540,11 +3540,16 @@ SET search_path = pg_catalog, pg_temp
 AS $_index_state$
 DECLARE
   _state text := colbert._operation(index.method, 'state');
+  _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = index.embeddings);
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
     RETURN 'broken: the table was dropped, the next create_index clears this away';
   ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
     RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
+  ELSIF _declared NOT IN (-1, index.dimensions) THEN
+    RETURN format('broken: column "%s" has vectors of %s dimensions now, drop the index and create it anew',
+                  index.embeddings, _declared);
   ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
                      WHERE a.attrelid = index.source AND a.attname = index.key) THEN
     RETURN format('broken: column "%s" is gone or of another type', index.key);
@@ -3765,6 +3770,11 @@ AS $_scope$
 DECLARE
   _scope colbert._scope;
 BEGIN
+  IF filter !~ '\S' THEN
+    RAISE EXCEPTION 'filter is empty'
+      USING ERRCODE = 'syntax_error',
+            HINT = 'Leave it out, or pass a condition over the columns of the table.';
+  END IF;
   IF filter ~ '\mparams\M' AND filter !~ '\margs\.params\M' AND params IS NOT NULL
      AND EXISTS (SELECT FROM pg_attribute AS a
                   WHERE a.attrelid = index.source AND a.attname = 'params' AND NOT a.attisdropped) THEN
