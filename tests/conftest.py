@@ -100,6 +100,13 @@ def module_database(server: Server) -> Iterator[str]:
         yield create()
 
 
+@pytest.fixture(scope="module")
+def module_database_installed(server: Server, installed: NoopExecutor) -> Iterator[str]:
+    """Connection string of a database with pgvector and colbert_pg, kept for all of a module."""
+    with _databases(server) as create:
+        yield create(installed.template_dbname)
+
+
 @pytest.fixture
 def database(new_database: Callable[..., str], installed: NoopExecutor) -> str:
     """Connection string of a fresh database with pgvector and colbert_pg, for a superuser."""

@@ -263,7 +263,8 @@ BEGIN
 -- 0.3.0: how much a search does
 CREATE TYPE colbert._effort AS (
   k integer,
-  reading float8,
+  factor float8,
+  documents float8,
   candidates integer,
   patience integer,
   margin float8
@@ -271,8 +272,8 @@ CREATE TYPE colbert._effort AS (
 
 COMMENT ON TYPE colbert._effort IS 'How much a search does: see the function colbert._effort.';
 COMMENT ON COLUMN colbert._effort.k IS 'How many documents are wanted.';
-COMMENT ON COLUMN colbert._effort.reading IS
-  'The measure by which a method reads its index: effort * sqrt(sqrt(k) * documents).';
+COMMENT ON COLUMN colbert._effort.factor IS 'How much of the index to read, in times of the usual.';
+COMMENT ON COLUMN colbert._effort.documents IS 'About how many documents there are.';
 COMMENT ON COLUMN colbert._effort.candidates IS 'How many documents are scored exactly, at the most.';
 COMMENT ON COLUMN colbert._effort.patience IS
   'How many of them in a row may change nothing before the search stops; NULL where that does not count.';
@@ -2619,7 +2620,7 @@ COMMENT ON FUNCTION colbert._tokens_rebuild(colbert._index) IS
 
 -- sql/functions/methods/tokens/_tokens_candidates.sql
 -- The candidate stage of hnsw and ivfflat: each query token fetches its nearest tokens through pgvector's
--- index, half of effort.reading or as many as hits names, and documents are ranked by the sum of their best hits. A query token that did not hit a document
+-- index, sqrt(documents * k) / 2 or as many as hits names, and documents are ranked by the sum of their best hits. A query token that did not hit a document
 -- adds nothing to it: measured, that finds more of the true top ten than counting it as that query token's
 -- last hit does (on SciFact .96 against .93 among 100 candidates).
 --
@@ -2692,7 +2693,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_hits$
 BEGIN
   RETURN colbert._knob('hits', NULL, index.options,
-                       least(999999999, greatest(20, ceil(effort.reading / 2)))::integer);
+                       least(999999999, greatest(20, ceil(effort.factor * sqrt(effort.documents * effort.k) / 2)))::integer);
 END
 $_tokens_hits$;
 
@@ -3236,7 +3237,7 @@ COMMENT ON FUNCTION colbert._plaid_clear(colbert._index) IS 'Takes all documents
 
 -- sql/functions/methods/plaid/_plaid_candidates.sql
 -- The candidate stage of plaid. Each query token reads the postings of its nearest centroids, nearest first, until it
--- has read its share: three times effort.reading, or all postings of as many centroids as nprobe names. A document
+-- has read its share: 5 * sqrt(documents * sqrt(k)), or all postings of as many centroids as nprobe names. A document
 -- that it has come to gains the similarity of the nearest of those centroids. Documents are ranked by their gains.
 --
 -- A document that a query token has not come to has tokens, too, somewhere farther away. It counts as if at
@@ -3322,7 +3323,7 @@ DECLARE
   _centroids float8 := greatest(1, colbert._estimated_rows(index.tables[1]));
   _postings float8 := greatest(1, colbert._estimated_rows(index.tables[2]));
 BEGIN
-  postings := CASE WHEN _nprobe IS NULL THEN ceil(5 * effort.reading) END;
+  postings := CASE WHEN _nprobe IS NULL THEN ceil(effort.factor * 5 * sqrt(effort.documents * sqrt(effort.k))) END;
   -- Where all are as large as their mean, half of these hold the postings.
   centroids := coalesce(_nprobe, least(999999999, ceil(8 + 2 * postings * _centroids / _postings)));
   lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
@@ -3825,8 +3826,8 @@ COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
 -- sql/functions/search/_effort.sql
 -- How much a search does. It follows from what the search sees, by one rule with two parts:
 --
---   reading    Each query token reads an amount of the index that is in proportion to sqrt(sqrt(k) * documents): five
---              times as many postings (plaid), or half as many nearest tokens (hnsw, ivfflat).
+--   reading    The more documents there are, and the more are wanted, the more of the index each query token reads: 5 *
+--              sqrt(documents * sqrt(k)) postings (plaid), or sqrt(documents * k) / 2 nearest tokens (hnsw, ivfflat).
 --              SET colbert.effort = 2 doubles that.
 --   scoring    Candidates are scored in the order in which the index ranks them, until the next one is unlikely to be
 --              among the best k. How unlikely follows from this search itself, from its candidates' gains and scores
@@ -3851,8 +3852,8 @@ DECLARE
   _margin float8 := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0);
 BEGIN
   _effort.k := k;
-  _effort.reading := colbert._factor('effort', index.options, 1)
-                     * sqrt(sqrt(k) * greatest(1, colbert._estimated_rows(index.source)));
+  _effort.factor := colbert._factor('effort', index.options, 1);
+  _effort.documents := greatest(1, colbert._estimated_rows(index.source));
   _effort.candidates := greatest(k, coalesce(_candidates, least(999999999, 400 + 6 * k::bigint)::integer));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _effort.margin := colbert._factor(

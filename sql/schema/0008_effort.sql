@@ -1,7 +1,8 @@
 -- 0.3.0: how much a search does
 CREATE TYPE colbert._effort AS (
   k integer,
-  reading float8,
+  factor float8,
+  documents float8,
   candidates integer,
   patience integer,
   margin float8
@@ -9,8 +10,8 @@ CREATE TYPE colbert._effort AS (
 
 COMMENT ON TYPE colbert._effort IS 'How much a search does: see the function colbert._effort.';
 COMMENT ON COLUMN colbert._effort.k IS 'How many documents are wanted.';
-COMMENT ON COLUMN colbert._effort.reading IS
-  'The measure by which a method reads its index: effort * sqrt(sqrt(k) * documents).';
+COMMENT ON COLUMN colbert._effort.factor IS 'How much of the index to read, in times of the usual.';
+COMMENT ON COLUMN colbert._effort.documents IS 'About how many documents there are.';
 COMMENT ON COLUMN colbert._effort.candidates IS 'How many documents are scored exactly, at the most.';
 COMMENT ON COLUMN colbert._effort.patience IS
   'How many of them in a row may change nothing before the search stops; NULL where that does not count.';

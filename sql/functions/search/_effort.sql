@@ -1,7 +1,7 @@
 -- How much a search does. It follows from what the search sees, by one rule with two parts:
 --
---   reading    Each query token reads an amount of the index that is in proportion to sqrt(sqrt(k) * documents): five
---              times as many postings (plaid), or half as many nearest tokens (hnsw, ivfflat).
+--   reading    The more documents there are, and the more are wanted, the more of the index each query token reads: 5 *
+--              sqrt(documents * sqrt(k)) postings (plaid), or sqrt(documents * k) / 2 nearest tokens (hnsw, ivfflat).
 --              SET colbert.effort = 2 doubles that.
 --   scoring    Candidates are scored in the order in which the index ranks them, until the next one is unlikely to be
 --              among the best k. How unlikely follows from this search itself, from its candidates' gains and scores
@@ -26,8 +26,8 @@ DECLARE
   _margin float8 := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0);
 BEGIN
   _effort.k := k;
-  _effort.reading := colbert._factor('effort', index.options, 1)
-                     * sqrt(sqrt(k) * greatest(1, colbert._estimated_rows(index.source)));
+  _effort.factor := colbert._factor('effort', index.options, 1);
+  _effort.documents := greatest(1, colbert._estimated_rows(index.source));
   _effort.candidates := greatest(k, coalesce(_candidates, least(999999999, 400 + 6 * k::bigint)::integer));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _effort.margin := colbert._factor(

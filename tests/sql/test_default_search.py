@@ -1,0 +1,233 @@
+"""What a search does that names nothing: how much it reads, scores and plans, and what it finds.
+
+The counts are PostgreSQL's own, of the statements that the search ran. A change that doubles one of
+them, or halves it, fails here and says which.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import mean, median
+
+import psycopg
+import pytest
+
+from tests.sql.documents import DERIVING, Matrix, Row, run, texts
+from tests.sql.lifelike import DIMENSIONS, Lifelike, lifelike
+
+KS = (1, 10, 100)
+HALF = "mod(id, 2) = 0"
+TENTH = "mod(id, 10) = 0"
+
+# Means over the queries. Where a change is meant, measure anew, with benchmarks/defaults.py, too.
+SCORED = {
+    "plaid": {1: 31, 10: 213, 100: 598},
+    "hnsw": {1: 30, 10: 131, 100: 425},
+    "ivfflat": {1: 30, 10: 117, 100: 463},
+}
+READ = {
+    "plaid": {1: 2876, 10: 5115, 100: 9088},
+    "hnsw": {1: 297, 10: 919, 100: 2876},
+    "ivfflat": {1: 297, 10: 919, 100: 2876},
+}
+PLANNED = {"exact": 7, "plaid": 8, "hnsw": 8, "ivfflat": 8}
+"""Statements that one search plans, in a session that has searched before."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one search did."""
+
+    keys: list[int]
+    scored: int
+    read: int
+
+
+@pytest.fixture(scope="module")
+def collection() -> Lifelike:
+    return lifelike()
+
+
+@pytest.fixture(scope="module")
+def loaded(module_database_installed: str, collection: Lifelike) -> Iterator[psycopg.Connection]:
+    """A connection to a database that has the collection once for each method."""
+    with psycopg.connect(module_database_installed) as connection:
+        connection.execute(
+            f"CREATE TABLE source (id int PRIMARY KEY, embeddings halfvec({DIMENSIONS})[])"
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO source VALUES (%s, %s::text[]::halfvec[])",
+                [(key, texts(document)) for key, document in collection.documents.items()],
+            )
+        for method in ["exact", *DERIVING]:
+            run(
+                connection,
+                f"CREATE TABLE {method} (LIKE source INCLUDING ALL);"
+                f"INSERT INTO {method} TABLE source",
+            )
+            run(connection, "SELECT setseed(0.5)")
+            run(connection, f"SELECT colbert.create_index('{method}', method => '{method}')")
+        connection.commit()
+        connection.autocommit = True
+        run(connection, "ANALYZE")
+        run(connection, "SET max_parallel_workers_per_gather = 0")
+        connection.autocommit = False
+        yield connection
+
+
+def search(
+    connection: psycopg.Connection, method: str, query: Matrix, k: int, more: str = ""
+) -> Done:
+    """Search, and count the rows of the source that are read by it, and those of the index."""
+    before = _counts(connection, method)
+    statement = (
+        f"SELECT doc_id FROM colbert.search('{method}', %s::text[]::vector[], k => {k}{more})"
+    )
+    found = run(connection, statement, texts(query))
+    scored, read = (
+        now - then for now, then in zip(_counts(connection, method), before, strict=True)
+    )
+    return Done([key for (key,) in found], scored, read)
+
+
+def _counts(connection: psycopg.Connection, method: str) -> Row:
+    [counts] = run(
+        connection,
+        """
+        SELECT coalesce(sum(fetched + returned) FILTER (WHERE relation = source), 0)::integer,
+               coalesce(sum(fetched + returned) FILTER (WHERE relation = read), 0)::integer
+          FROM (SELECT *, tables[least(2, cardinality(tables))] AS read FROM colbert._index)
+         CROSS JOIN LATERAL unnest(tables || source) AS relation
+         CROSS JOIN LATERAL (
+               SELECT coalesce(sum(pg_stat_get_xact_tuples_fetched(indexrelid)), 0) AS fetched
+                 FROM pg_index WHERE indrelid = relation) AS by_index
+         CROSS JOIN LATERAL (SELECT pg_stat_get_xact_tuples_returned(relation) AS returned) AS whole
+         WHERE source = %s::regclass
+        """,
+        method,
+    )
+    return counts
+
+
+@pytest.mark.parametrize("k", KS)
+@pytest.mark.parametrize("method", DERIVING)
+def test_a_default_search_scores_and_reads_what_was_measured(
+    loaded: psycopg.Connection, collection: Lifelike, method: str, k: int
+) -> None:
+    done = [search(loaded, method, query, k) for query in collection.queries]
+    loaded.rollback()
+    for what, expected, counted in (
+        ("documents scored", SCORED[method][k], mean(one.scored for one in done)),
+        ("rows read", READ[method][k], mean(one.read for one in done)),
+    ):
+        assert expected / 1.5 < counted < expected * 1.5, f"{method}, k = {k}: {counted:.0f} {what}"
+
+
+@pytest.mark.parametrize("method", PLANNED)
+def test_a_default_search_plans_few_statements(
+    loaded: psycopg.Connection, collection: Lifelike, method: str
+) -> None:
+    planned: list[str] = []
+
+    def count(diagnostic: psycopg.errors.Diagnostic) -> None:
+        if (diagnostic.message_primary or "").startswith("plan:"):
+            planned.append(diagnostic.message_primary or "")
+
+    search(loaded, method, collection.queries[0], 10)
+    query = texts(collection.queries[0])
+    loaded.add_notice_handler(count)
+    try:
+        run(loaded, "SET LOCAL debug_print_plan = on; SET LOCAL client_min_messages = log")
+        planned.clear()
+        run(loaded, f"SELECT FROM colbert.search('{method}', %s::text[]::vector[], k => 10)", query)
+    finally:
+        loaded.remove_notice_handler(count)
+        loaded.rollback()
+    assert len(planned) <= PLANNED[method]
+
+
+@pytest.mark.parametrize("k", KS)
+@pytest.mark.parametrize("method", DERIVING)
+def test_knobs_at_their_defaults_change_nothing(
+    loaded: psycopg.Connection, collection: Lifelike, method: str, k: int
+) -> None:
+    for query in collection.queries[:5]:
+        default = search(loaded, method, query, k)
+        margin = 1.6 + 4 / math.sqrt(len(query)) - 0.7 * math.log10(k / 10)
+        run(
+            loaded,
+            f"SET LOCAL colbert.effort = 1; SET LOCAL colbert.margin = {margin:.9f};"
+            f"SET LOCAL colbert.candidates = {400 + 6 * k}",
+        )
+        named = search(loaded, method, query, k)
+        loaded.rollback()
+        assert named == default
+        if method != "plaid":
+            hits = math.ceil(math.sqrt(k * len(collection.documents)) / 2)
+            run(loaded, f"SET LOCAL colbert.hits = {max(20, hits)}")
+            named = search(loaded, method, query, k)
+            loaded.rollback()
+            assert named == default
+
+
+@pytest.mark.parametrize("k", KS)
+@pytest.mark.parametrize("method", DERIVING)
+def test_explain_search_counts_what_the_search_does(
+    loaded: psycopg.Connection, collection: Lifelike, method: str, k: int
+) -> None:
+    query = collection.queries[0]
+    done = search(loaded, method, query, k)
+    stages = dict(
+        run(
+            loaded,
+            "SELECT stage, ARRAY[documents, rows_read]"
+            f"  FROM colbert.explain_search('{method}', %s::text[]::vector[], k => {k})",
+            texts(query),
+        )
+    )
+    loaded.rollback()
+    assert stages["scores"][0] == done.scored
+    assert stages["candidates"][1] >= done.read
+
+
+@pytest.mark.parametrize("filter_", [None, HALF, TENTH])
+@pytest.mark.parametrize("k", KS)
+@pytest.mark.parametrize("method", DERIVING)
+def test_a_default_search_finds_what_exact_search_finds(
+    loaded: psycopg.Connection, collection: Lifelike, method: str, k: int, filter_: str | None
+) -> None:
+    step = {None: 1, HALF: 2, TENTH: 10}[filter_]
+    among = range(step, len(collection.documents) + 1, step)
+    more = f", filter => '{filter_}'" if filter_ else ""
+    shares = []
+    for query in collection.queries:
+        least = collection.best(query, among)[:k][-1]
+        found = search(loaded, method, query, k, more).keys
+        good = sum(collection.score(query, key) >= least - 1e-3 for key in found)
+        shares.append(good / min(k, len(among)))
+    loaded.rollback()
+    assert (
+        mean(shares) >= 0.9
+    )  # .945 to 1 measured; words that are no kin of each other make it hard
+
+
+@pytest.mark.parametrize(("method", "least"), [("plaid", 2.0), ("hnsw", 1.3), ("ivfflat", 1.3)])
+def test_a_default_search_is_faster_than_an_exact_one(
+    loaded: psycopg.Connection, collection: Lifelike, method: str, least: float
+) -> None:
+    """Coarse, since other work may run beside it: the quicker one of three, of each in turn."""
+
+    def seconds(more: str, query: Matrix) -> float:
+        started = time.perf_counter()
+        search(loaded, method, query, 10, more)
+        return time.perf_counter() - started
+
+    def quickest(more: str) -> Callable[[Matrix], float]:
+        return lambda query: min(seconds(more, query) for _ in range(3))
+
+    exact, default = quickest(", exact => true"), quickest("")
+    ratios = [exact(query) / default(query) for query in collection.queries[:8]]
+    loaded.rollback()
+    assert median(ratios) >= least
