@@ -10,10 +10,16 @@ BENCH ?=
 
 BENCH_READY := $(VENV)/.ready-bench
 
-.PHONY: help demo test lint format build bench bench-full soak clean
+.PHONY: help all install demo test lint format build docs bench bench-full soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# As PGXN's client calls it: there is nothing to compile.
+all:
+
+install: ## put the extension's files into the server of PG_CONFIG
+	$(MAKE) -C sql install
 
 demo: $(READY) ## search the documentation of Python's standard library
 	$(BIN)/colbert-pg demo --data .demo
@@ -35,6 +41,10 @@ format: $(READY) ## format the Python files
 build: ## write sql/dist from the SQL sources
 	$(PYTHON) sql/build.py
 
+docs: $(READY) ## build the site of the documentation in .site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'Open .site/index.html'
+
 bench: $(BENCH_READY) ## measure every method beside its peers, on a part of SciFact (minutes)
 	$(BIN)/python -m benchmarks.methods --documents 1000 --queries 50 --budget 5 --load 1 \
 	  --output benchmarks/results/methods-part $(BENCH)
@@ -45,8 +55,8 @@ bench-full: $(BENCH_READY) ## the same on all of SciFact (half an hour)
 soak: $(READY) ## eight clients write and search for ten minutes
 	$(BIN)/python -m benchmarks.soak
 
-clean: ## remove .venv, .demo and caches
-	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove .venv, .demo, .site and caches
+	rm -rf $(VENV) .demo .site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt sql/colbert_pg.control
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'

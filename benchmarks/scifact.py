@@ -162,7 +162,7 @@ def encoded(
             return groups["documents"], groups["queries"]
         arrays: dict[str, Any] = {}
         for name, matrices in groups.items():
-            arrays[name] = np.concatenate(matrices)
+            arrays[name] = np.concatenate([np.empty((0, DIMENSIONS), np.float32), *matrices])
             arrays[f"{name}_tokens"] = np.array([len(matrix) for matrix in matrices])
         cache.parent.mkdir(parents=True, exist_ok=True)
         unfinished = cache.with_suffix(".new.npz")

@@ -60,7 +60,7 @@ def standard_library_docstrings(
 
 
 def _written_in_python() -> Iterator[Docstring]:
-    for path, module in _source_files():
+    for path, module in source_files():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
             try:
@@ -70,7 +70,7 @@ def _written_in_python() -> Iterator[Docstring]:
         yield from _documented(tree, module)
 
 
-def _source_files() -> Iterator[tuple[Path, str]]:
+def source_files() -> Iterator[tuple[Path, str]]:
     library = Path(sysconfig.get_path("stdlib"))
     for top in sorted(sys.stdlib_module_names):
         for path in (library / f"{top}.py", *sorted((library / top).rglob("*.py"))):

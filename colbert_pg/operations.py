@@ -632,8 +632,7 @@ class Operations:
             "exact": exact,
             "embeddings": embeddings,
         }
-        index = table.index(embeddings)
-        return (yield from self._hits("search", arguments, index, isinstance(query, str)))
+        return (yield from self._hits("search", arguments, table, isinstance(query, str)))
 
     def explain_search(
         self,
@@ -710,6 +709,7 @@ class Operations:
             "hybrid_search",
             arguments,
             HybridHit._fields,
+            {"doc_id": _key_type(table, embeddings)},
             table.index(embeddings),
             vectors is None,
         )
@@ -740,7 +740,7 @@ class Operations:
             "source": source,
             "query": vectors,
             "parent": parent,
-            "key": None if integers else _Cast(None, parent_type),
+            "key": None if integers else _Cast(None, _key_form(parent_type) or "pg_catalog.text"),
             "k": k,
             "filter": filter,
             "params": params,
@@ -752,6 +752,7 @@ class Operations:
             "search_parents",
             arguments,
             ("parent_id", "score", "doc_id"),
+            {"parent_id": parent_type},
             index,
             isinstance(query, str),
         )
@@ -774,12 +775,11 @@ class Operations:
         arguments = {
             "source": source,
             "query": vectors,
-            "ids": _Cast(list(ids), f"{table.key_type(embeddings)}[]"),
+            "ids": _Cast(list(ids), _ids_type(table.key_type(embeddings))),
             "k": k,
             "embeddings": embeddings,
         }
-        index = table.index(embeddings)
-        return (yield from self._hits("rerank", arguments, index, isinstance(query, str)))
+        return (yield from self._hits("rerank", arguments, table, isinstance(query, str)))
 
     def explain(
         self,
@@ -860,10 +860,14 @@ class Operations:
         return TokenArray(matrix) if len(matrix) else None
 
     def _hits(
-        self, function: str, arguments: Mapping[str, Any], index: Index | None, encoded: bool
+        self, function: str, arguments: Mapping[str, Any], table: Source, encoded: bool
     ) -> Operation[list[Hit]]:
         """The documents and scores of a search."""
-        rows = yield from self._found(function, arguments, ("doc_id", "score"), index, encoded)
+        embeddings = arguments["embeddings"]
+        keys = {"doc_id": _key_type(table, embeddings)}
+        rows = yield from self._found(
+            function, arguments, ("doc_id", "score"), keys, table.index(embeddings), encoded
+        )
         return [Hit(*row) for row in rows]
 
     def _found(
@@ -871,15 +875,16 @@ class Operations:
         function: str,
         arguments: Mapping[str, Any],
         columns: Sequence[str],
+        keys: Mapping[str, str | None],
         index: Index | None,
         encoded: bool,
     ) -> Operation[list[tuple[Any, ...]]]:
-        """The rows of a search.
+        """The rows of a search. ``keys`` says of which type the keys in some columns are.
 
         For a query that was encoded here, the model that the index remembers comes with the rows:
         an index may be made anew, of another model, after the last look at it.
         """
-        call = _call(function, arguments, ", ".join(f"r.{column}" for column in columns))
+        call = _call(function, arguments, ", ".join(_returned(c, keys.get(c)) for c in columns))
         if index is None or not encoded:
             rows = yield call
             return list(rows)
@@ -954,9 +959,34 @@ def fingerprint_of(encoder: TextEncoder) -> dict[str, Any]:
 
 def _key_argument(table: Source, embeddings: str | None) -> _Cast | None:
     """``key => NULL::type``; integer keys take the form of a search that needs no key."""
+    form = _key_form(_key_type(table, embeddings))
+    return None if form is None else _Cast(None, form)
+
+
+def _key_type(table: Source, embeddings: str | None) -> str | None:
+    """The type of an index's key; None where there is no index."""
     index = table.index(embeddings)
-    key_type = None if index is None else table.column(index.key).sql_type
-    return None if key_type in (None, *_INTEGERS) else _Cast(None, str(key_type))
+    return None if index is None else table.column(index.key).sql_type
+
+
+def _key_form(key_type: str | None) -> str | None:
+    """The type that ``key`` names: uuid, or text for all others; None for integers."""
+    if key_type is None or key_type in _INTEGERS:
+        return None
+    return "pg_catalog.uuid" if key_type == "uuid" else "pg_catalog.text"
+
+
+def _returned(column: str, key_type: str | None) -> str:
+    """A column of a search's rows; keys that come as text become their own type again."""
+    if _key_form(key_type) != "pg_catalog.text":
+        return f"r.{column}"
+    return f"r.{column}::{key_type} AS {column}".replace("%", "%%")
+
+
+def _ids_type(key_type: str) -> str:
+    """The type of the keys that ``rerank`` takes, by way of their own."""
+    by_text = _key_form(key_type) == "pg_catalog.text"
+    return f"{key_type}[]::pg_catalog.text[]" if by_text else f"{key_type}[]"
 
 
 def _at(tokens: Sequence[TokenText], position: int) -> TokenText | None:

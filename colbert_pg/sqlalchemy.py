@@ -16,8 +16,14 @@ from sqlalchemy import (
     ColumnClause,
     ColumnElement,
     Double,
+    Enum,
+    Integer,
+    String,
     Table,
     TableValuedAlias,
+    Text,
+    TypeDecorator,
+    Uuid,
     bindparam,
     cast,
     column,
@@ -65,7 +71,8 @@ def search(
 ) -> TableValuedAlias:
     """The ``k`` best documents as a relation to join to: ``colbert.search``.
 
-    Its columns are ``c.doc_id``, of the type of the source's key, and ``c.score``.
+    Its columns are ``c.doc_id`` and ``c.score``. Keys are of the type of the source's key where
+    that is an integer, a uuid or a string, and strings where it is another.
 
     Args:
         source: a mapped class, or a table.
@@ -87,10 +94,11 @@ def search(
     """
     table = _table(source)
     key_type = _primary_key(table).type if key is None else key.type
+    form = _key_form(key_type)
     arguments = {
         "source": cast(literal(sql_name(table.name, table.schema)), REGCLASS()),
         "query": _vectors(query),
-        "key": cast(null(), key_type),
+        "key": None if isinstance(_plain(form), Integer) else cast(null(), form),
         "k": literal(k),
         "filter": None if filter is None else literal(filter),
         "params": None if params is None else literal(json_values(params), JSONB()),
@@ -105,8 +113,19 @@ def search(
             if value is not None
         )
     )
-    doc_id: ColumnClause[Any] = column("doc_id", key_type)
+    doc_id: ColumnClause[Any] = column("doc_id", form)
     return call.table_valued(doc_id, column("score", Double()), name=name)
+
+
+def _key_form(key_type: Any) -> Any:
+    """The type in which keys are returned: their own, or text where there is no form for it."""
+    plain = _plain(key_type)
+    own = isinstance(plain, Integer | Uuid | String) and not isinstance(plain, Enum)
+    return key_type if own else Text()
+
+
+def _plain(type_: Any) -> Any:
+    return type_.impl_instance if isinstance(type_, TypeDecorator) else type_
 
 
 def _vectors(query: Any, half: bool = False) -> Any:

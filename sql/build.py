@@ -6,6 +6,9 @@
 `sql/dist/colbert_pg--VERSION.sql` is the script of CREATE EXTENSION, `colbert_pg--OLD--VERSION.sql`
 that of ALTER EXTENSION UPDATE from a released version, and `install.sql` the one for psql, Alembic
 and Python. All hold the same steps and functions. See sql/README.md.
+
+`install.sql` is a single statement, a DO block: whatever runs it, the first error is the only one,
+and nothing stays half installed.
 """
 
 import argparse
@@ -54,9 +57,13 @@ def build(sql: Path = SQL) -> dict[str, str]:
             *packaging(sql, "extension_end"),
         ],
         "install.sql": [
-            *packaging(sql, "install_header", "install_begin", "requirements", "install_schema"),
-            *body,
-            *packaging(sql, "install_end"),
+            *packaging(sql, "install_header"),
+            "DO $install$\nBEGIN\n",
+            *map(inner_block, packaging(sql, "install_begin", "requirements", "install_schema")),
+            *map(inner_block, schema_steps(sql)),
+            *map(execution, functions(sql)),
+            *map(inner_block, packaging(sql, "install_end")),
+            "END\n$install$;\n",
         ],
     }
     return {
@@ -103,6 +110,16 @@ def functions(sql: Path) -> list[str]:
     return [source(sql, folder / name) for name in listed]
 
 
+def inner_block(text: str) -> str:
+    """A DO statement as a block inside another one."""
+    return re.sub(r"^DO (\$\w+\$)\n(.*\nEND)\n\1;$", r"\2;", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def execution(text: str) -> str:
+    """The statements of a source, executed by a block around them."""
+    return f"EXECUTE $part$\n{text}$part$;\n"
+
+
 def schema_steps(sql: Path) -> list[str]:
     """schema/NNNN_name.sql in the order of their numbers, each run once per database."""
     return [schema_step(sql, path) for path in sorted((sql / "schema").glob("*.sql"))]
@@ -118,22 +135,19 @@ def schema_step(sql: Path, path: Path) -> str:
         raise BuildError(
             f"schema/{path.name}: the first line must read '-- {version(sql)}: what this step does'"
         )
-    if "$step$" in text:
-        raise BuildError(f"schema/{path.name}: $step$ is the quote around every step")
-    taken = (
-        "pg_catalog.to_regclass('colbert._migration') IS NOT NULL"
+    due = (
+        "pg_catalog.to_regclass('colbert._migration') IS NULL"
         if name == LEDGER_STEP
-        else f"EXISTS (SELECT FROM colbert._migration m WHERE m.name = '{name}')"
+        else f"NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '{name}')"
     )
     return f"""\
 DO $run_once$
 BEGIN
-  IF {taken} THEN
-    RETURN;
-  END IF;
-  EXECUTE $step$
+  IF {due} THEN
+    EXECUTE $step$
 {text}$step$;
-  INSERT INTO colbert._migration (name, version) VALUES ('{name}', '{first_line[1]}');
+    INSERT INTO colbert._migration (name, version) VALUES ('{name}', '{first_line[1]}');
+  END IF;
 END
 $run_once$;
 """
@@ -146,6 +160,8 @@ def source(sql: Path, path: Path) -> str:
         raise BuildError(f"{path.relative_to(sql)}: lines must end with a newline alone")
     if re.search(r"^\\", text, re.MULTILINE):
         raise BuildError(f"{path.relative_to(sql)}: psql commands work in psql alone")
+    if quote := re.search(r"\$(install|part|run_once|step)\$", text):
+        raise BuildError(f"{path.relative_to(sql)}: {quote[0]} is a quote of the build's own")
     return f"-- sql/{path.relative_to(sql).as_posix()}\n{text}"
 
 

@@ -118,11 +118,13 @@ class Found(Lookup):
         arguments = [
             ("source", "%s::pg_catalog.regclass", [connection.ops.quote_name(source.db_table)]),
             ("query", vectors, vectors_params),
-            ("key", f"NULL::{source.pk.rel_db_type(connection)}", []),
             ("k", "%s", [search.k]),
             ("exact", "%s", [search.exact]),
             ("embeddings", "%s", [search.field.column]),
         ]
+        key_type = source.pk.rel_db_type(connection)
+        if key_type not in ("smallint", "integer", "bigint"):
+            arguments.append(("key", f"NULL::{'uuid' if key_type == 'uuid' else 'text'}", []))
         if search.candidates is not None:
             arguments.append(("candidates", "%s", [search.candidates]))
         filter = self._filter(compiler, connection)
@@ -131,7 +133,7 @@ class Found(Lookup):
         key, params = self.process_lhs(compiler, connection)
         given = ", ".join(f"{name} => {placeholder}" for name, placeholder, _ in arguments)
         return (
-            f"{key} IN (SELECT doc_id FROM colbert.search({given}))",
+            f"{key} IN (SELECT doc_id::{key_type} FROM colbert.search({given}))",
             (*params, *(value for _, _, values in arguments for value in values)),
         )
 

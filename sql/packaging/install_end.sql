@@ -5,6 +5,5 @@ BEGIN
                                 pg_catalog.current_setting('colbert_pg.caller_search_path'), true);
   PERFORM pg_catalog.set_config('client_min_messages',
                                 pg_catalog.current_setting('colbert_pg.caller_messages'), true);
-  PERFORM pg_catalog.set_config('colbert_pg.installing', '', true);
 END
 $restore$;

@@ -1,6 +1,7 @@
 -- colbert_pg @version@, for databases where extensions may not be installed. Built: edit sql/, not this.
 --
---   psql -1 -v ON_ERROR_STOP=1 -f install.sql
+--   psql -v ON_ERROR_STOP=1 -f install.sql
 --
--- or any driver, in one transaction. Run it again whenever you like, and with a newer version to
--- upgrade. It needs CREATE on the database and pgvector installed, and no superuser.
+-- or any driver, in one call. It is a single statement: all of it is installed, or nothing. Run it again
+-- whenever you like, and with a newer version to upgrade. It needs CREATE on the database and pgvector
+-- installed, and no superuser.

@@ -7,11 +7,6 @@ DECLARE
   _vector_schema name;
   _newest integer[];
 BEGIN
-  IF pg_catalog.current_setting('colbert_pg.installing', true) IS DISTINCT FROM '@version@' THEN
-    RAISE EXCEPTION 'install.sql must run inside one transaction'
-      USING ERRCODE = 'no_active_sql_transaction';
-  END IF;
-
   PERFORM pg_catalog.pg_advisory_xact_lock(_lock);
 
   IF EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'colbert_pg') THEN

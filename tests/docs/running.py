@@ -8,9 +8,19 @@ from pathlib import Path
 import psycopg
 
 from tests.docs.blocks import Block, blocks
-from tests.servers import psql
+from tests.servers import REPOSITORY, psql
 
 _MARKER = "-- next block --"
+
+
+def pages() -> list[Path]:
+    """Every page that a visitor reads."""
+    return [
+        *sorted(REPOSITORY.glob("*.md")),
+        *sorted((REPOSITORY / "docs").glob("*.md")),
+        REPOSITORY / "benchmarks" / "README.md",
+        REPOSITORY / "sql" / "README.md",
+    ]
 
 
 def printed(page: Path, conninfo: str, directory: Path, shown: Sequence[Block]) -> list[str]:
@@ -29,7 +39,7 @@ def printed(page: Path, conninfo: str, directory: Path, shown: Sequence[Block]) 
 def differences(shown: Sequence[Block], outputs: Sequence[str]) -> dict[int, tuple[str, str]]:
     """By line, what a page says that a block prints, and what it prints, where they differ."""
     pairs = {
-        block.line: (_trimmed(block.result), _trimmed(output))
+        block.line: (trimmed(block.result), trimmed(output))
         for block, output in zip(shown, outputs, strict=False)
         if block.result is not None
     }
@@ -48,5 +58,6 @@ def run_python(page: Path) -> None:
             connection.close()
 
 
-def _trimmed(text: str) -> str:
+def trimmed(text: str) -> str:
+    """A table that psql prints, without spaces at the ends of lines."""
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())

@@ -92,14 +92,43 @@ def test_caller_gets_its_settings_back_inside_the_transaction(vector_database: s
         assert {name: after[name] for name in before} == before
 
 
-@pytest.mark.parametrize("options", [(), ("-v", "ON_ERROR_STOP=1")])
-def test_without_a_transaction_nothing_is_installed(
-    options: tuple[str, ...], vector_database: str
+OPTIONS = [(), ("-1",), ("-v", "ON_ERROR_STOP=1"), ("-1", "-v", "ON_ERROR_STOP=1")]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_psql_installs_with_any_options(
+    options: tuple[str, ...], vector_database: str, database: str
 ) -> None:
     done = psql(vector_database, *options, "-f", str(INSTALL_SQL))
-    assert "install.sql must run inside one transaction" in done.stderr
-    assert "psql -1" in done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert snapshot(vector_database) == snapshot(database)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_the_first_error_is_the_only_one_and_leaves_nothing(
+    options: tuple[str, ...], vector_database: str, tmp_path: Path
+) -> None:
+    broken = tmp_path / "install.sql"
+    middle = "CREATE OR REPLACE FUNCTION colbert._score_candidates("
+    assert SCRIPT.count(middle) == 1
+    broken.write_text(SCRIPT.replace(middle, f"SELECT 1 / 0;\n{middle}"), encoding="utf-8")
+    done = psql(vector_database, *options, "-f", str(broken))
+    assert done.stderr.count("ERROR:") == 1
+    assert "ERROR:  division by zero" in done.stderr
     assert not schema_exists(vector_database)
+
+
+def test_an_error_is_told_without_the_script(bare_database: str) -> None:
+    done = psql(bare_database, "-f", str(INSTALL_SQL))
+    assert "HINT:  Run CREATE EXTENSION vector" in done.stderr
+    assert len(done.stderr.splitlines()) < 6
+
+
+def test_it_is_a_single_statement(vector_database: str) -> None:
+    """So that drivers that take one statement at a time run it."""
+    with psycopg.connect(vector_database) as connection:
+        connection.execute(SCRIPT.replace("%", "%%").encode(), [])  # the extended protocol
+    assert schema_exists(vector_database)
 
 
 def test_missing_pgvector_is_named_with_its_remedy(bare_database: str) -> None:

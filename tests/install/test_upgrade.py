@@ -164,3 +164,41 @@ def test_upgrade_takes_over_nothing_that_stands_in_its_way(
         upgrade_extension(vector_database)
     assert execute(vector_database, "SELECT colbert.version()") == [("planted",)]
     assert snapshot(vector_database).keys() == before.keys()
+
+
+@ways
+@pytest.mark.parametrize(
+    "call",
+    [
+        "search(NULL::regclass, NULL::vector[], NULL::uuid)",
+        "rerank(NULL::regclass, NULL::vector[], ARRAY[1])",
+        "measure_recall(NULL::regclass)",
+    ],
+)
+def test_a_view_on_what_goes_is_named_and_nothing_is_upgraded(
+    way: Way, call: str, vector_database: str
+) -> None:
+    way.install(vector_database, "0.2.0")
+    before = snapshot(vector_database)
+    execute(vector_database, f"CREATE VIEW reports AS SELECT * FROM colbert.{call}")
+    with pytest.raises((psycopg.Error, RuntimeError), match="view reports depends on"):
+        way.upgrade(vector_database)
+    execute(vector_database, "SELECT FROM reports LIMIT 0")
+    assert execute(vector_database, "SELECT colbert.version()") == [("0.2.0",)]
+    execute(vector_database, "DROP VIEW reports")
+    assert snapshot(vector_database) == before
+    way.upgrade(vector_database)
+
+
+@releases
+@ways
+def test_a_view_on_what_stays_is_kept(way: Way, release: str, vector_database: str) -> None:
+    way.install(vector_database, release)
+    execute(
+        vector_database,
+        "CREATE VIEW reports AS "
+        "SELECT * FROM colbert.search(NULL::regclass, NULL::vector[], k => 3)",
+    )
+    way.upgrade(vector_database)
+    with pytest.raises(errors.UndefinedObject):
+        execute(vector_database, "SELECT * FROM reports")

@@ -39,20 +39,20 @@ OPERATORS = {
 TYPES = ["int4", "int8", "numeric", "float8", "text", "varchar"]
 
 CALLS = [
-    "SELECT * FROM colbert.search('victim.documents', {q}, key => NULL::{type})",
-    "SELECT * FROM colbert.search('victim.documents', {q}, key => NULL::{type}, k => 1)",
-    "SELECT * FROM colbert.search('victim.documents', {q}, key => NULL::{type}, filter => {f})",
-    "SELECT * FROM colbert.search('victim.documents', {q}, key => NULL::{type}, k => 1, "
+    "SELECT * FROM colbert.search('victim.documents', {q}, {form})",
+    "SELECT * FROM colbert.search('victim.documents', {q}, {form}, k => 1)",
+    "SELECT * FROM colbert.search('victim.documents', {q}, {form}, filter => {f})",
+    "SELECT * FROM colbert.search('victim.documents', {q}, {form}, "
     "candidates => 1, filter => {f}, params => '[1]')",
-    "SELECT * FROM colbert.search('victim.documents', {q}, key => NULL::{type}, exact => true)",
-    "SELECT * FROM colbert.explain_search('victim.documents', {q}, filter => {f})",
-    "SELECT * FROM colbert.hybrid_search('victim.documents', {q}, 'one', key => NULL::{type}, "
-    "filter => {f})",
-    "SELECT * FROM colbert.search_parents('victim.documents', {q}, 'id', key => NULL::{type}, "
+    "SELECT * FROM colbert.search('victim.documents', {q}, {form}, exact => true)",
+    "SELECT * FROM colbert.explain_search('victim.documents', {q}, {form}, filter => {f})",
+    "SELECT * FROM colbert.measure_recall('victim.documents', sample => 2, filter => {f})",
+    "SELECT * FROM colbert.hybrid_search('victim.documents', {q}, 'one', {form}, filter => {f})",
+    "SELECT * FROM colbert.search_parents('victim.documents', {q}, 'id', {form}, "
     "k => 1, filter => {f})",
-    "SELECT * FROM colbert.search_parents('victim.documents', {q}, 'id', key => NULL::{type}, "
+    "SELECT * FROM colbert.search_parents('victim.documents', {q}, 'id', {form}, "
     "exact => true, filter => {f})",
-    "SELECT * FROM colbert.rerank('victim.documents', {q}, ARRAY[{key}]::{type}[])",
+    "SELECT * FROM colbert.rerank('victim.documents', {q}, ARRAY[{key}]::{ids}[])",
     "SELECT colbert.maxsim({q}, {key}::{type}, 'victim.documents')",
     "SELECT * FROM colbert.maxsim_matches({q}, {key}::{type}, 'victim.documents')",
     "SELECT colbert.maxsim({q}, {q})",
@@ -137,14 +137,23 @@ def test_nothing_planted_on_the_path_of_a_caller_is_run(
             "FROM pg_catalog.generate_series(1, 150) AS i",
             texts(AB),
         )
+        forms = {"key => NULL::text": "text"}
+        if key_type == "int4":
+            forms = {"embeddings => 'embeddings'": "int4"} | forms
         for call in CALLS:
-            statement = call.format(
-                q="""'{"[1,0,0]","[0,1,0]"}'::vector[]""",
-                type=key_type,
-                key="'1'",
-                f="'embeddings IS NOT NULL'",
-            )
-            run(session, statement)
+            statements = [
+                call.format(
+                    q="""'{"[1,0,0]","[0,1,0]"}'::vector[]""",
+                    type=key_type,
+                    form=form,
+                    ids=ids,
+                    key="'1'",
+                    f="'embeddings IS NOT NULL'",
+                )
+                for form, ids in forms.items()
+            ]
+            for statement in dict.fromkeys(statements):
+                run(session, statement)
         session.rollback()
 
 

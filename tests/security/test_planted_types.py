@@ -88,11 +88,13 @@ CALLS = [
     f"SELECT * FROM colbert.search_parents({ARGUMENTS}, 'parent', k => 3)",
 ]
 """What names no type, for the keys are integers."""
-TYPE, ONE = "NULL::{key}", "'{numbers[1]}'::{key}"
+TYPE, IDS = "NULL::{form}", "{form}[]"
+ONE = "'{numbers[1]}'::{key}"
 TYPED_CALLS = [
     f"SELECT * FROM colbert.search({ARGUMENTS}, key => {TYPE}, k => 3)",
     f"SELECT * FROM colbert.search({ARGUMENTS}, key => {TYPE}, exact => true, {FILTER})",
-    f"SELECT * FROM colbert.rerank({ARGUMENTS}, ARRAY['{{numbers[3]}}', {ONE}, '{{numbers[2]}}'])",
+    f"SELECT * FROM colbert.rerank({ARGUMENTS}, "
+    f"ARRAY['{{numbers[3]}}', {ONE}, '{{numbers[2]}}']::{IDS})",
     f"SELECT * FROM colbert.hybrid_search({ARGUMENTS}, 'one', key => {TYPE}, {FILTER})",
     f"SELECT * FROM colbert.hybrid_search({ARGUMENTS}, 'one', key => {TYPE}, k => 3)",
     f"SELECT * FROM colbert.search_parents({ARGUMENTS}, 'parent', key => {TYPE}, {FILTER})",
@@ -100,8 +102,9 @@ TYPED_CALLS = [
     f"SELECT colbert.maxsim({QUERY}, {QUERY})",
     f"SELECT colbert.maxsim({QUERY}, {ONE}, 'victim.documents')",
     f"SELECT * FROM colbert.maxsim_matches({QUERY}, {ONE}, 'victim.documents')",
-    f"SELECT stage, documents FROM colbert.explain_search({ARGUMENTS}, {FILTER})",
+    f"SELECT stage, documents FROM colbert.explain_search({ARGUMENTS}, key => {TYPE}, {FILTER})",
     "SELECT queries_measured FROM colbert.measure_recall('victim.documents', sample => 3, k => 3)",
+    f"SELECT queries_measured FROM colbert.measure_recall('victim.documents', {FILTER})",
     "SELECT count(*) > 0 FROM colbert.tune('victim.documents', sample => 3, k => 3)",
     "SELECT problem, doc_id FROM colbert.check_index('victim.documents')",
     "SELECT colbert.repair_index('victim.documents')",
@@ -216,7 +219,8 @@ def answers(session: psycopg.Connection, method: str, other: str, key: str) -> l
     run(session, f"INSERT INTO victim.documents VALUES ('{KEYS[key](1000)}', {QUERY})")
     run(session, "RESET ROLE")
     numbers = {number: KEYS[key](number) for number in (1, 2, 3)}
-    calls = [call.format(key=key, numbers=numbers) for call in TYPED_CALLS]
+    form = "pg_catalog.text" if key == "pg_catalog.int4" else key
+    calls = [call.format(key=key, form=form, numbers=numbers) for call in TYPED_CALLS]
     if key == "pg_catalog.int4":
         calls = CALLS + calls
     return [run(session, call) for call in calls if method != "exact" or "tune" not in call]

@@ -384,22 +384,24 @@ def test_every_type_of_key_is_indexed_found_and_kept_in_step(
     assert problems(connection) == []
     run(connection, "RESET timezone; RESET datestyle")
 
-    kind = key_type.partition("(")[0]
     if isinstance(values[0], int):
         assert keys(search(connection, AB)) == values
-    found = search(connection, AB, f", key => NULL::{kind}")
-    stored = run(connection, "SELECT id FROM documents ORDER BY cardinality(embeddings) DESC")
+    form = "uuid" if key_type == "uuid" else "text"
+    found = search(connection, AB, f", key => NULL::{form}")
+    stored = run(
+        connection, f"SELECT id::{form} FROM documents ORDER BY cardinality(embeddings) DESC"
+    )
     assert [row[:1] for row in found] == stored
     assert [row[1] for row in found] == [2.0, 1.0]
     reranked = run(
         connection,
         "SELECT doc_id, score FROM colbert.rerank('documents', %s::text[]::vector[], "
-        "(SELECT array_agg(id) FROM documents))",
+        f"(SELECT array_agg(id::{form}) FROM documents))",
         texts(AB),
     )
     assert reranked == found
-    by_key = "SELECT colbert.maxsim(%s::text[]::vector[], id) FROM documents WHERE id = %s"
-    assert run(connection, by_key, texts(AB), found[0][0]) == [(2.0,)]
+    by_key = "SELECT colbert.maxsim(%s::text[]::vector[], id) FROM documents WHERE id::text = %s"
+    assert run(connection, by_key, texts(AB), str(found[0][0])) == [(2.0,)]
 
 
 def test_another_unique_column_can_be_the_key(connection: psycopg.Connection) -> None:

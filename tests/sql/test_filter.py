@@ -15,6 +15,7 @@ from tests.sql.documents import (
     hint,
     insert,
     keys,
+    primary,
     ranking,
     refusal,
     run,
@@ -187,3 +188,79 @@ def test_a_column_called_params_is_told_from_the_argument(connection: psycopg.Co
     assert run(connection, statement, "params ->> 'lang' = args.params ->> 'lang'") == []
     column = "SELECT colbert.search('documents', '{\"[1,0,0]\"}', filter => %s)"
     assert len(run(connection, column, "params ->> 'lang' = 'de'")) == 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "params"),
+    [
+        ("lang = params->>'lang'", None),
+        ("lang = params->>'lang'", '{"Lang": "en"}'),
+        ("lang = PARAMS ->> 'lang'", "{}"),
+        ("id > 0 AND to_jsonb(lang) = params\n  -> 'lang'", '{"id": 1}'),
+        ("lang = args.params->>'lang'", '["lang"]'),
+        ("lang = (args . params -> 'lang') ->> 'code'", "null"),
+        ("lang <> '--' AND lang = params->>'lang'", "{}"),
+        ("lang = params->>'la''ng'", '{"lang": "en"}'),
+    ],
+)
+def test_a_value_that_params_lacks_is_an_error(
+    connection: psycopg.Connection, condition: str, params: str | None
+) -> None:
+    create_table(connection, more=", lang text DEFAULT 'en'")
+    insert(connection, {1: AB})
+    create_index(connection)
+    for call in (
+        """search('documents', '{"[1,0,0]"}', filter => %s, params => %s)""",
+        """search_parents('documents', '{"[1,0,0]"}', 'id', filter => %s, params => %s)""",
+        """hybrid_search('documents', '{"[1,0,0]"}', 'a', content => 'lang',
+                         filter => %s, params => %s)""",
+        """explain_search('documents', '{"[1,0,0]"}', filter => %s, params => %s)""",
+        """measure_recall('documents', filter => %s, params => %s)""",
+    ):
+        error = refusal(connection, f"SELECT colbert.{call}", condition, params)
+        assert error.sqlstate == "42P02"
+        name = "la'ng" if "''" in condition else "lang"
+        assert primary(error) == f'params lacks "{name}", which the filter names'
+        assert f"""params => '{{"{name}": …}}'""" in hint(error)
+
+
+@pytest.mark.parametrize(
+    ("condition", "params"),
+    [
+        ("params->>'lang' IS NULL", '{"lang": null}'),
+        ("params->'a'->>'b' IS NULL", '{"a": {}}'),
+        ("lang = params->>'la''ng'", """{"la'ng": "en"}"""),
+        ("jsonb_extract_path_text(params, 'lang') IS NULL", "{}"),
+        ("(params)->>'lang' IS NULL", None),
+        ("lang <> 'params->>''x'''", None),
+        (r"lang <> E'\'params->>''x''' AND lang = params->>'l'", '{"l": "en"}'),
+        ("lang = 'en' -- params->>'x'", None),
+        ("lang = 'en' /* ** params->>'x' */", None),
+        ("""lang = (SELECT t."params->>'x'" FROM others AS t)""", None),
+        ("lang = (SELECT others.params->>'x' FROM others)", None),
+        ("lang = (SELECT myparams->>'x' FROM others)", None),
+    ],
+)
+def test_other_spellings_and_explicit_nulls_are_no_error(
+    connection: psycopg.Connection, condition: str, params: str | None
+) -> None:
+    run(
+        connection,
+        """CREATE TABLE others (params jsonb, myparams jsonb, "params->>'x'" text);
+           INSERT INTO others VALUES ('{"x": "en"}', '{"x": "en"}', 'en')""",
+    )
+    create_table(connection, more=", lang text DEFAULT 'en'")
+    insert(connection, {1: AB})
+    create_index(connection)
+    statement = "SELECT colbert.search('documents', '{\"[1,0,0]\"}', filter => %s, params => %s)"
+    assert len(run(connection, statement, condition, params)) == 1
+
+
+def test_params_is_the_column_where_there_is_one(connection: psycopg.Connection) -> None:
+    create_table(connection, more=""", params jsonb DEFAULT '{"lang": "de"}'""")
+    insert(connection, {1: AB})
+    create_index(connection)
+    statement = "SELECT colbert.search('documents', '{\"[1,0,0]\"}', filter => %s)"
+    assert len(run(connection, statement, "params->>'lang' = 'de'")) == 1
+    assert run(connection, statement, "params->>'x' = 'de'") == []
+    assert refusal(connection, statement, "args.params->>'x' = 'de'").sqlstate == "42P02"

@@ -63,31 +63,60 @@ def test_ties_come_in_the_order_of_their_keys(connection: psycopg.Connection, mo
         ", 10, NULL, NULL, NULL, false, NULL",
         ", 10, 'true', '{}', 100, true, 'embeddings'",
         ", k => 3, exact => NULL",
-        ", key => NULL::bigint",
-        ", key => NULL::integer, k => 4",
-        ", NULL::bigint, 10, 'true', '{}', 100, true, 'embeddings'",
-        ", key => NULL::smallint",
+        ", 10::smallint",
+        ", k => 10::smallint",
+        ", key => NULL::text",
+        ", key => NULL",
+        ", key => NULL::varchar, k => 4",
+        ", k => 4::smallint, key => NULL::char(5)",
+        ", NULL::text, 10, 'true', '{}', 100, true, 'embeddings'",
+        ", NULL, 10::smallint",
     ],
 )
-def test_both_forms_are_told_apart_in_every_call(
+def test_all_forms_are_told_apart_in_every_call(
     documents: psycopg.Connection, arguments: str
 ) -> None:
     statement = f"SELECT * FROM colbert.search('documents', {QUERY}{arguments})"
-    assert run(documents, statement) == ALL
-    kind = "SELECT pg_typeof(doc_id)::text FROM colbert.search('documents', {}{}) LIMIT 1"
-    [[returned]] = run(documents, kind.format(QUERY, arguments))
-    expected = {"integer": "integer", "smallint": "smallint"}
-    assert returned == next((v for k, v in expected.items() if f"::{k}" in arguments), "bigint")
+    as_text = "key =>" in arguments or arguments.startswith(", NULL")
+    found = run(documents, statement)
+    assert found == [(str(key) if as_text else key, score) for key, score in ALL]
 
 
 def test_the_third_argument_by_position_is_k(documents: psycopg.Connection) -> None:
     assert run(documents, f"SELECT * FROM colbert.search('documents', {QUERY}, 2)") == ALL[:2]
 
 
-def test_a_bigint_by_position_is_not_taken_for_k_in_silence(documents: psycopg.Connection) -> None:
-    error = refusal(documents, f"SELECT colbert.search('documents', {QUERY}, 2::bigint)")
+@pytest.mark.parametrize(
+    "arguments",
+    ["2::bigint", "k => 2::bigint", "2.0"]
+    + [f"key => NULL::{kind}" for kind in ("smallint", "integer", "bigint", "numeric", "date")],
+)
+def test_postgresql_finds_no_function_for_other_types(
+    documents: psycopg.Connection, arguments: str
+) -> None:
+    error = refusal(documents, f"SELECT colbert.search('documents', {QUERY}, {arguments})")
+    assert error.sqlstate == "42883"
+
+
+@pytest.mark.parametrize("third", ["'2'", "'a'::text", "key => '2'"])
+def test_an_untyped_third_argument_is_told_how_to_name_k(
+    documents: psycopg.Connection, third: str
+) -> None:
+    error = refusal(documents, f"SELECT colbert.search('documents', {QUERY}, {third})")
+    assert error.sqlstate == "22023"
     assert primary(error) == "key names a type, it takes no value"
-    assert "k as an integer" in hint(error)
+    assert "k => 10, or $3::int" in hint(error)
+
+
+def test_k_is_a_parameter_of_either_size_in_third_place(documents: psycopg.Connection) -> None:
+    """psycopg sends a small number as smallint."""
+    statement = f"SELECT * FROM colbert.search(%s, {QUERY}, %s)"
+    assert run(documents, statement, "documents", 2) == ALL[:2]
+    assert run(documents, statement, "documents", 2**20) == ALL
+    run(documents, f"PREPARE small AS SELECT * FROM colbert.search('documents', {QUERY}, $1::int)")
+    assert run(documents, "EXECUTE small(2)") == ALL[:2]
+    error = refusal(documents, statement, "documents", 2**40)
+    assert error.sqlstate == "42883"
 
 
 @pytest.mark.parametrize(
@@ -95,10 +124,10 @@ def test_a_bigint_by_position_is_not_taken_for_k_in_silence(documents: psycopg.C
     [
         ("uuid", "", "key => NULL::uuid"),
         ("text", "", "key => NULL::text"),
-        ("bigint", ", key => NULL::uuid", "key => NULL::bigint"),
-        ("bigint", ", key => NULL::text", "key => NULL::bigint"),
-        ("numeric", "", "key => NULL::numeric"),
-        ("text", ", key => NULL::char(5)", "key => NULL::text"),
+        ("bigint", ", key => NULL::uuid", "Leave key out"),
+        ("numeric", "", "key => NULL::text"),
+        ("numeric", ", key => NULL::uuid", "key => NULL::text"),
+        ("text", ", key => NULL::uuid", "key => NULL::text"),
     ],
 )
 def test_keys_of_another_type_are_refused_with_the_type_to_name(
@@ -117,7 +146,8 @@ def test_keys_of_another_type_are_refused_with_the_type_to_name(
     [
         ("char(5)", "abcde", "key => NULL::char(5)"),
         ("text", "abcde", "key => NULL::varchar(2)"),
-        ("numeric", 1.5, "key => NULL::numeric"),
+        ("numeric", 1.5, "key => NULL::text"),
+        ("number", "00000000-0000-0000-0000-000000000001", "key => NULL::text"),
         ("number", "00000000-0000-0000-0000-000000000001", "key => NULL::uuid"),
     ],
 )
@@ -407,7 +437,32 @@ class TestRerank:
         typed = (
             f"SELECT pg_typeof(doc_id)::text FROM colbert.rerank('documents', {QUERY}, {ids}, 1)"
         )
-        assert run(documents, typed) == [(kind,)]
+        assert run(documents, typed) == [("bigint",)]
+
+    def test_ids_are_a_parameter(self, documents: psycopg.Connection) -> None:
+        """psycopg sends small numbers as smallint[], and texts untyped."""
+        statement = f"SELECT * FROM colbert.rerank('documents', {QUERY}, %s, k => %s)"
+        assert run(documents, statement, [3, 1, 2**20], 2) == [ALL[0], ALL[2]]
+        as_text = statement.replace("%s,", "%s::text[],")
+        assert run(documents, as_text, ["3", "1"], 1) == [("1", 2.0)]
+        assert refusal(documents, statement, ["3", "1"], 1).sqlstate == "42725"
+
+    @pytest.mark.parametrize("kind", ["varchar", "name", "uuid"])
+    def test_ids_of_the_type_of_the_keys(self, connection: psycopg.Connection, kind: str) -> None:
+        create_table(connection, key=kind)
+        key = "00000000-0000-0000-0000-000000000001"
+        insert(connection, {key: A})
+        create_index(connection)
+        statement = (
+            f"SELECT doc_id::text FROM colbert.rerank('documents', {QUERY}, ARRAY[%s::{kind}])"
+        )
+        assert run(connection, statement, key) == [(key,)]
+
+    def test_ids_of_another_type_are_refused(self, documents: psycopg.Connection) -> None:
+        ids = "ARRAY[gen_random_uuid()]"
+        error = refusal(documents, f"SELECT colbert.rerank('documents', {QUERY}, {ids})")
+        assert error.sqlstate == "42804"
+        assert "ids of type bigint[]" in hint(error)
 
     @pytest.mark.parametrize("ids", ["'{}'", "'{NULL}'", "NULL", "'{77}'"])
     def test_no_known_ids_give_no_rows(self, documents: psycopg.Connection, ids: str) -> None:

@@ -473,6 +473,20 @@ def test_a_column_that_cannot_be_encoded_is_refused(
     assert hint(refused)
 
 
+def test_an_array_that_cannot_be_null_is_refused_beside_a_text(nothing: Connection) -> None:
+    run(
+        nothing,
+        "CREATE TABLE documents (id bigint PRIMARY KEY, content text,"
+        " embeddings vector(3)[] NOT NULL)",
+    )
+    create = """SELECT colbert.create_index('documents', options => '{"text": "content"}')"""
+    refused = refusal(nothing, create)
+    assert refused.sqlstate == "55000"
+    assert 'column "embeddings" of table "public.documents" is NOT NULL' in primary(refused)
+    run(nothing, hint(refused))
+    run(nothing, create)
+
+
 def test_an_index_without_a_text_column_has_nothing_to_claim(documents_without: Connection) -> None:
     refused = refusal(documents_without, "SELECT colbert.claim_pending('documents')")
     assert primary(refused) == (

@@ -5,8 +5,10 @@
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
 --   text         the column that workers encode: a row with a text and no array is pending
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
---   candidates   how many documents a search scores exactly, at the most
---   patience     how many in a row may change nothing before it stops (search/_score_candidates.sql)
+--   effort       how much of the index a search reads, in times of what it reads by itself (search/_effort.sql)
+--   margin       by how many standard deviations the next candidate must fall short before a search stops
+--   candidates   how many documents a search scores exactly, instead of judging for itself
+--   patience     how many in a row may change nothing before it stops, instead of judging for itself
 CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -52,8 +54,33 @@ $_knob$;
 COMMENT ON FUNCTION colbert._knob(text, integer, jsonb, integer) IS
   'The value of a search knob: the argument, else SET colbert.<name>, else the index''s option, else the default.';
 
+-- A positive number in the same way: a knob that is not a count, such as effort.
+CREATE OR REPLACE FUNCTION colbert._factor(name text, options jsonb, fallback float8)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_factor$
+DECLARE
+  _session text := nullif(current_setting('colbert.' || name, true), '');
+  _value text := coalesce(_session, options ->> name, fallback::text);
+BEGIN
+  IF _value !~ '^[0-9]{1,9}([.][0-9]*)?$' OR _value::float8 = 0 THEN
+    RAISE EXCEPTION '% must be a positive number, not "%"', name, _value
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = CASE
+                     WHEN _session IS NOT NULL THEN format('RESET colbert.%s, or set it anew.', name)
+                     ELSE format('Set option "%s" of the index anew.', name)
+                   END;
+  END IF;
+  RETURN _value::float8;
+END
+$_factor$;
+
+COMMENT ON FUNCTION colbert._factor(text, jsonb, float8) IS
+  'The value of a knob that is a positive number: SET colbert.<name>, else the index''s option, else the default.';
+
 -- Refuses options that nobody would read, and values of the wrong type. The rules are a jsonb object:
--- name -> "integer", "boolean", "string", "any", or an array of the strings allowed.
+-- name -> "integer", "number", "boolean", "string", "any", or an array of the strings allowed.
 CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, rules jsonb)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -80,6 +107,8 @@ BEGIN
              WHEN 'any' THEN true
              WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
              WHEN 'string' THEN jsonb_typeof(_option.value) = 'string'
+             WHEN 'number' THEN jsonb_typeof(_option.value) = 'number'
+                                AND _option.value #>> '{}' ~ '^[0-9]{1,9}([.][0-9]*)?$' AND _option.value <> '0'
              WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
                                  AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
              ELSE jsonb_typeof(_option.value) = 'string' AND _rule ? (_option.value #>> '{}')
@@ -90,6 +119,7 @@ BEGIN
                             CASE _rule #>> '{}'
                               WHEN 'boolean' THEN 'true or false'
                               WHEN 'integer' THEN 'a whole number of at least 1'
+                              WHEN 'number' THEN 'a positive number'
                               WHEN 'string' THEN 'a string'
                               ELSE 'one of ' || (_rule #>> '{}')
                             END);

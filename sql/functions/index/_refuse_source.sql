@@ -63,7 +63,7 @@ BEGIN
     EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
   END IF;
   RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "candidates": "integer", "patience": "integer", "triggers": "boolean",
+                         "effort": "number", "margin": "number", "candidates": "integer", "patience": "integer", "triggers": "boolean",
                          "text": "string"}';
 END
 $_option_rules$;

@@ -22,7 +22,7 @@ BEGIN
   _method := coalesce(method, colbert._default_method(source, options));
   _build := colbert._operation(_method, 'build');
   PERFORM colbert._refuse_options(options, colbert._option_rules(_method)),
-          colbert._refuse_text_column(source, options);
+          colbert._refuse_text_column(source, embeddings, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   PERFORM colbert._forget_dropped_sources();
   IF EXISTS (SELECT FROM colbert._index AS i

@@ -9,8 +9,7 @@
 --   remove(index, key)                 takes a document out; one that is not there is no error
 --   clear(index)                       takes every document out
 --   rebuild(index)                     builds anew what may have aged, while searches go on
---   candidates(index, query, …)        the keys of the documents worth scoring, as text, best first
---   insight(index, query)              what candidates reads for a query, for explain_search
+--   candidates(index, query, …)        the keys of the documents worth scoring, as text, best first, with their gains
 --   settings(index)                    sets of options that tune tries
 --   problems(index)                    how the tables differ from the source
 --   mend(index)                        mends what is not about one document, after the documents were mended

@@ -1,5 +1,6 @@
 -- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what
--- only its text has found, the ranks, the fusion.
+-- only its text has found, the ranks, the fusion. key has the type in which keys are returned. In the statement they
+-- are text, and ties follow their own type.
 CREATE OR REPLACE FUNCTION colbert._hybrid_search(
   source regclass, query vector[], words text, key anyelement, k integer,
   content text, language regconfig, match text, text_weight float8, constant integer,
@@ -13,51 +14,58 @@ SET jit = off
 AS $_hybrid_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
   _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
   _candidates integer;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
-          colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key)),
+          colbert._refuse_key_value(key),
+          colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key)),
           colbert._refuse_fusion(words, match, text_weight, constant);
   _candidates := greatest(least(k, 999999999), colbert._knob('candidates', candidates, _index.options, 100));
 
-  RETURN QUERY
+  RETURN QUERY EXECUTE format(
+    $fusion$
     WITH late AS MATERIALIZED (
       SELECT s.doc_id, s.score
-        FROM colbert._search(_index.source, query, key, _candidates, filter, params, _candidates, exact,
-                             _index.embeddings, search_path) AS s
+        FROM colbert._search(($1).source, $2, NULL::text, $3, $4, $5, $3, $6, ($1).embeddings, $7) AS s
     ), text AS MATERIALIZED (
-      SELECT t.doc_id, t.rank, t.score
-        FROM colbert._text_search(_index, words, key, _content, language, match,
-                                  filter, params, search_path, _candidates) AS t
+      SELECT t.doc_id::text, t.rank, t.score
+        FROM colbert._text_search($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $7, $3) AS t
     ), scored AS (
       SELECT l.doc_id, l.score FROM late AS l
        UNION ALL
       SELECT r.doc_id, r.score
-        FROM colbert.rerank(
-               _index.source, query,
+        FROM colbert._rerank(
+               ($1).source, $2,
                ARRAY(SELECT t.doc_id FROM text AS t
                       WHERE NOT EXISTS (SELECT FROM late AS l WHERE l.doc_id = t.doc_id)),
-               NULL, _index.embeddings) AS r
+               NULL, ($1).embeddings) AS r
     ), ranked AS (
       SELECT s.doc_id, s.score,
-             (row_number() OVER (ORDER BY s.score DESC, s.doc_id))::integer AS rank
+             (row_number() OVER (ORDER BY s.score DESC, s.doc_id::%1$s))::integer AS rank
         FROM scored AS s
+    ), fused AS (
+      SELECT coalesce(r.doc_id, t.doc_id) AS doc_id,
+             coalesce((1 - $12) / ($13 + r.rank), 0) + coalesce($12 / ($13 + t.rank), 0) AS score,
+             r.rank AS maxsim_rank, r.score AS maxsim_score, t.rank AS text_rank, t.score AS text_score
+        FROM ranked AS r
+        FULL JOIN text AS t ON t.doc_id = r.doc_id
     )
-    SELECT coalesce(r.doc_id, t.doc_id) AS doc_id,
-           coalesce((1 - text_weight) / (constant + r.rank), 0)
-             + coalesce(text_weight / (constant + t.rank), 0) AS score,
-           r.rank, r.score, t.rank, t.score
-      FROM ranked AS r
-      FULL JOIN text AS t ON t.doc_id = r.doc_id
-     ORDER BY 2 DESC, 1
-     LIMIT k;
+    SELECT f.doc_id::%2$s, f.score, f.maxsim_rank, f.maxsim_score, f.text_rank, f.text_score
+      FROM fused AS f
+     ORDER BY f.score DESC, f.doc_id::%1$s
+     LIMIT $14
+    $fusion$,
+    _types.key_cast, pg_typeof(key))
+    USING _index, query, _candidates, filter, params, exact, search_path,
+          words, _content, language, match, text_weight, constant, k;
 END
 $_hybrid_search$;
 
 COMMENT ON FUNCTION colbert._hybrid_search(regclass, vector[], text, anyelement, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of both forms of hybrid_search; search_path is the caller''s.';
+  'The body of all forms of hybrid_search; search_path is the caller''s.';
 
 CREATE OR REPLACE FUNCTION colbert._refuse_fusion(
   words text, match text, text_weight float8, constant integer)

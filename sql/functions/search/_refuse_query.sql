@@ -40,26 +40,45 @@ $_refuse_count$;
 
 COMMENT ON FUNCTION colbert._refuse_count(text, integer) IS 'Raises unless a count is at least 1.';
 
--- The type in which keys come and go has to be the key's own, or of the same family: an integer for an
--- integer, text or varchar for one of them. key is the key's type, without domains.
+-- Keys come and go as text, whatever their own type, or as their own type: an integer of any size as bigint. key is the
+-- key's type, without domains.
 CREATE OR REPLACE FUNCTION colbert._refuse_key_type(source regclass, key regtype, given regtype)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_key_type$
 DECLARE
-  _given regtype := colbert._base_type(given);
+  _own regtype := CASE WHEN key IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'::regtype ELSE key END;
 BEGIN
-  IF _given <> key
-     AND NOT ARRAY[_given, key] <@ ARRAY['int2'::regtype, 'int4'::regtype, 'int8'::regtype]
-     AND NOT ARRAY[_given, key] <@ ARRAY['text'::regtype, 'varchar'::regtype] THEN
+  IF given NOT IN (_own, 'text'::regtype) THEN
     RAISE EXCEPTION 'keys of table "%" are of type %, not %', source, key, given
       USING ERRCODE = 'datatype_mismatch',
-            HINT = format('Use that type: key => NULL::%1$s in a search, ids of type %1$s[] in rerank.',
-                          format_type(key, -1));
+            HINT = CASE _own
+                     WHEN 'int8'::regtype THEN 'Leave key out of a search; pass ids of type bigint[] to rerank.'
+                     WHEN 'uuid'::regtype THEN 'Pass key => NULL::uuid to a search, ids of type uuid[] to rerank.'
+                     ELSE 'Pass key => NULL::text to a search, ids of type text[] to rerank.' END;
   END IF;
 END
 $_refuse_key_type$;
 
 COMMENT ON FUNCTION colbert._refuse_key_type(regclass, regtype, regtype) IS
   'Raises when keys cannot be given or returned as the type that the caller uses.';
+
+-- The argument key of a search names a type. A value is most often meant for k: what comes untyped in its place,
+-- PostgreSQL takes for a text.
+CREATE OR REPLACE FUNCTION colbert._refuse_key_value(key anyelement)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_key_value$
+BEGIN
+  IF key IS NOT NULL THEN
+    RAISE EXCEPTION 'key names a type, it takes no value'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Pass key => NULL::%s. If the value is how many documents you want, name it or cast it: '
+                          'k => 10, or $3::int.', pg_typeof(key));
+  END IF;
+END
+$_refuse_key_value$;
+
+COMMENT ON FUNCTION colbert._refuse_key_value(anyelement) IS 'Raises for a key that has a value.';

@@ -55,6 +55,7 @@ BEGIN
       USING ERRCODE = 'ambiguous_column',
             HINT = 'Write args.params in the filter for the argument.';
   END IF;
+  PERFORM colbert._refuse_missing_params(index.source, filter, params);
   _scope.documents := format(
     '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
     colbert._documents(index, filter));
@@ -67,6 +68,47 @@ $_scope$;
 
 COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
   'The documents that a search may see: those of the source that meet the filter and have tokens.';
+
+-- A filter that spells params->'name' or params->>'name' compares with NULL where params has no such member, and would
+-- find nothing without a word. Other spellings are not seen. params is a column of the source where it has one of that
+-- name, and args.params always the argument. What stands in strings, quoted names and comments is passed over.
+CREATE OR REPLACE FUNCTION colbert._refuse_missing_params(source regclass, filter text, params jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_missing_params$
+DECLARE
+  _passed_over constant text :=
+    $re$(?<![\w$])e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"[^"]*"|--[^\n]*|/\*(?:[^*]|\*+[^*/])*\*+/$re$;
+  _spelled constant text := $re$(?<![\w$.])(args\s*\.\s*)?params\s*->>?\s*'((?:[^']|'')*)'$re$;
+  _is_column boolean;
+  _missing text;
+BEGIN
+  IF filter IS NULL OR filter !~* 'params' THEN
+    RETURN;
+  END IF;
+  _is_column := EXISTS (SELECT FROM pg_attribute AS a
+                         WHERE a.attrelid = source AND a.attname = 'params' AND NOT a.attisdropped);
+  SELECT n.name
+    INTO _missing
+    FROM regexp_matches(filter, _passed_over || '|' || _spelled, 'gi') AS m (parts)
+   CROSS JOIN LATERAL (SELECT replace(m.parts[2], '''''', '''') AS name) AS n
+   WHERE n.name IS NOT NULL
+     AND (m.parts[1] IS NOT NULL OR NOT _is_column)
+     AND (jsonb_typeof(params) = 'object' AND params ? n.name) IS NOT TRUE
+   LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'params lacks "%", which the filter names', _missing
+      USING ERRCODE = 'undefined_parameter',
+            DETAIL = 'A comparison with what is not there is never true.',
+            HINT = format('Pass it: params => ''{%s: …}''; null is a value, too. Write the params of another table '
+                          'with the name of that table.', to_jsonb(_missing));
+  END IF;
+END
+$_refuse_missing_params$;
+
+COMMENT ON FUNCTION colbert._refuse_missing_params(regclass, text, jsonb) IS
+  'Raises for a value that a filter names and params lacks.';
 
 -- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
 CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)

@@ -1,7 +1,7 @@
 -- One search, from the query to its rows:
 --
 --   1. the scope: the documents that the filter and row-level security leave           (_scope)
---   2. candidates: the method of the index names the documents worth scoring, in order (_candidate_keys)
+--   2. candidates: the method of the index names the documents worth scoring, in order (_candidates)
 --   3. scores: the exact MaxSim of the candidates, from the arrays, until going on      (_score_candidates)
 --      is not worth it
 --
@@ -10,7 +10,8 @@
 -- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
 -- size of the table tells the planner little about the work, hence the settings.
 --
--- One snapshot, since the function is STABLE; reads only.
+-- One snapshot, since the function is STABLE; reads only. key has the type in which keys are returned; ties follow their
+-- own.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -26,7 +27,8 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
-  _effort record := colbert._effort(_index, k, candidates);
+  _effort colbert._effort;
+  _found record;
   _keys text[];
   _scores float8[];
   _parallel boolean;
@@ -34,22 +36,19 @@ DECLARE
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
-  IF key IS NOT NULL THEN
-    RAISE EXCEPTION 'key names a type, it takes no value'
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
-  END IF;
 
   -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
-    _keys := colbert._candidate_keys(_index, query, _scope, _effort.candidates);
-  END IF;
-  IF cardinality(_keys) >= k THEN
-    SELECT array_agg(s.doc_id), array_agg(s.score)
-      INTO _keys, _scores
-      FROM colbert._score_candidates(_index, query, _scope, _keys, k, _effort.patience) AS s;
+    _effort := colbert._effort(_index, k, candidates);
+    _found := colbert._candidates(_index, query, _scope, _effort);
+    IF cardinality(_found.keys) >= k THEN
+      SELECT array_agg(s.doc_id), array_agg(s.score)
+        INTO _keys, _scores
+        FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort) AS s;
+    END IF;
   END IF;
 
   IF cardinality(_scores) >= k THEN
@@ -72,4 +71,4 @@ END
 $_search$;
 
 COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of both forms of search; search_path is the caller''s.';
+  'The body of all forms of search; search_path is the caller''s.';

@@ -1,4 +1,5 @@
 -- One search for parents: chunks that rank high name the parents worth scoring, then all chunks of these are scored.
+-- key has the type in which keys of parents are returned; where that is bigint, so are those of chunks.
 CREATE OR REPLACE FUNCTION colbert._search_parents(
   source regclass, query vector[], parent name, key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -21,11 +22,10 @@ DECLARE
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key),
           colbert._refuse_parent(_index.source, parent, pg_typeof(key));
-  IF key IS NOT NULL THEN
-    RAISE EXCEPTION 'key names a type, it takes no value'
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = format('Pass key => NULL::%s, and k as an integer: k => 10.', pg_typeof(key));
+  IF pg_typeof(key) = 'bigint'::regtype THEN
+    PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
   END IF;
 
   IF exact OR colbert._operation(_index.method, 'candidates') IS NULL THEN
@@ -53,7 +53,7 @@ END
 $_search_parents$;
 
 COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of both forms of search_parents; search_path is the caller''s.';
+  'The body of all forms of search_parents; search_path is the caller''s.';
 
 -- The keys, as text, of all chunks of the parents worth scoring: twice as many as are asked for. The search for them
 -- grows until it has found k parents, or has returned all there is.
@@ -72,12 +72,10 @@ DECLARE
   _chunks text[];
 BEGIN
   LOOP
-    EXECUTE format(
-      'SELECT array_agg(s.doc_id::pg_catalog.text ORDER BY s.score DESC, s.doc_id)'
-      '  FROM colbert._search($1, $2, NULL::%s, $3, $4, $5, $6, false, $7, $8) AS s',
-      _key_cast)
-       INTO _found
-      USING index.source, query, _wanted, filter, params, candidates, index.embeddings, search_path;
+    SELECT array_agg(s.doc_id ORDER BY s.rank)
+      INTO _found
+      FROM colbert._search(index.source, query, NULL::text, _wanted, filter, params, candidates, false,
+                           index.embeddings, search_path) WITH ORDINALITY AS s (doc_id, score, rank);
     EXECUTE format(
       'SELECT array_agg(p.parent)'
       '  FROM (SELECT c.%1$I::pg_catalog.text AS parent'

@@ -15,7 +15,7 @@
 --   match          which documents the text part finds: those with any of the words, or what
 --                  websearch_to_tsquery makes of them, which is all of the words unless they say otherwise
 --
--- The second form is for keys that are not integers: key names their type, as in key => NULL::uuid.
+-- Keys are integers in the first form; in the others key names their type, as in search.
 CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   source regclass,
   query vector[],
@@ -38,9 +38,9 @@ COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT h.doc_id, h.score, h.maxsim_rank, h.maxsim_score, h.text_rank, h.text_score
     FROM colbert._hybrid_search(
-           source, query, words, NULL::bigint, k, content, coalesce(language, get_current_ts_config()), match,
-           text_weight, constant, filter, params, candidates, exact, embeddings,
-           current_setting('search_path')) AS h;
+           source, query, words, NULL::bigint, k, content,
+           coalesce(language, get_current_ts_config()), match, text_weight, constant, filter, params, candidates,
+           exact, embeddings, current_setting('search_path')) AS h;
 END;
 
 COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
@@ -50,7 +50,7 @@ CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   source regclass,
   query vector[],
   words text,
-  key anyelement,
+  key uuid,
   k integer DEFAULT 10,
   content text DEFAULT NULL,
   language regconfig DEFAULT NULL,
@@ -62,17 +62,48 @@ CREATE OR REPLACE FUNCTION colbert.hybrid_search(
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
   embeddings name DEFAULT NULL)
-RETURNS TABLE (doc_id anyelement, score float8, maxsim_rank integer, maxsim_score float8,
+RETURNS TABLE (doc_id uuid, score float8, maxsim_rank integer, maxsim_score float8,
                text_rank integer, text_score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
-AS $hybrid_search$
+BEGIN ATOMIC
   SELECT h.doc_id, h.score, h.maxsim_rank, h.maxsim_score, h.text_rank, h.text_score
     FROM colbert._hybrid_search(
-           source, query, words, key, k, content, coalesce(language, pg_catalog.get_current_ts_config()), match,
-           text_weight, constant, filter, params, candidates, exact, embeddings,
-           pg_catalog.current_setting('search_path')) AS h
-$hybrid_search$;
+           source, query, words, key, k, content,
+           coalesce(language, get_current_ts_config()), match, text_weight, constant, filter, params, candidates,
+           exact, embeddings, current_setting('search_path')) AS h;
+END;
 
-COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, anyelement, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
-  'The same for keys of any type: key => NULL::uuid names the type in which keys are returned.';
+COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, uuid, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
+  'The same for keys of type uuid: key => NULL::uuid.';
+
+CREATE OR REPLACE FUNCTION colbert.hybrid_search(
+  source regclass,
+  query vector[],
+  words text,
+  key text,
+  k integer DEFAULT 10,
+  content text DEFAULT NULL,
+  language regconfig DEFAULT NULL,
+  match text DEFAULT 'any',
+  text_weight float8 DEFAULT 0.5,
+  constant integer DEFAULT 60,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, score float8, maxsim_rank integer, maxsim_score float8,
+               text_rank integer, text_score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT h.doc_id, h.score, h.maxsim_rank, h.maxsim_score, h.text_rank, h.text_score
+    FROM colbert._hybrid_search(
+           source, query, words, key, k, content,
+           coalesce(language, get_current_ts_config()), match, text_weight, constant, filter, params, candidates,
+           exact, embeddings, current_setting('search_path')) AS h;
+END;
+
+COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, text, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
+  'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';

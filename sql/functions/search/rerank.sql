@@ -1,39 +1,55 @@
 -- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business
 -- rules. Best first, ties in the order of their keys. Keys that are not there, that the caller may not see,
 -- or that have no tokens are left out.
+--
+-- The ids' type is that in which keys are returned; text[] serves keys of every type.
 CREATE OR REPLACE FUNCTION colbert.rerank(
   source regclass,
   query vector[],
-  ids anyarray,
+  ids bigint[],
   k integer DEFAULT NULL,
   embeddings name DEFAULT NULL)
-RETURNS TABLE (doc_id anyelement, score float8)
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+RETURNS TABLE (doc_id bigint, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
-SET search_path = pg_catalog, pg_temp
-SET jit = off
-AS $rerank$
-DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
-  _types record := colbert._source_types(_index);
-  _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
-BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
-  IF k IS NOT NULL THEN
-    PERFORM colbert._refuse_count('k', k);
-  END IF;
+BEGIN ATOMIC
+  SELECT r.doc_id, r.score
+    FROM colbert._rerank(source, query, ids, k, embeddings) AS r;
+END;
 
-  RETURN QUERY EXECUTE format(
-    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
-    format_type(_id_type, -1),
-    colbert._scoring_statement(
-      cardinality(query), _types.element,
-      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
-      false))
-    USING query[:], NULL::jsonb, ids::text[], k;
-END
-$rerank$;
-
-COMMENT ON FUNCTION colbert.rerank(regclass, vector[], anyarray, integer, name) IS
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], bigint[], integer, name) IS
   'The exact MaxSim of the documents with these keys, best first: the second stage for any first one.';
+
+CREATE OR REPLACE FUNCTION colbert.rerank(
+  source regclass,
+  query vector[],
+  ids uuid[],
+  k integer DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id uuid, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+BEGIN ATOMIC
+  SELECT r.doc_id, r.score
+    FROM colbert._rerank(source, query, ids, k, embeddings) AS r;
+END;
+
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], uuid[], integer, name) IS
+  'The same for keys of type uuid.';
+
+CREATE OR REPLACE FUNCTION colbert.rerank(
+  source regclass,
+  query vector[],
+  ids text[],
+  k integer DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+BEGIN ATOMIC
+  SELECT r.doc_id, r.score
+    FROM colbert._rerank(source, query, ids, k, embeddings) AS r;
+END;
+
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], text[], integer, name) IS
+  'The same for text keys, and for keys of any other type as text.';

@@ -1,7 +1,10 @@
 -- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores
 -- are exact; which documents are scored is the index's choice, unless exact is true.
 --
--- The second form is for keys that are not integers: key names their type, as in key => NULL::uuid.
+-- Keys are integers in the first form. key names another type, and takes no value: key => NULL::uuid for the second
+-- form, key => NULL::text for the third, which serves keys of every type. The types are concrete, since PostgreSQL
+-- resolves a polymorphic result by the place of an argument in the call. There is no form with key bigint: a k of type
+-- smallint would fit it as well as k integer.
 CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
   query vector[],
@@ -26,21 +29,43 @@ COMMENT ON FUNCTION colbert.search(regclass, vector[], integer, text, jsonb, int
 CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
   query vector[],
-  key anyelement,
+  key uuid,
   k integer DEFAULT 10,
   filter text DEFAULT NULL,
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
   embeddings name DEFAULT NULL)
-RETURNS TABLE (doc_id anyelement, score float8)
+RETURNS TABLE (doc_id uuid, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
-AS $search$
+BEGIN ATOMIC
   SELECT s.doc_id, s.score
     FROM colbert._search(source, query, key, k, filter, params, candidates, exact, embeddings,
-                         pg_catalog.current_setting('search_path')) AS s
-$search$;
+                         current_setting('search_path')) AS s;
+END;
 
-COMMENT ON FUNCTION colbert.search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name) IS
-  'The same for keys of any type: key => NULL::uuid names the type in which keys are returned.';
+COMMENT ON FUNCTION colbert.search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name) IS
+  'The same for keys of type uuid: key => NULL::uuid.';
+
+CREATE OR REPLACE FUNCTION colbert.search(
+  source regclass,
+  query vector[],
+  key text,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.doc_id, s.score
+    FROM colbert._search(source, query, key, k, filter, params, candidates, exact, embeddings,
+                         current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name) IS
+  'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';

@@ -4,8 +4,10 @@
 -- without a parent are left out.
 --
 -- Scores are exact, and the best chunk is the best of all that meet the filter: the chunks of a parent that is found
--- are all scored. The second form is for parents' keys that are not integers, or chunks' that are not: key
--- names the type of the former, the latter come as text.
+-- are all scored.
+--
+-- Keys of parents and of chunks are integers in the first form. In the others key names the type of the parents'
+-- keys, as in search; those of chunks come as text.
 CREATE OR REPLACE FUNCTION colbert.search_parents(
   source regclass,
   query vector[],
@@ -32,21 +34,44 @@ CREATE OR REPLACE FUNCTION colbert.search_parents(
   source regclass,
   query vector[],
   parent name,
-  key anyelement,
+  key uuid,
   k integer DEFAULT 10,
   filter text DEFAULT NULL,
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
   embeddings name DEFAULT NULL)
-RETURNS TABLE (parent_id anyelement, score float8, doc_id text)
+RETURNS TABLE (parent_id uuid, score float8, doc_id text)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
-AS $search_parents$
+BEGIN ATOMIC
   SELECT s.parent_id, s.score, s.doc_id
     FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
-                                 pg_catalog.current_setting('search_path')) AS s
-$search_parents$;
+                                 current_setting('search_path')) AS s;
+END;
 
-COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name) IS
-  'The same for keys of any type: key => NULL::uuid names the type of the parents'' keys; those of chunks come as text.';
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, uuid, integer, text, jsonb, integer, boolean, name) IS
+  'The same for parents whose keys are of type uuid: key => NULL::uuid. Keys of chunks come as text.';
+
+CREATE OR REPLACE FUNCTION colbert.search_parents(
+  source regclass,
+  query vector[],
+  parent name,
+  key text,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (parent_id text, score float8, doc_id text)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.parent_id, s.score, s.doc_id
+    FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
+                                 current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, text, integer, text, jsonb, integer, boolean, name) IS
+  'The same for text keys of parents, and for keys of any other type, which come as text: key => NULL::text. Keys of chunks come as text.';

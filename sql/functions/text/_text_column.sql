@@ -36,8 +36,9 @@ COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
   'The registry row of an index that names a text column, or an error.';
 
 -- Refuses a column whose text cannot be encoded, or whose changes could not be seen: a generated column has no
--- value yet where a BEFORE trigger looks at it.
-CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, options jsonb)
+-- value yet where a BEFORE trigger looks at it. A changed text loses its array, which a column that is NOT NULL would
+-- not allow.
+CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, embeddings name, options jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -69,9 +70,14 @@ BEGIN
     RAISE EXCEPTION 'option "text" needs triggers'
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Leave out the option "triggers", or write vectors with colbert.upsert and no option "text".';
+  ELSIF (SELECT a.attnotnull FROM pg_attribute AS a WHERE a.attrelid = source AND a.attname = embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that no text could change', embeddings, source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'A document whose text has changed has no array until it is encoded again.',
+            HINT = format('ALTER TABLE %s ALTER %I DROP NOT NULL', source, embeddings);
   END IF;
 END
 $_refuse_text_column$;
 
-COMMENT ON FUNCTION colbert._refuse_text_column(regclass, jsonb) IS
+COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
   'Raises unless the column that option "text" names, if there is the option, can be encoded.';

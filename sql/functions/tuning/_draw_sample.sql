@@ -1,8 +1,10 @@
 -- Queries to measure an index with, and what exact search finds for each: queries of the caller's, from a column of
 -- token-vector arrays in a table or view, or else some drawn from the documents: 24 tokens in a row of a document, which
--- is left out of what its query finds. milliseconds is the median of the exact searches.
+-- is left out of what its query finds. Where there is a filter, it limits the searches and the documents to draw from.
+-- milliseconds is the median of the exact searches.
 CREATE OR REPLACE FUNCTION colbert._draw_sample(
   index colbert._index, queries regclass, query_column name, size integer, k integer,
+  filter text, params jsonb, search_path text,
   OUT sample colbert._sample[], OUT milliseconds float8)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -16,13 +18,14 @@ BEGIN
           colbert._refuse_count('sample', size);
   IF queries IS NULL THEN
     EXECUTE format(
-      'SELECT array_agg((d.embeddings[d.first : d.first + $3 - 1], d.doc_id, NULL)::colbert._sample) '
+      'SELECT array_agg((d.embeddings[d.first : d.first + $1 - 1], d.doc_id, NULL)::colbert._sample) '
       '  FROM (SELECT s.doc_id::text, s.embeddings::%I.vector[], '
-      '               1 + floor(random() * greatest(1, cardinality(s.embeddings) - $3 + 1))::integer AS first '
-      '          FROM %s AS s ORDER BY random() LIMIT $1) AS d',
-      colbert._vector_schema(), (colbert._scope(index, NULL, NULL, NULL)).documents)
+      '               1 + floor(random() * greatest(1, cardinality(s.embeddings) - $1 + 1))::integer AS first '
+      '          FROM %s AS s) AS d',
+      colbert._vector_schema(),
+      colbert._documents_of_keys(colbert._documents(index), (colbert._source_types(index)).key_cast))
        INTO sample
-      USING size, NULL::jsonb, _tokens;
+      USING _tokens, NULL::jsonb, colbert._draw_keys(colbert._scope(index, filter, params, search_path), size);
   ELSE
     EXECUTE format(
       'SELECT array_agg((q.query, NULL, NULL)::colbert._sample) '
@@ -38,7 +41,7 @@ BEGIN
   END IF;
 
   FOR _i IN 1 .. cardinality(sample) LOOP
-    _searched := colbert._timed_search(index, sample[_i], k, NULL, true);
+    _searched := colbert._timed_search(index, sample[_i], k, NULL, true, filter, params, search_path);
     sample[_i].best := _searched.scores;
     _times := _times || _searched.milliseconds;
   END LOOP;
@@ -46,8 +49,30 @@ BEGIN
 END
 $_draw_sample$;
 
-COMMENT ON FUNCTION colbert._draw_sample(colbert._index, regclass, name, integer, integer) IS
+COMMENT ON FUNCTION colbert._draw_sample(colbert._index, regclass, name, integer, integer, text, jsonb, text) IS
   'Queries to measure an index with, what exact search finds for each, and its median milliseconds.';
+
+CREATE OR REPLACE FUNCTION colbert._draw_keys(scope colbert._scope, size integer)
+RETURNS text[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_draw_keys$
+DECLARE
+  _keys text[];
+BEGIN
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE pg_catalog.format(
+    'SELECT pg_catalog.array_agg(k.doc_id) '
+    '  FROM (SELECT d.doc_id::pg_catalog.text FROM %s AS d ORDER BY pg_catalog.random() LIMIT $1) AS k',
+    scope.documents)
+     INTO _keys
+    USING size, scope.params;
+  RETURN _keys;
+END
+$_draw_keys$;
+
+COMMENT ON FUNCTION colbert._draw_keys(colbert._scope, integer) IS
+  'The keys, as text, of some documents that a search may see, drawn at random.';
 
 -- The column of queries: the one that is named, or the only array of vectors that the table or view has.
 CREATE OR REPLACE FUNCTION colbert._query_column(queries regclass, named name)

@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION colbert._explain_search(
-  source regclass, query vector[], k integer, filter text, params jsonb,
+  source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
-RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text)
+RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 SET search_path = pg_catalog, pg_temp
@@ -10,14 +10,16 @@ AS $_explain_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
-  _effort record := colbert._effort(_index, k, candidates);
-  _insight text := colbert._operation(_index.method, 'insight');
-  _keys text[];
+  _effort colbert._effort;
+  _found record;
+  _read bigint;
   _scored bigint := 0;
   _started timestamptz;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k);
+          colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key),
+          colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
 
   IF _scope.restricted THEN
     _started := clock_timestamp();
@@ -28,36 +30,37 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  IF exact IS NOT TRUE AND _insight IS NOT NULL THEN
+  IF exact IS NOT TRUE AND colbert._operation(_index.method, 'candidates') IS NOT NULL THEN
+    _effort := colbert._effort(_index, k, candidates);
+    _read := colbert._rows_read(_index);
     _started := clock_timestamp();
-    _keys := colbert._candidate_keys(_index, query, _scope, _effort.candidates);
+    _found := colbert._candidates(_index, query, _scope, _effort);
     stage := 'candidates';
-    documents := coalesce(cardinality(_keys), 0);
+    documents := coalesce(cardinality(_found.keys), 0);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
-    IF _keys IS NULL THEN
-      detail := 'none: scoring the whole scope is the better way';
-    ELSE
-      EXECUTE format('SELECT %s($1, $2)', _insight) INTO detail USING _index, query;
-    END IF;
+    rows_read := colbert._rows_read(_index) - _read;
+    detail := CASE WHEN _found.keys IS NULL THEN 'none: scoring the whole scope is the better way'
+                   ELSE format('%s query tokens', cardinality(query)) END;
     RETURN NEXT;
+    rows_read := NULL;
   END IF;
 
-  IF cardinality(_keys) >= k THEN
+  IF cardinality(_found.keys) >= k THEN
     _started := clock_timestamp();
     _scored := (SELECT count(*)
-                  FROM colbert._score_candidates(_index, query, _scope, _keys, k, _effort.patience) AS s);
+                  FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort) AS s);
     stage := 'scores';
     documents := _scored;
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
-    detail := format('of at most %s, patience %s', _effort.candidates, _effort.patience);
+    detail := concat_ws(', ', format('of at most %s', _effort.candidates), 'patience ' || _effort.patience,
+                        'margin ' || round(_effort.margin::numeric, 2));
     RETURN NEXT;
   END IF;
 
   IF _scored < k THEN
     _started := clock_timestamp();
-    EXECUTE format('SELECT count(*) FROM colbert._search($1, $2, NULL::%s, $3, $4, $5, NULL, true, $6, $7) AS s',
-                   (colbert._source_types(_index)).key_cast)
-      USING source, query, k, filter, params, embeddings, search_path;
+    PERFORM count(*)
+       FROM colbert._search(source, query, key, k, filter, params, NULL, true, embeddings, search_path) AS s;
     stage := 'all';
     documents := colbert._count_matching(_scope, NULL);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
@@ -67,5 +70,20 @@ BEGIN
 END
 $_explain_search$;
 
-COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of explain_search; search_path is the caller''s.';
+COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+  'The body of all forms of explain_search; search_path is the caller''s.';
+
+-- How many rows of derived tables this transaction has read so far, as PostgreSQL counts them: through indexes, and in
+-- scans of whole tables.
+CREATE OR REPLACE FUNCTION colbert._rows_read(index colbert._index)
+RETURNS bigint
+LANGUAGE sql VOLATILE PARALLEL RESTRICTED SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT (SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(t)), 0) FROM unnest(index.tables) AS t)
+         + (SELECT coalesce(sum(pg_stat_get_xact_tuples_fetched(i.indexrelid)), 0)
+              FROM pg_catalog.pg_index AS i
+             WHERE i.indrelid = ANY (index.tables));
+END;
+
+COMMENT ON FUNCTION colbert._rows_read(colbert._index) IS
+  'How many rows of an index''s derived tables this transaction has read so far.';

@@ -1,26 +1,27 @@
--- One search for one query of a sample: the scores found, best first, and how long it took.
+-- One search for one query of a sample: the scores found, best first, and how long it took. A document that the query
+-- was drawn from is left out.
 CREATE OR REPLACE FUNCTION colbert._timed_search(
   index colbert._index, sample colbert._sample, k integer, candidates integer, exact boolean,
+  filter text, params jsonb, search_path text,
   OUT scores float8[], OUT milliseconds float8)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_timed_search$
 DECLARE
-  _statement text := format(
-    'SELECT array_agg(f.score) FROM ('
-    'SELECT s.score FROM colbert._search($1, $2, NULL::%s, $3 + ($4 IS NOT NULL)::integer, NULL, NULL, $5, $6, $7, NULL) AS s'
-    ' WHERE s.doc_id::text IS DISTINCT FROM $4 LIMIT $3) AS f',
-    (colbert._source_types(index)).key_cast);
   _started timestamptz := clock_timestamp();
 BEGIN
-  EXECUTE _statement
-     INTO scores
-    USING index.source, sample.query, k, sample.drawn_from, candidates, exact, index.embeddings;
+  SELECT array_agg(f.score)
+    INTO scores
+    FROM (SELECT s.score
+            FROM colbert._search(index.source, sample.query, NULL::text, k + (sample.drawn_from IS NOT NULL)::integer,
+                                 filter, params, candidates, exact, index.embeddings, search_path) AS s
+           WHERE s.doc_id IS DISTINCT FROM sample.drawn_from
+           LIMIT k) AS f;
   milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
 END
 $_timed_search$;
 
-COMMENT ON FUNCTION colbert._timed_search(colbert._index, colbert._sample, integer, integer, boolean) IS
+COMMENT ON FUNCTION colbert._timed_search(colbert._index, colbert._sample, integer, integer, boolean, text, jsonb, text) IS
   'The scores that one search finds, best first, and its milliseconds.';
 
 -- Searches for all queries of a sample with the settings that are in force: the share of the best k documents that is
@@ -28,6 +29,7 @@ COMMENT ON FUNCTION colbert._timed_search(colbert._index, colbert._sample, integ
 -- k-th best one; so documents of equal score count alike.
 CREATE OR REPLACE FUNCTION colbert._measure(
   index colbert._index, sample colbert._sample[], k integer, candidates integer,
+  filter text, params jsonb, search_path text,
   OUT recall float8, OUT milliseconds float8, OUT milliseconds_p95 float8)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -39,9 +41,9 @@ BEGIN
          percentile_cont(0.95) WITHIN GROUP (ORDER BY f.milliseconds)
     INTO recall, milliseconds, milliseconds_p95
     FROM unnest(sample) AS q
-   CROSS JOIN LATERAL colbert._timed_search(index, q, k, candidates, false) AS f;
+   CROSS JOIN LATERAL colbert._timed_search(index, q, k, candidates, false, filter, params, search_path) AS f;
 END
 $_measure$;
 
-COMMENT ON FUNCTION colbert._measure(colbert._index, colbert._sample[], integer, integer) IS
+COMMENT ON FUNCTION colbert._measure(colbert._index, colbert._sample[], integer, integer, text, jsonb, text) IS
   'Recall and times of an index for a sample of queries, with the settings that are in force.';

@@ -1,5 +1,5 @@
--- What each stage of a search does: EXPLAIN ANALYZE for late interaction. The arguments are those of search; its
--- stages are run one by one, with the same functions and settings.
+-- What each stage of a search does: EXPLAIN ANALYZE for late interaction. The arguments are those of search, so that a
+-- call can be pasted; its stages are run one by one, with the same functions and settings.
 --
 --   scope         how many documents the search may see, where a filter or row-level security limits them
 --   candidates    how many documents the index names, and what it read for that
@@ -14,14 +14,58 @@ CREATE OR REPLACE FUNCTION colbert.explain_search(
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
   embeddings name DEFAULT NULL)
-RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text)
+RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 BEGIN ATOMIC
-  SELECT e.stage, e.documents, e.milliseconds, e.detail
-    FROM colbert._explain_search(source, query, k, filter, params, candidates, exact, embeddings,
-                                 current_setting('search_path')) AS e;
+  SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
+    FROM colbert._explain_search(source, query, NULL::bigint, k, filter, params, candidates, exact,
+                                 embeddings, current_setting('search_path')) AS e;
 END;
 
 COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name) IS
   'What each stage of a search does: documents, milliseconds, and what was read. The arguments are those of search.';
+
+CREATE OR REPLACE FUNCTION colbert.explain_search(
+  source regclass,
+  query vector[],
+  key uuid,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+ROWS 4
+BEGIN ATOMIC
+  SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
+    FROM colbert._explain_search(source, query, key, k, filter, params, candidates, exact,
+                                 embeddings, current_setting('search_path')) AS e;
+END;
+
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name) IS
+  'The same for a search with key => NULL::uuid.';
+
+CREATE OR REPLACE FUNCTION colbert.explain_search(
+  source regclass,
+  query vector[],
+  key text,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+ROWS 4
+BEGIN ATOMIC
+  SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
+    FROM colbert._explain_search(source, query, key, k, filter, params, candidates, exact,
+                                 embeddings, current_setting('search_path')) AS e;
+END;
+
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name) IS
+  'The same for a search with key => NULL::text.';

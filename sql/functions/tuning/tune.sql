@@ -1,18 +1,13 @@
 -- Tries settings of an index on the caller's own data, keeps the fastest that reaches the target in the index's
--- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries and
--- sample are as in measure_recall. For the owner of the table, on as quiet a server as there is.
-CREATE OR REPLACE FUNCTION colbert.tune(
-  source regclass,
-  target_recall float8 DEFAULT 0.95,
-  queries regclass DEFAULT NULL,
-  k integer DEFAULT 10,
-  sample integer DEFAULT 50,
-  embeddings name DEFAULT NULL,
-  query_column name DEFAULT NULL)
+-- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries,
+-- sample, filter and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
+CREATE OR REPLACE FUNCTION colbert._tune(
+  source regclass, target_recall float8, queries regclass, k integer, sample integer, embeddings name,
+  query_column name, filter text, params jsonb, search_path text)
 RETURNS TABLE (setting jsonb, recall float8, milliseconds float8, speedup float8, chosen boolean)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $tune$
+AS $_tune$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _settings text := colbert._operation(_index.method, 'settings');
@@ -37,10 +32,10 @@ BEGIN
   _session := (SELECT jsonb_object_agg(n, coalesce(current_setting('colbert.' || n, true), ''))
                  FROM unnest(ARRAY['candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
   PERFORM set_config('colbert.' || n, '', true) FROM jsonb_object_keys(_session) AS n;
-  _drawn := colbert._draw_sample(_index, queries, query_column, sample, k);
+  _drawn := colbert._draw_sample(_index, queries, query_column, sample, k, filter, params, search_path);
   FOR _setting IN EXECUTE format('SELECT * FROM %s($1)', _settings) USING _index LOOP
     PERFORM set_config('colbert.' || s.key, s.value, true) FROM jsonb_each_text(_setting) AS s;
-    _measured := colbert._measure(_index, _drawn.sample, k, NULL);
+    _measured := colbert._measure(_index, _drawn.sample, k, NULL, filter, params, search_path);
     _tried := _tried || jsonb_build_object(
       'setting', _setting, 'recall', _measured.recall, 'milliseconds', _measured.milliseconds,
       'speedup', _drawn.milliseconds / _measured.milliseconds);
@@ -58,7 +53,29 @@ BEGIN
       FROM jsonb_to_recordset(_tried) AS t (setting jsonb, recall float8, milliseconds float8, speedup float8)
      ORDER BY t.milliseconds;
 END
-$tune$;
+$_tune$;
 
-COMMENT ON FUNCTION colbert.tune(regclass, float8, regclass, integer, integer, name, name) IS
+COMMENT ON FUNCTION colbert._tune(regclass, float8, regclass, integer, integer, name, name, text, jsonb, text) IS
+  'The body of tune; search_path is the caller''s.';
+
+CREATE OR REPLACE FUNCTION colbert.tune(
+  source regclass,
+  target_recall float8 DEFAULT 0.95,
+  queries regclass DEFAULT NULL,
+  k integer DEFAULT 10,
+  sample integer DEFAULT 50,
+  embeddings name DEFAULT NULL,
+  query_column name DEFAULT NULL,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL)
+RETURNS TABLE (setting jsonb, recall float8, milliseconds float8, speedup float8, chosen boolean)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+ROWS 20
+BEGIN ATOMIC
+  SELECT t.setting, t.recall, t.milliseconds, t.speedup, t.chosen
+    FROM colbert._tune(source, target_recall, queries, k, sample, embeddings, query_column, filter, params,
+                       current_setting('search_path')) AS t;
+END;
+
+COMMENT ON FUNCTION colbert.tune(regclass, float8, regclass, integer, integer, name, name, text, jsonb) IS
   'Tries settings of an index, keeps the fastest that reaches the target recall in its options, and returns what it tried. For the owner of the table.';

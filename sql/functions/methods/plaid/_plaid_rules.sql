@@ -1,7 +1,7 @@
 -- Options of plaid:
 --
 --   centroids    how many (default 16 * sqrt(document tokens))
---   nprobe       how many nearest centroids each query token probes (default 16, in a small collection more)
+--   nprobe       how many nearest centroids each query token probes, to the last posting (search/_effort.sql)
 CREATE OR REPLACE FUNCTION colbert._plaid_rules(method text)
 RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
 -- The candidate stage of hnsw and ivfflat: each query token fetches its nearest tokens through pgvector's
--- index, and documents are ranked by the sum of their best hits. A query token that did not hit a document
+-- index, half of effort.reading or as many as hits names, and documents are ranked by the sum of their best hits. A query token that did not hit a document
 -- adds nothing to it: measured, that finds more of the true top ten than counting it as that query token's
 -- last hit does (on SciFact .96 against .93 among 100 candidates).
 --
@@ -7,8 +7,8 @@
 -- until there are enough (iterative scan). The settings of this function make the planner walk that index,
 -- which returns tokens nearest first, and never sort the whole table.
 CREATE OR REPLACE FUNCTION colbert._tokens_candidates(
-  index colbert._index, query vector[], scope colbert._scope, candidates integer)
-RETURNS SETOF text
+  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
+RETURNS TABLE (doc_id text, gain float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
 SET search_path = pg_catalog, pg_temp
@@ -22,7 +22,7 @@ SET ivfflat.probes = 1
 SET ivfflat.iterative_scan = relaxed_order
 AS $_tokens_candidates$
 DECLARE
-  _hits integer := colbert._knob('hits', NULL, index.options, greatest(100, candidates / 2));
+  _hits integer := colbert._tokens_hits(index, effort);
   _layout record := colbert._tokens_layout(index);
   _statement text;
 BEGIN
@@ -46,7 +46,7 @@ BEGIN
               LIMIT $3) AS h
        GROUP BY q.position, h.doc_id
     )
-    SELECT h.doc_id::pg_catalog.text
+    SELECT h.doc_id::pg_catalog.text, sum(h.similarity)
       FROM hit AS h
      GROUP BY h.doc_id
      ORDER BY sum(h.similarity) DESC, h.doc_id
@@ -57,9 +57,24 @@ BEGIN
          THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) t.doc_id OFFSET 0)', scope.documents) END,
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);
-  RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, candidates;
+  RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, effort.candidates;
 END
 $_tokens_candidates$;
 
-COMMENT ON FUNCTION colbert._tokens_candidates(colbert._index, vector[], colbert._scope, integer) IS
-  'The keys of the documents whose tokens are nearest to the query''s, as text, best first.';
+COMMENT ON FUNCTION colbert._tokens_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
+  'The keys of the documents whose tokens are nearest to the query''s, as text, best first, with their gains.';
+
+-- How many nearest tokens each query token fetches.
+CREATE OR REPLACE FUNCTION colbert._tokens_hits(index colbert._index, effort colbert._effort)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_hits$
+BEGIN
+  RETURN colbert._knob('hits', NULL, index.options,
+                       least(999999999, greatest(20, ceil(effort.reading / 2)))::integer);
+END
+$_tokens_hits$;
+
+COMMENT ON FUNCTION colbert._tokens_hits(colbert._index, colbert._effort) IS
+  'How many nearest tokens each query token fetches.';

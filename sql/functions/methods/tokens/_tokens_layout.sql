@@ -3,7 +3,8 @@
 -- (one bit a dimension, compared by Hamming distance: the smallest and the roughest).
 --
 -- Two of the answers are templates for format(): conversion turns an expression for a vector into one for a
--- kept token, similarity one for a distance into one for a similarity that is positive for tokens alike.
+-- kept token, similarity one for a distance into one for a similarity, as near to an inner product as it can be had:
+-- vectors whose signs differ in a share h of the dimensions are at an angle of about 180 degrees times h.
 CREATE OR REPLACE FUNCTION colbert._tokens_layout(
   index colbert._index,
   OUT type text, OUT operator_class text, OUT operator text, OUT conversion text, OUT similarity text)
@@ -23,7 +24,7 @@ BEGIN
     operator_class := format('%I.bit_hamming_ops', _schema);
     operator := format('OPERATOR(%I.<~>)', _schema);
     conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
-    similarity := format('%s::pg_catalog.float8 - (%%s)', index.dimensions);
+    similarity := format('pg_catalog.cos(pg_catalog.pi() OPERATOR(pg_catalog.*) (%%s) OPERATOR(pg_catalog./) %s)', index.dimensions);
   ELSE
     type := format('%I.%s(%s)', _schema, _token_type, index.dimensions);
     operator_class := format('%I.%s_ip_ops', _schema, _token_type);

@@ -1,8 +1,7 @@
 -- Options of hnsw and ivfflat:
 --
 --   token_type        halfvec (default), vector or bit
---   hits              how many nearest tokens each query token fetches (default 100, or half as many as
---                     candidates if that is more)
+--   hits              how many nearest tokens each query token fetches (search/_effort.sql)
 --   m, ef_construction, ef_search    of pgvector's hnsw
 --   lists, nprobe                    of pgvector's ivfflat; nprobe is its ivfflat.probes
 CREATE OR REPLACE FUNCTION colbert._tokens_rules(method text)

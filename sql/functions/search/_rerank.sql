@@ -1,0 +1,34 @@
+-- The exact scores of the documents that ids name, best first, ties in the order of their keys' own type. Keys are
+-- returned as the type of the ids.
+CREATE OR REPLACE FUNCTION colbert._rerank(
+  source regclass, query vector[], ids anyarray, k integer, embeddings name)
+RETURNS TABLE (doc_id anyelement, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $_rerank$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
+BEGIN
+  PERFORM colbert._refuse_query(_index, query),
+          colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
+  IF k IS NOT NULL THEN
+    PERFORM colbert._refuse_count('k', k);
+  END IF;
+
+  RETURN QUERY EXECUTE format(
+    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
+    format_type(_id_type, -1),
+    colbert._scoring_statement(
+      cardinality(query), _types.element,
+      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
+      false))
+    USING query[:], NULL::jsonb, ids::text[], k;
+END
+$_rerank$;
+
+COMMENT ON FUNCTION colbert._rerank(regclass, vector[], anyarray, integer, name) IS
+  'The body of all forms of rerank.';
