@@ -139,6 +139,8 @@ class Client:
         candidates: int | None = None,
         embeddings: str | None = None,
         query_column: str | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> Recall:
         """Recall and latency of an index against exact search: ``colbert.measure_recall``.
 
@@ -151,6 +153,7 @@ class Client:
             candidates: as in :meth:`search`.
             embeddings: the indexed column. Default: the only one.
             query_column: the column of ``queries``. Default: the only one of its type.
+            filter, params: of the searches, as in :meth:`search`.
         """
         return self._run(
             self._operations.measure_recall(
@@ -161,6 +164,8 @@ class Client:
                 candidates=candidates,
                 embeddings=embeddings,
                 query_column=query_column,
+                filter=filter,
+                params=params,
             )
         )
 
@@ -174,6 +179,8 @@ class Client:
         sample: int = 50,
         embeddings: str | None = None,
         query_column: str | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> list[Trial]:
         """Try settings, keep the fastest that reaches the target: ``colbert.tune``.
 
@@ -189,6 +196,8 @@ class Client:
                 sample=sample,
                 embeddings=embeddings,
                 query_column=query_column,
+                filter=filter,
+                params=params,
             )
         )
 
@@ -553,6 +562,8 @@ class AsyncClient:
         candidates: int | None = None,
         embeddings: str | None = None,
         query_column: str | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> Recall:
         """See :meth:`Client.measure_recall`."""
         return await self._run(
@@ -564,6 +575,8 @@ class AsyncClient:
                 candidates=candidates,
                 embeddings=embeddings,
                 query_column=query_column,
+                filter=filter,
+                params=params,
             )
         )
 
@@ -577,6 +590,8 @@ class AsyncClient:
         sample: int = 50,
         embeddings: str | None = None,
         query_column: str | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> list[Trial]:
         """See :meth:`Client.tune`."""
         return await self._run(
@@ -588,6 +603,8 @@ class AsyncClient:
                 sample=sample,
                 embeddings=embeddings,
                 query_column=query_column,
+                filter=filter,
+                params=params,
             )
         )
 

@@ -157,12 +157,13 @@ class Trial(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """What a stage of a search did."""
+    """What a stage of a search did. ``rows_read`` are those of the index, where it read any."""
 
     stage: str
     documents: int
     milliseconds: float
     detail: str
+    rows_read: int | None = None
 
 
 # The steps
@@ -479,6 +480,8 @@ class Operations:
         candidates: int | None,
         embeddings: str | None,
         query_column: str | None,
+        filter: str | None,
+        params: Mapping[str, Any] | None,
     ) -> Operation[Recall]:
         ((*row,),) = yield _call(
             "measure_recall",
@@ -490,6 +493,8 @@ class Operations:
                 "candidates": candidates,
                 "embeddings": embeddings,
                 "query_column": query_column,
+                "filter": filter,
+                "params": params,
             },
         )
         return Recall(*row)
@@ -504,6 +509,8 @@ class Operations:
         sample: int,
         embeddings: str | None,
         query_column: str | None,
+        filter: str | None,
+        params: Mapping[str, Any] | None,
     ) -> Operation[list[Trial]]:
         rows = yield _call(
             "tune",
@@ -515,6 +522,8 @@ class Operations:
                 "sample": sample,
                 "embeddings": embeddings,
                 "query_column": query_column,
+                "filter": filter,
+                "params": params,
             },
         )
         return [Trial(*row) for row in rows]
@@ -649,11 +658,13 @@ class Operations:
         vectors = yield from self._query(source, query, embeddings, fresh=True)
         if vectors is None:
             return []
+        table = yield from self.database.source(source)
         rows = yield _call(
             "explain_search",
             {
                 "source": source,
                 "query": vectors,
+                "key": _key_argument(table, embeddings),
                 "k": k,
                 "filter": filter,
                 "params": params,
