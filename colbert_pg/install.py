@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from colbert_pg.cursors import own_cursor
+from colbert_pg._cursors import own_cursor
 from colbert_pg.errors import ColbertError
 
 _CHECKOUT = Path(__file__).resolve().parent.parent / "sql"

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from enum import StrEnum
@@ -18,15 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import psycopg
 import typer
 
-from colbert_pg import display
-from colbert_pg.client import Client, Explanation, Hit, HybridHit, ParentHit
-from colbert_pg.errors import ColbertError, DocumentMissing
-from colbert_pg.install import install as install_script
-from colbert_pg.install import installed_version, version
-from colbert_pg.loading import PARENT, Lines, Loaded, Table, load_and_index
-from colbert_pg.operations import same_model
-from colbert_pg.page import explanation_page
-from colbert_pg.places import (
+from colbert_pg.catalog import Model, text_indexes
+from colbert_pg.cli import _terminal as terminal
+from colbert_pg.cli._lines import Lines
+from colbert_pg.cli._loading import Loaded, load_and_index
+from colbert_pg.cli._places import (
     Place,
     TwoDatabases,
     database,
@@ -36,16 +32,22 @@ from colbert_pg.places import (
     run_psql,
     without_password,
 )
+from colbert_pg.cli._table import PARENT, Table
+from colbert_pg.client import Client, Explanation, Hit, HybridHit, ParentHit
+from colbert_pg.encoding import LOCAL_MODEL, same_model
+from colbert_pg.errors import ColbertError, DocumentMissing
+from colbert_pg.explain import explanation_page
+from colbert_pg.install import install as install_script
+from colbert_pg.install import installed_version, version
 from colbert_pg.vectors import Matrix, literal
-from colbert_pg.worker import Done, Worker, text_indexes
+from colbert_pg.worker import Done, Worker
 
 if TYPE_CHECKING:
-    from colbert_pg.encoder import Encoder
+    from colbert_pg.encoding import Encoder
 
 MOST_SHOWN = 10  # rows of one kind that status prints
-LOCAL_MODEL = "local checkpoint"  # how a fingerprint calls a model that has no name
 
-out, err = display.consoles()
+out, err = terminal.consoles()
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -117,7 +119,7 @@ def demo(
     ] = 1500,
 ) -> None:
     """Search the documentation of Python's standard library, as a first look."""
-    from colbert_pg.demo import run as show
+    from colbert_pg.cli._demo import run as show
     from colbert_pg.embedded import default_directory
 
     with _reporting(), place(None, data or default_directory() / "demo") as at:
@@ -338,7 +340,7 @@ def search(
             ]
         )
     else:
-        out.print(display.results(hits, found))
+        out.print(terminal.results(hits, found))
         err.print(f"{len(hits)} documents in {took * 1000:.0f} ms, encoding included", style="dim")
 
 
@@ -369,7 +371,7 @@ def explain(
         client = Client(connection, encoder)
         explained = client.explain(table, query, doc, content_column=target.text())
         if html is None:
-            out.print(display.explanation(explained))
+            out.print(terminal.explanation(explained))
             return
         (stored,) = client.embeddings(table, [doc])
         html.write_text(_page(encoder, query, explained, stored), encoding="utf-8")
@@ -410,18 +412,18 @@ def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption 
             }
         )
         return
-    out.print(display.indexes([state]))
+    out.print(terminal.indexes([state]))
     if installed is None:
         err.print("colbert_pg is not installed here: " + at.command("install"))
     elif not indexes:
         err.print("nothing is indexed yet")
     else:
         out.print()
-        out.print(display.indexes(indexes))
+        out.print(terminal.indexes(indexes))
     for title, rows in (("pending", texts), ("workers", workers), ("failures", failures)):
         if rows:
             out.print(f"\n[bold]{title}[/bold]")
-            out.print(display.indexes(rows[:MOST_SHOWN]))
+            out.print(terminal.indexes(rows[:MOST_SHOWN]))
         if len(rows) > MOST_SHOWN:
             err.print(f"and {len(rows) - MOST_SHOWN} more: SELECT * FROM colbert.{title}")
 
@@ -582,8 +584,8 @@ def _shared_model(
     return models[0] if models else None, dimensions.pop() if dimensions else None
 
 
-def _name(model: dict[str, Any] | str | None) -> str | None:
-    return model.get("name") if isinstance(model, dict) else model
+def _name(model: Model | None) -> str | None:
+    return model.get("name") if isinstance(model, Mapping) else model
 
 
 def _until_stopped(worker: Worker, work: Callable[[Worker], Done]) -> Done:
@@ -690,7 +692,7 @@ def _print_notices(loaded: Loaded, table: str, *, chunked: bool) -> None:
 
 def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table:
     target = Table(connection, table)
-    if not target.there():
+    if target.source() is None:
         raise ColbertError(
             f"there is no table {table}: load documents first, {at.command('load', 'FILE.jsonl')}"
         )
@@ -701,7 +703,7 @@ def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table
 
 
 def _encoder(
-    known: dict[str, Any] | str | None,
+    known: Model | None,
     model: str | None,
     dimensions: int | None = None,
     pool: float | None = None,
@@ -713,8 +715,8 @@ def _encoder(
         dimensions = dimensions or known.get("dimensions")
         pool = pool or known.get("pool_factor")
     with err.status("Loading the model"):
-        display.quiet_models()
-        from colbert_pg.encoder import DEFAULT_MODEL, Encoder
+        terminal.quiet_models()
+        from colbert_pg.encoding import DEFAULT_MODEL, Encoder
 
         if model is not None:
             return Encoder(model, dimensions=dimensions, pool_factor=pool or 1)

@@ -20,8 +20,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from colbert_pg.cli._demo import PSQL_QUERY
 from colbert_pg.client import Client
-from colbert_pg.demo import PSQL_QUERY
 from colbert_pg.embedded import EmbeddedServer
 from colbert_pg.encoder import Encoder
 from colbert_pg.vectors import Matrix

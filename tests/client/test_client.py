@@ -27,7 +27,7 @@ from colbert_pg import (
     ModelMismatch,
     NotInstalled,
 )
-from colbert_pg.loading import Table
+from colbert_pg.cli._table import Table
 from colbert_pg.vectors import Matrix, TokenArray
 from tests.client.words import Word, WordEncoder, maxsim
 from tests.waiting import PATIENCE

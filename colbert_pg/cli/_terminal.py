@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from colbert_pg.client import Explanation, Hit, HybridHit, Match, ParentHit, TokenText
-from colbert_pg.snippets import snippets
+from colbert_pg.explain import snippets
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _CONTEXT = 24  # characters beside a matched word

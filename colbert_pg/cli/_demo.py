@@ -11,11 +11,13 @@ import psycopg
 from rich.console import Console
 from rich.markup import escape
 
-from colbert_pg import display
+from colbert_pg.cli import _terminal as terminal
+from colbert_pg.cli._lines import Document
+from colbert_pg.cli._loading import load_and_index
+from colbert_pg.cli._places import Place, prepare
+from colbert_pg.cli._table import Table
+from colbert_pg.cli.corpus import standard_library_docstrings
 from colbert_pg.client import Client, Stage
-from colbert_pg.corpus import standard_library_docstrings
-from colbert_pg.loading import Document, Table, load_and_index
-from colbert_pg.places import Place, prepare
 from colbert_pg.vectors import Matrix
 
 TABLE = "documents"
@@ -69,10 +71,10 @@ def search_and_explain(client: Client, console: Console) -> None:
         hits = client.search(TABLE, question, k=3)
         console.print(f"\n[bold]{escape(question)}[/bold]")
         found = {hit.doc_id: client.explain(TABLE, question, hit.doc_id) for hit in hits}
-        console.print(display.results(hits, found))
+        console.print(terminal.results(hits, found))
         if name == "csv" and hits:
             console.print(f"\n[dim]Which words matched in {escape(hits[0].doc_id)}:[/dim]")
-            console.print(display.explanation(found[hits[0].doc_id]))
+            console.print(terminal.explanation(found[hits[0].doc_id]))
 
 
 def measure(client: Client, queries: list[Matrix], k: int = 10) -> Measured:
@@ -135,8 +137,8 @@ def run(at: Place, limit: int, console: Console, progress: Console) -> None:
         console: for the answers.
         progress: for what takes a while.
     """
-    display.quiet_models()
-    from colbert_pg.encoder import Encoder
+    terminal.quiet_models()
+    from colbert_pg.encoding import Encoder
 
     assert at.server is not None
     progress.print(f"PostgreSQL is running in {at.server.directory}", soft_wrap=True)
