@@ -74,7 +74,8 @@ class Method(Generic[P, T]):
     """An operation, as a method of whichever client it is asked of."""
 
     def __init__(self, operation: Callable[Concatenate[Any, P], Steps[T]]) -> None:
-        self.operation = operation
+        self.operation: Any = operation
+        self.operation.__qualname__ = f"Client.{self.operation.__name__}"  # in messages of Python's
 
     @overload
     def __get__(self, client: Client, kind: Any = None) -> Callable[P, T]: ...

@@ -29,36 +29,12 @@ from colbert_pg import (
 )
 from colbert_pg.cli._table import Table
 from colbert_pg.vectors import Matrix, TokenArray
-from tests.client.words import Word, WordEncoder, maxsim
+from tests.client.words import TEXTS, Word, WordEncoder, maxsim
 from tests.waiting import PATIENCE
 
-TEXTS = [
-    "a cat sat on the mat",
-    "the dog chased the cat",
-    "stocks fell sharply on monday",
-    "rain on monday and tuesday",
-]
 QUERY = "cat on a mat"
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def encoder() -> WordEncoder:
-    return WordEncoder()
-
-
-@pytest.fixture
-def client(connection: Connection, encoder: WordEncoder) -> Client:
-    """A client on four indexed documents with the keys 1 to 4, not committed."""
-    connection.execute(
-        "CREATE TABLE documents (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
-        " content text NOT NULL, lang text, embeddings vector(32)[])"
-    )
-    client = Client(connection, encoder)
-    client.create_index("documents")
-    client.add("documents", TEXTS, columns={"lang": ["en", "en", "de", "de"]})
-    return client
 
 
 def expected(encoder: WordEncoder, query: str, texts: Sequence[str]) -> list[float]:
