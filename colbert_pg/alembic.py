@@ -35,7 +35,7 @@ from sqlalchemy import Index as SchemaIndex
 from sqlalchemy.sql.schema import SchemaItem
 
 from colbert_pg._statements import create_index, drop_index
-from colbert_pg.catalog import INDEXES, Index
+from colbert_pg.catalog import INDEXES, IS_INSTALLED, Index
 from colbert_pg.install import script, uninstall_script
 
 __all__ = [
@@ -260,7 +260,7 @@ def _compare(autogen_context: AutogenContext, upgrade_ops: UpgradeOps, _: Any) -
 
 def _existing(connection: Connection) -> list[Index]:
     """The indexes of the database, with their schemas."""
-    if connection.scalar(text("SELECT pg_catalog.to_regclass('colbert.indexes')")) is None:
+    if not connection.scalar(text(IS_INSTALLED)):
         return []
     return [Index.of(row) for row in connection.execute(text(INDEXES))]
 

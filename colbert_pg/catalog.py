@@ -19,6 +19,39 @@ from colbert_pg.errors import NO_SCHEMA, NotInstalled
 
 Model = Mapping[str, Any] | str  # a fingerprint, or the mere name of a model
 
+# What is installed
+
+#: One row: whether colbert_pg is.
+IS_INSTALLED = "SELECT pg_catalog.to_regclass('colbert.indexes') IS NOT NULL"
+
+
+def installed_version(connection: psycopg.Connection[Any]) -> str | None:
+    """The version of colbert_pg in the database; None where it is not installed."""
+    ((function,),) = rows(
+        connection, "SELECT pg_catalog.to_regprocedure('colbert.version()')::pg_catalog.text"
+    )
+    if function is None:
+        return None
+    ((version,),) = rows(connection, "SELECT colbert.version()")
+    return str(version)
+
+
+def extensions(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """The extensions of the database, and their versions."""
+    return dict(rows(connection, "SELECT extname, extversion FROM pg_catalog.pg_extension"))
+
+
+def view_sql(name: str, order: str = "") -> str:
+    """The rows of a view of colbert_pg, each as JSON, by an ``ORDER BY`` if one is given."""
+    ordered = f" ORDER BY {order}" if order else ""
+    return f"SELECT pg_catalog.to_json(v) FROM colbert.{name} AS v{ordered}"
+
+
+def view(connection: psycopg.Connection[Any], name: str, order: str) -> list[dict[str, Any]]:
+    """The rows of a view of colbert_pg."""
+    return [row[0] for row in rows(connection, view_sql(name, order))]
+
+
 # pgvector's types
 
 
@@ -42,7 +75,7 @@ SELECT v.oid AS vector, v.typarray AS vector_array, h.oid AS halfvec, h.typarray
 
 #: The same, and whether colbert_pg is installed.
 INSTALLED = f"""
-SELECT t.*, pg_catalog.to_regclass('colbert.indexes') IS NOT NULL FROM ({VECTOR_TYPES}) AS t
+SELECT t.*, ({IS_INSTALLED}) FROM ({VECTOR_TYPES}) AS t
 """
 
 
@@ -140,6 +173,12 @@ SELECT {_INDEX}
   JOIN pg_catalog.pg_class c ON c.oid = i.source
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE i.source = %(source)s::pg_catalog.regclass AND i.embeddings = %(embeddings)s
+"""
+
+#: The options of the index on a column, as an expression, by ``source`` and ``indexed``.
+OPTIONS_NOW = """
+(SELECT i.options FROM colbert.indexes i
+  WHERE i.source = %(source)s::pg_catalog.regclass AND i.embeddings = %(indexed)s)
 """
 
 _TEXT_INDEXES = f"""

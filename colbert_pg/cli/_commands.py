@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import psycopg
 import typer
 
-from colbert_pg.catalog import Model, text_indexes
+from colbert_pg.catalog import Model, extensions, installed_version, text_indexes, view
 from colbert_pg.cli import _terminal as terminal
 from colbert_pg.cli._lines import Lines
 from colbert_pg.cli._loading import Loaded, load_and_index
@@ -38,7 +38,7 @@ from colbert_pg.encoding import LOCAL_MODEL, same_model
 from colbert_pg.errors import ColbertError, DocumentMissing
 from colbert_pg.explain import explanation_page
 from colbert_pg.install import install as install_script
-from colbert_pg.install import installed_version, version
+from colbert_pg.install import version
 from colbert_pg.vectors import Matrix, literal
 from colbert_pg.worker import Done, Worker
 
@@ -385,19 +385,17 @@ def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption 
         ((postgresql, size),) = connection.execute(
             "SELECT current_setting('server_version'), pg_database_size(current_database())"
         ).fetchall()
-        extensions: dict[str, str] = dict(
-            connection.execute("SELECT extname, extversion FROM pg_extension").fetchall()
-        )
+        known = extensions(connection)
         installed = installed_version(connection)
         indexes = [] if installed is None else Client(connection).indexes()
-        texts = [] if installed is None else _view(connection, "pending", "source, embeddings")
-        workers = [] if installed is None else _view(connection, "workers", "seen_at DESC")
-        failures = [] if installed is None else _view(connection, "failures", "failed_at DESC")
+        texts = [] if installed is None else view(connection, "pending", "source, embeddings")
+        workers = [] if installed is None else view(connection, "workers", "seen_at DESC")
+        failures = [] if installed is None else view(connection, "failures", "failed_at DESC")
     state = {
         "database": without_password(at.url),
         "directory": None if at.server is None else str(at.server.directory),
         "postgresql": postgresql,
-        "pgvector": extensions.get("vector"),
+        "pgvector": known.get("vector"),
         "colbert_pg": installed,
         "bytes": size,
     }
@@ -543,12 +541,6 @@ def run() -> None:
     """The program ``colbert-pg``."""
     signal.signal(signal.SIGTERM, _terminated)  # leave the embedded server as at any other end
     app(prog_name="colbert-pg")
-
-
-def _view(connection: psycopg.Connection[Any], name: str, order: str) -> list[dict[str, Any]]:
-    """The rows of a view of colbert_pg, as JSON has them."""
-    statement = f"SELECT pg_catalog.to_json(v) FROM colbert.{name} AS v ORDER BY {order}"
-    return [row[0] for row in connection.execute(statement.encode())]
 
 
 # The worker

@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
+from colbert_pg.catalog import view_sql
 from colbert_pg.client._calls import call
 from colbert_pg.client._core import Core
 from colbert_pg.client._method import Install, Query, Steps, method
@@ -158,5 +159,5 @@ class IndexMethods(Core):
     def indexes(self) -> Steps[list[dict[str, Any]]]:
         """All indexes of the database: a dict per row of the view ``colbert.indexes``."""
         yield from self._known.vector_types()
-        rows = yield Query(sql.SQL("SELECT pg_catalog.to_json(i) FROM colbert.indexes i"), {})
+        rows = yield Query(sql.SQL(view_sql("indexes")), {})
         return [row[0] for row in rows]

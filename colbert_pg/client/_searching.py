@@ -11,7 +11,7 @@ from psycopg import sql
 
 from colbert_pg._arguments import require_keys, require_text
 from colbert_pg._statements import quoted
-from colbert_pg.catalog import Source
+from colbert_pg.catalog import OPTIONS_NOW, Source
 from colbert_pg.client._calls import (
     INTEGERS,
     Cast,
@@ -354,10 +354,7 @@ class SearchMethods(Core):
             rows = yield search
             return list(rows)
         rows = yield Query(
-            sql.SQL(
-                "SELECT h.*, (SELECT i.options FROM colbert.indexes i"
-                " WHERE i.source = {}::pg_catalog.regclass AND i.embeddings = {}) FROM ({}) AS h"
-            ).format(sql.Placeholder("source"), sql.Placeholder("indexed"), search.statement),
+            sql.SQL("SELECT h.*, {} FROM ({}) AS h").format(sql.SQL(OPTIONS_NOW), search.statement),
             {**search.parameters, "indexed": index.embeddings},
         )
         if rows:
