@@ -4,7 +4,7 @@
     keywords       the same abstracts; queries of the three rarest words of each claim
     code           functions of Python's standard library without their docstrings; queries are the
                    first sentences of those
-    documentation  docstrings of the standard library without their first sentence; queries are those
+    documentation  docstrings of the standard library without their first sentence, which is the query
     packages       descriptions of Debian's packages, as apt keeps them; queries are the one-line
                    summaries of some of them
     growing        packages, and more documents made of them (growth.py)
@@ -34,7 +34,8 @@ from benchmarks import scifact
 from benchmarks.growth import more_documents
 from benchmarks.harness import CACHE
 from benchmarks.scifact import Collection, encoded
-from colbert_pg.cli.corpus import Definition, source_files, standard_library_docstrings
+from colbert_pg.cli.corpus import source_files, standard_library_docstrings
+from colbert_pg.vectors import Matrix
 
 QUERIES = 200
 APT_LISTS = Path("/var/lib/apt/lists")
@@ -131,7 +132,7 @@ def _first_sentence(text: str) -> tuple[str, str]:
     return " ".join(first.split()[:20]), rest
 
 
-def _half(vectors: scifact.Matrix) -> scifact.Matrix:
+def _half(vectors: Matrix) -> Matrix:
     return vectors.astype(np.float16).astype(np.float32)
 
 

@@ -52,7 +52,18 @@ def main() -> None:
     options.output.write_text(text, encoding="utf-8")
 
 
-HEADER = ["collection", "tokens", "query", "method", "k", "recall", "ms", "times exact", "scored", "read"]
+HEADER = [
+    "collection",
+    "tokens",
+    "query",
+    "method",
+    "k",
+    "recall",
+    "ms",
+    "times exact",
+    "scored",
+    "read",
+]
 
 
 def _options() -> Namespace:
@@ -95,7 +106,9 @@ def measure(
                 "SELECT stage, documents, rows_read FROM colbert.explain_search(%s, %s, %s::integer)",
                 (DOCUMENTS, TokenArray(query), k),
             ).fetchall()
-            scored.append(sum(documents for stage, documents, _ in stages if stage in ("scores", "all")))
+            scored.append(
+                sum(documents for stage, documents, _ in stages if stage in ("scores", "all"))
+            )
             read.append(sum(rows or 0 for _, _, rows in stages))
         milliseconds = 1000 * statistics.median(times)
         rows.append(

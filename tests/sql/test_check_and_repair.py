@@ -5,7 +5,19 @@ import threading
 import psycopg
 import pytest
 
-from tests.sql.documents import AB, METHODS, create_index, problems, refusal, run, search
+from tests.sql.documents import (
+    AB,
+    DERIVING,
+    METHODS,
+    create_index,
+    create_table,
+    insert,
+    primary,
+    problems,
+    refusal,
+    run,
+    search,
+)
 
 TOKENS = "documents_embeddings_tokens"
 ONE = """'{"[0,0,1]"}'::vector[]"""
@@ -284,3 +296,39 @@ def test_a_repair_that_waited_for_another_change_looks_again(
     assert failed == []
     run(documents, f"INSERT INTO documents VALUES (77, {ONE})")
     assert problems(documents) == []
+
+
+@pytest.mark.parametrize("method", DERIVING)
+def test_the_type_of_an_array_that_something_is_derived_from_cannot_change(
+    connection: psycopg.Connection, method: str
+) -> None:
+    """Such a change runs no trigger: the index would answer from vectors that are gone."""
+    create_table(connection)
+    create_index(connection, "documents", f", method => '{method}'")
+    change = (
+        "ALTER TABLE documents ALTER embeddings TYPE halfvec(3)[] USING embeddings::halfvec(3)[]"
+    )
+    assert primary(refusal(connection, change)).startswith("cannot alter type of a column")
+    run(connection, "SELECT colbert.drop_index('documents')")
+    run(connection, change)
+    create_index(connection, "documents", f", method => '{method}'")
+    assert run(connection, "SELECT state FROM colbert.indexes") == [("ready",)]
+
+
+def test_other_dimensions_of_an_array_that_nothing_is_derived_from_are_seen(
+    connection: psycopg.Connection,
+) -> None:
+    create_table(connection)
+    insert(connection, {1: AB})
+    create_index(connection, "documents", ", method => 'exact'")
+    for kind, state in (
+        ("halfvec(3)", "ready"),
+        ("halfvec(2)", 'broken: column "embeddings" has vectors of 2 dimensions now, drop the'),
+    ):
+        run(
+            connection,
+            f"""ALTER TABLE documents ALTER embeddings TYPE {kind}[]
+                USING ARRAY['{[1, 0, 0][: int(kind[-2])]}']::{kind}[]""",
+        )
+        [[found]] = run(connection, "SELECT state FROM colbert.indexes")
+        assert found.startswith(state)

@@ -264,3 +264,16 @@ def test_params_is_the_column_where_there_is_one(connection: psycopg.Connection)
     assert len(run(connection, statement, "params->>'lang' = 'de'")) == 1
     assert run(connection, statement, "params->>'x' = 'de'") == []
     assert refusal(connection, statement, "args.params->>'x' = 'de'").sqlstate == "42P02"
+
+
+@pytest.mark.parametrize("condition", ["", " \n\t"])
+def test_an_empty_filter_is_said_to_be_one(connection: psycopg.Connection, condition: str) -> None:
+    create_table(connection)
+    create_index(connection)
+    error = refusal(
+        connection,
+        "SELECT colbert.search('documents', '{\"[1,0,0]\"}', filter => %s)",
+        condition,
+    )
+    assert (error.sqlstate, primary(error)) == ("42601", "filter is empty")
+    assert "Leave it out" in hint(error)

@@ -6,11 +6,16 @@ SET search_path = pg_catalog, pg_temp
 AS $_index_state$
 DECLARE
   _state text := colbert._operation(index.method, 'state');
+  _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = index.embeddings);
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
     RETURN 'broken: the table was dropped, the next create_index clears this away';
   ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
     RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
+  ELSIF _declared NOT IN (-1, index.dimensions) THEN
+    RETURN format('broken: column "%s" has vectors of %s dimensions now, drop the index and create it anew',
+                  index.embeddings, _declared);
   ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
                      WHERE a.attrelid = index.source AND a.attname = index.key) THEN
     RETURN format('broken: column "%s" is gone or of another type', index.key);

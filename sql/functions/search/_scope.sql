@@ -48,6 +48,11 @@ AS $_scope$
 DECLARE
   _scope colbert._scope;
 BEGIN
+  IF filter !~ '\S' THEN
+    RAISE EXCEPTION 'filter is empty'
+      USING ERRCODE = 'syntax_error',
+            HINT = 'Leave it out, or pass a condition over the columns of the table.';
+  END IF;
   IF filter ~ '\mparams\M' AND filter !~ '\margs\.params\M' AND params IS NOT NULL
      AND EXISTS (SELECT FROM pg_attribute AS a
                   WHERE a.attrelid = index.source AND a.attname = 'params' AND NOT a.attisdropped) THEN

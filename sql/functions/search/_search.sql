@@ -43,7 +43,7 @@ BEGIN
   -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
-    _effort := colbert._effort(_index, k, candidates);
+    _effort := colbert._effort(_index, cardinality(query), k, candidates);
     _found := colbert._candidates(_index, query, _scope, _effort);
     IF cardinality(_found.keys) >= k THEN
       SELECT array_agg(s.doc_id), array_agg(s.score)

@@ -32,7 +32,7 @@ BEGIN
   END IF;
 
   IF exact IS NOT TRUE AND colbert._operation(_index.method, 'candidates') IS NOT NULL THEN
-    _effort := colbert._effort(_index, k, candidates);
+    _effort := colbert._effort(_index, cardinality(query), k, candidates);
     _read := colbert._rows_read(_index);
     _started := clock_timestamp();
     _found := colbert._candidates(_index, query, _scope, _effort);

@@ -85,7 +85,7 @@ DECLARE
   _centroids float8 := greatest(1, colbert._estimated_rows(index.tables[1]));
   _postings float8 := greatest(1, colbert._estimated_rows(index.tables[2]));
 BEGIN
-  postings := CASE WHEN _nprobe IS NULL THEN ceil(3 * effort.reading) END;
+  postings := CASE WHEN _nprobe IS NULL THEN ceil(5 * effort.reading) END;
   -- Where all are as large as their mean, half of these hold the postings.
   centroids := coalesce(_nprobe, least(999999999, ceil(8 + 2 * postings * _centroids / _postings)));
   lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
