@@ -34,7 +34,7 @@ from benchmarks import scifact
 from benchmarks.growth import more_documents
 from benchmarks.harness import CACHE
 from benchmarks.scifact import Collection, encoded
-from colbert_pg.corpus import source_files, standard_library_docstrings
+from colbert_pg.cli.corpus import source_files, standard_library_docstrings
 from colbert_pg.vectors import Matrix
 
 QUERIES = 200

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-import colbert_pg.projection
-from colbert_pg.corpus import standard_library_docstrings
+import colbert_pg.encoding._projection
+from colbert_pg.cli.corpus import standard_library_docstrings
 from colbert_pg.encoder import Encoder, Matrix
-from colbert_pg.projection import DEFAULT_PROJECTION, fit_projection
+from colbert_pg.encoding._projection import DEFAULT_PROJECTION, fit_projection
 
 DIMENSIONS = (128, 64, 32)
 
@@ -45,7 +45,7 @@ def main() -> None:
         print(kept_by(matrix[:, :dimensions], kept_aside))
 
     if arguments.write:
-        target = Path(colbert_pg.projection.__file__).with_name(DEFAULT_PROJECTION)
+        target = Path(colbert_pg.encoding._projection.__file__).with_name(DEFAULT_PROJECTION)
         np.save(target, matrix)
         print(f"wrote {target.name}")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         Trial,
     )
     from colbert_pg.embedded import EmbeddedServer
-    from colbert_pg.encoder import Encoder
+    from colbert_pg.encoding import Encoder, QueryCache
     from colbert_pg.errors import (
         ColbertError,
         DocumentMissing,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         ModelMismatch,
         NotInstalled,
     )
-    from colbert_pg.query_cache import QueryCache
     from colbert_pg.worker import Worker
 
 __all__ = [
@@ -76,7 +75,7 @@ _MODULES = {
         "Trial",
     ),
     "embedded": ("EmbeddedServer",),
-    "encoder": ("Encoder",),
+    "encoding": ("Encoder", "QueryCache"),
     "errors": (
         "ColbertError",
         "DocumentMissing",
@@ -85,7 +84,6 @@ _MODULES = {
         "ModelMismatch",
         "NotInstalled",
     ),
-    "query_cache": ("QueryCache",),
     "worker": ("Worker",),
 }
 

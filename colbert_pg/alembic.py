@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import pgvector.sqlalchemy  # noqa: F401  # lets SQLAlchemy reflect its types
 from alembic.autogenerate import comparators, renderers
@@ -34,8 +34,9 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy import Index as SchemaIndex
 from sqlalchemy.sql.schema import SchemaItem
 
+from colbert_pg._statements import create_index, drop_index
+from colbert_pg.catalog import INDEXES, IS_INSTALLED, Index
 from colbert_pg.install import script, uninstall_script
-from colbert_pg.statements import create_index, drop_index, sql_name
 
 __all__ = [
     "CreateLateInteractionIndex",
@@ -78,17 +79,6 @@ class UninstallColbert(MigrateOperation):
 
     def reverse(self) -> InstallColbert:
         return InstallColbert()
-
-
-class Index(NamedTuple):
-    """A late-interaction index, as ``colbert.create_index`` takes it."""
-
-    source: str
-    embeddings: str = "embeddings"
-    method: str | None = None
-    options: Mapping[str, Any] | None = None
-    key: str | None = None
-    schema: str | None = None
 
 
 @Operations.register_operation("create_late_interaction_index")
@@ -152,9 +142,9 @@ def _uninstall(operations: Operations, _: UninstallColbert) -> None:
 
 @Operations.implementation_for(CreateLateInteractionIndex)
 def _create(operations: Operations, operation: CreateLateInteractionIndex) -> None:
-    source, embeddings, method, options, key, schema = operation.index
+    index = operation.index
     statement = create_index(
-        sql_name(source, schema), embeddings, method=method, options=options, key=key
+        index.source, index.embeddings, method=index.method, options=index.options, key=index.key
     )
     run_script(operations.get_context(), statement + ";")
 
@@ -164,7 +154,7 @@ def _drop(operations: Operations, operation: DropLateInteractionIndex) -> None:
     index = operation.index
     run_script(
         operations.get_context(),
-        drop_index(sql_name(index.source, index.schema), index.embeddings) + ";",
+        drop_index(index.source, index.embeddings) + ";",
     )
 
 
@@ -247,12 +237,12 @@ def _compare(autogen_context: AutogenContext, upgrade_ops: UpgradeOps, _: Any) -
     assert connection is not None
     default_schema = connection.dialect.default_schema_name
     existing = {
-        (index.schema, index.source, index.embeddings): index for index in _existing(connection)
+        (index.schema, index.table, index.embeddings): index for index in _existing(connection)
     }
     for index in existing.values():
         if any(
             isinstance(operation, DropTableOp)
-            and operation.table_name == index.source
+            and operation.table_name == index.table
             and (operation.schema or default_schema) == index.schema
             for operation in upgrade_ops.ops
         ):
@@ -270,38 +260,27 @@ def _compare(autogen_context: AutogenContext, upgrade_ops: UpgradeOps, _: Any) -
 
 def _existing(connection: Connection) -> list[Index]:
     """The indexes of the database, with their schemas."""
-    if connection.scalar(text("SELECT pg_catalog.to_regclass('colbert.indexes')")) is None:
+    if not connection.scalar(text(IS_INSTALLED)):
         return []
-    rows = connection.execute(
-        text(
-            "SELECT c.relname, i.embeddings, i.method, i.options, i.key, n.nspname"
-            "  FROM colbert.indexes i"
-            "  JOIN pg_catalog.pg_class c ON c.oid = i.source"
-            "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-            " ORDER BY n.nspname, c.relname, i.embeddings"
-        )
-    )
-    return [Index(*row) for row in rows]
+    return [Index.of(row) for row in connection.execute(text(INDEXES))]
 
 
 @renderers.dispatch_for(CreateLateInteractionIndex)
 def _render_create(autogen_context: AutogenContext, operation: CreateLateInteractionIndex) -> str:
     index = operation.index
-    given = {name: value for name, value in index._asdict().items() if value is not None}
-    return _rendered(autogen_context, "create", given)
+    rest = {"method": index.method, "options": index.options, "key": index.key}
+    return _rendered(autogen_context, "create", index, rest)
 
 
 @renderers.dispatch_for(DropLateInteractionIndex)
 def _render_drop(autogen_context: AutogenContext, operation: DropLateInteractionIndex) -> str:
-    index = operation.index
-    given = {"source": index.source, "embeddings": index.embeddings}
-    if index.schema is not None:
-        given["schema"] = index.schema
-    return _rendered(autogen_context, "drop", given)
+    return _rendered(autogen_context, "drop", operation.index, {})
 
 
-def _rendered(autogen_context: AutogenContext, verb: str, arguments: dict[str, Any]) -> str:
+def _rendered(
+    autogen_context: AutogenContext, verb: str, index: Index, rest: Mapping[str, Any]
+) -> str:
     autogen_context.imports.add(f"import {__name__}")
-    source, embeddings = arguments.pop("source"), arguments.pop("embeddings")
-    rest = "".join(f", {name}={value!r}" for name, value in arguments.items())
-    return f"op.{verb}_late_interaction_index({source!r}, {embeddings!r}{rest})"
+    given = {**rest, "schema": index.schema}
+    more = "".join(f", {name}={value!r}" for name, value in given.items() if value is not None)
+    return f"op.{verb}_late_interaction_index({index.table!r}, {index.embeddings!r}{more})"

@@ -7,8 +7,8 @@ from typing import Any
 
 from haystack import Document, component
 
+from colbert_pg._passages import passages
 from colbert_pg.client import Client
-from colbert_pg.retrieval import passages
 
 
 @component

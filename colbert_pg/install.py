@@ -9,8 +9,17 @@ from typing import Any
 
 import psycopg
 
-from colbert_pg.cursors import own_cursor
+from colbert_pg.catalog import installed_version
 from colbert_pg.errors import ColbertError
+
+__all__ = [
+    "install",
+    "install_async",
+    "installed_version",
+    "script",
+    "uninstall_script",
+    "version",
+]
 
 _CHECKOUT = Path(__file__).resolve().parent.parent / "sql"
 
@@ -40,16 +49,6 @@ def version() -> str:
     found = re.search(r"colbert_pg (\d+\.\d+\.\d+)", script())
     assert found is not None
     return found[1]
-
-
-def installed_version(connection: psycopg.Connection[Any]) -> str | None:
-    """The version of colbert_pg in the database; None where it is not installed."""
-    with own_cursor(connection) as cursor:
-        cursor.execute("SELECT pg_catalog.to_regprocedure('colbert.version()')")
-        if cursor.fetchone() == (None,):
-            return None
-        row = cursor.execute("SELECT colbert.version()").fetchone()
-    return None if row is None else str(row[0])
 
 
 def install(connection: psycopg.Connection[Any]) -> None:

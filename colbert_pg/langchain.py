@@ -10,8 +10,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
+from colbert_pg._passages import passages
 from colbert_pg.client import Client
-from colbert_pg.retrieval import passages
 
 
 class LateInteractionRetriever(BaseRetriever):

@@ -37,8 +37,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REGCLASS
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.functions import Function
 
-from colbert_pg.arguments import json_values
-from colbert_pg.statements import sql_name
+from colbert_pg._arguments import json_values
+from colbert_pg._statements import sql_name
 from colbert_pg.vectors import as_matrix
 
 __all__ = ["maxsim", "search"]

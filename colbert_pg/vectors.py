@@ -8,7 +8,7 @@ array goes through NumPy at once, in the binary format of the server.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,29 +16,25 @@ from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 
+from colbert_pg.catalog import VECTOR_TYPES, VectorTypes
+
+__all__ = [
+    "VECTOR_TYPES",
+    "HalfTokenArray",
+    "Matrix",
+    "TokenArray",
+    "VectorTypes",
+    "as_matrix",
+    "dump_array",
+    "literal",
+    "load_array",
+    "register",
+]
+
 Matrix = npt.NDArray[np.float32]
 
 _HEADER = np.dtype([("dimensions", ">i4"), ("nulls", ">i4"), ("element", ">u4")])
 _AXIS = np.dtype([("length", ">i4"), ("lower", ">i4")])
-
-
-class VectorTypes(NamedTuple):
-    """Object identifiers of pgvector's types in one database, where they differ from the next's."""
-
-    vector: int
-    vector_array: int
-    halfvec: int
-    halfvec_array: int
-
-
-#: One row with the four columns of :class:`VectorTypes`, whatever schema pgvector is in; or no row.
-VECTOR_TYPES = """
-SELECT v.oid AS vector, v.typarray AS vector_array, h.oid AS halfvec, h.typarray AS halfvec_array
-  FROM pg_catalog.pg_extension e
-  JOIN pg_catalog.pg_type v ON v.typnamespace = e.extnamespace AND v.typname = 'vector'
-  JOIN pg_catalog.pg_type h ON h.typnamespace = e.extnamespace AND h.typname = 'halfvec'
- WHERE e.extname = 'vector'
-"""
 
 
 class TokenArray:

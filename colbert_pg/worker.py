@@ -22,23 +22,15 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from colbert_pg.cursors import own_cursor
-from colbert_pg.errors import NO_SCHEMA, ModelMismatch, NotInstalled
-from colbert_pg.operations import TextEncoder, fingerprint_of, same_model
-from colbert_pg.vectors import VECTOR_TYPES, TokenArray, VectorTypes, register
+from colbert_pg._cursors import own_cursor
+from colbert_pg.catalog import Index, VectorTypes, text_indexes, vector_types
+from colbert_pg.encoding import TextEncoder, fingerprint_of, same_model
+from colbert_pg.errors import ModelMismatch
+from colbert_pg.vectors import TokenArray, register
 
 CHANNEL = "colbert_pending"
 
 _log = logging.getLogger(__name__)
-
-
-class TextIndex(NamedTuple):
-    """An index that names a text column; ``model`` is a fingerprint, a mere name, or None."""
-
-    source: str
-    embeddings: str
-    model: Any
-    dimensions: int
 
 
 class Done(NamedTuple):
@@ -147,7 +139,7 @@ class Worker:
         if self._waiting:
             raise _Stopped
 
-    def indexes(self) -> list[TextIndex]:
+    def indexes(self) -> list[Index]:
         """The indexes that this worker works for.
 
         Raises:
@@ -155,20 +147,20 @@ class Worker:
             NotInstalled: if the database lacks colbert_pg.
         """
         if self._types is None:
-            self._types = _vector_types(self.connection)
+            self._types = vector_types(self.connection)
         return self._of_model(self.sources)
 
-    def _of_model(self, sources: Sequence[str] | None) -> list[TextIndex]:
+    def _of_model(self, sources: Sequence[str] | None) -> list[Index]:
         found = text_indexes(self.connection, sources)
         model = fingerprint_of(self.encoder)
         if sources is None:
             return [index for index in found if same_model(index.model, model)]
         for index in found:
             if not same_model(index.model, model):
-                raise ModelMismatch(index.source, index.model, model)
+                raise ModelMismatch(index.source, index.model or {}, model)
         return found
 
-    def _in_order(self) -> list[TextIndex]:
+    def _in_order(self) -> list[Index]:
         """The indexes, without those of ``sources`` that have got into trouble at work."""
         if self.sources is None or not self._begun:
             found = self.indexes()
@@ -191,7 +183,7 @@ class Worker:
             _log.warning("%s: %s", source, _message(error))
             self.troubled.add(source)
 
-    def _claim(self, index: TextIndex) -> list[tuple[str, str]]:
+    def _claim(self, index: Index) -> list[tuple[str, str]]:
         return self._rows(
             "SELECT c.doc_id, c.content FROM colbert.claim_pending(%(source)s, %(batch)s::int4,"
             " %(lease)s::interval, %(model)s::jsonb, %(worker)s, %(embeddings)s) AS c",
@@ -201,7 +193,7 @@ class Worker:
             model=Jsonb(fingerprint_of(self.encoder)),
         )
 
-    def _work(self, index: TextIndex, documents: Sequence[tuple[str, str]]) -> Iterator[Done]:
+    def _work(self, index: Index, documents: Sequence[tuple[str, str]]) -> Iterator[Done]:
         started = perf_counter()
         done = Done()
         for doc_id, content, encoded in self._encode(documents):
@@ -244,7 +236,7 @@ class Worker:
         return arrays
 
     def _finish(
-        self, index: TextIndex, doc_id: str, content: str, encoded: TokenArray | Exception
+        self, index: Index, doc_id: str, content: str, encoded: TokenArray | Exception
     ) -> Done:
         error = encoded if isinstance(encoded, Exception) else None
         if not isinstance(encoded, Exception):
@@ -296,7 +288,7 @@ class Worker:
         finally:
             self._waiting = False
 
-    def _rows(self, statement: Any, index: TextIndex, **parameters: Any) -> list[tuple[Any, ...]]:
+    def _rows(self, statement: Any, index: Index, **parameters: Any) -> list[tuple[Any, ...]]:
         with own_cursor(self.connection) as cursor:
             if self._types is not None:
                 register(cursor, self._types)
@@ -313,53 +305,6 @@ class Worker:
 
 class _Stopped(Exception):  # noqa: N818
     """A worker that waits is to end."""
-
-
-def text_indexes(
-    connection: psycopg.Connection[Any], sources: Sequence[str] | None = None
-) -> list[TextIndex]:
-    """The indexes that name a text column and may be written by this role, or those of ``sources``.
-
-    Raises:
-        ValueError: if a table of ``sources`` has no such index.
-        psycopg.Error: if there is no such table.
-    """
-    with own_cursor(connection) as cursor:
-        if sources is None:
-            cursor.execute(
-                "SELECT i.source::pg_catalog.text, i.embeddings, i.options -> 'model', i.dimensions"
-                "  FROM colbert.indexes AS i"
-                " WHERE i.options ? 'text'"
-                "   AND CASE WHEN pg_catalog.has_any_column_privilege(i.source, 'SELECT')"
-                "             AND pg_catalog.has_any_column_privilege(i.source, 'UPDATE')"
-                "            THEN i.state NOT LIKE 'broken: %' END"
-                " ORDER BY 1, 2"
-            )
-            return [TextIndex(*row) for row in cursor]
-        found = []
-        for source in sources:
-            cursor.execute(
-                "SELECT i.embeddings, i.options -> 'model', i.dimensions"
-                "  FROM colbert.indexes AS i"
-                " WHERE i.source = %(source)s::pg_catalog.regclass AND i.options ? 'text'",
-                {"source": source},
-            )
-            rows = cursor.fetchall()
-            if not rows:
-                raise ValueError(f"no index of table {source} names a text column")
-            found += [TextIndex(source, *row) for row in rows]
-        return found
-
-
-def _vector_types(connection: psycopg.Connection[Any]) -> VectorTypes:
-    with own_cursor(connection) as cursor:
-        row = cursor.execute(VECTOR_TYPES).fetchone()
-        (installed,) = cursor.execute(
-            "SELECT pg_catalog.to_regclass('colbert.pending') IS NOT NULL"
-        ).fetchone() or (False,)
-    if row is None or not installed:
-        raise NotInstalled(NO_SCHEMA)
-    return VectorTypes(*row)
 
 
 def _message(error: Exception | None) -> str:

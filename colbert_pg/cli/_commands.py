@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import psycopg
 import typer
 
-from colbert_pg import display
-from colbert_pg.client import Client, Explanation, Hit, HybridHit, ParentHit
-from colbert_pg.errors import ColbertError, DocumentMissing
-from colbert_pg.install import install as install_script
-from colbert_pg.install import installed_version, version
-from colbert_pg.loading import PARENT, Lines, Loaded, Table, load_and_index
-from colbert_pg.operations import same_model
-from colbert_pg.page import explanation_page
-from colbert_pg.places import (
+from colbert_pg.catalog import Model, extensions, installed_version, view
+from colbert_pg.cli import _terminal as terminal
+from colbert_pg.cli._ends import print_json, reporting, terminated
+from colbert_pg.cli._lines import Lines
+from colbert_pg.cli._loading import Loaded, load_and_index
+from colbert_pg.cli._places import (
     Place,
-    TwoDatabases,
     database,
     names_a_server,
     place,
@@ -36,16 +30,22 @@ from colbert_pg.places import (
     run_psql,
     without_password,
 )
+from colbert_pg.cli._table import PARENT, Table
+from colbert_pg.cli._terminal import err, out
+from colbert_pg.cli._working import shared_model, until_stopped, working
+from colbert_pg.client import Client, Explanation, Hit, HybridHit, ParentHit
+from colbert_pg.encoding import LOCAL_MODEL
+from colbert_pg.errors import ColbertError, DocumentMissing
+from colbert_pg.explain import explanation_page
+from colbert_pg.install import install as install_script
+from colbert_pg.install import version
 from colbert_pg.vectors import Matrix, literal
-from colbert_pg.worker import Done, Worker, text_indexes
+from colbert_pg.worker import Worker
 
 if TYPE_CHECKING:
-    from colbert_pg.encoder import Encoder
+    from colbert_pg.encoding import Encoder
 
 MOST_SHOWN = 10  # rows of one kind that status prints
-LOCAL_MODEL = "local checkpoint"  # how a fingerprint calls a model that has no name
-
-out, err = display.consoles()
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -117,10 +117,10 @@ def demo(
     ] = 1500,
 ) -> None:
     """Search the documentation of Python's standard library, as a first look."""
-    from colbert_pg.demo import run as show
+    from colbert_pg.cli._demo import run as show
     from colbert_pg.embedded import default_directory
 
-    with _reporting(), place(None, data or default_directory() / "demo") as at:
+    with reporting(), place(None, data or default_directory() / "demo") as at:
         show(at, documents, out, err)
 
 
@@ -133,7 +133,7 @@ def install(
     ] = False,
 ) -> None:
     """Install colbert_pg in a database, or upgrade it there."""
-    with _reporting(), place(url, data) as at:
+    with reporting(), place(url, data) as at:
         with psycopg.connect(at.url) as connection:
             if with_pgvector or at.server is not None:
                 prepare(connection)
@@ -226,7 +226,7 @@ def load(
 
     After Ctrl-C, the same command goes on where it was.
     """
-    with _reporting(), Lines.of(file) as source:
+    with reporting(), Lines.of(file) as source:
         total = source.check(skip_bad=skip_bad)
         if source.bad:
             err.print(source.complaints(), markup=False, soft_wrap=True)
@@ -299,7 +299,7 @@ def search(
     data: DataOption = None,
 ) -> None:
     """Find documents."""
-    with _reporting(), database(url, data) as (connection, at):
+    with reporting(), database(url, data) as (connection, at):
         target = _loaded(connection, table, at)
         client = Client(connection, _encoder(target.model(), model))
         search_options: dict[str, Any] = {
@@ -331,14 +331,14 @@ def search(
         took = perf_counter() - started
         found = _explanations(client, target, query, hits)
     if as_json:
-        _print_json(
+        print_json(
             [
                 {"id": hit.doc_id, **_without_id(hit), "content": _content(found.get(hit.doc_id))}
                 for hit in hits
             ]
         )
     else:
-        out.print(display.results(hits, found))
+        out.print(terminal.results(hits, found))
         err.print(f"{len(hits)} documents in {took * 1000:.0f} ms, encoding included", style="dim")
 
 
@@ -361,7 +361,7 @@ def explain(
     data: DataOption = None,
 ) -> None:
     """Show which words of a document matched which words of a query."""
-    with _reporting(), database(url, data) as (connection, at):
+    with reporting(), database(url, data) as (connection, at):
         target = _loaded(connection, table, at)
         if not target.contents([doc]):
             raise ColbertError(f"table {table} has no document with the id {doc!r}")
@@ -369,7 +369,7 @@ def explain(
         client = Client(connection, encoder)
         explained = client.explain(table, query, doc, content_column=target.text())
         if html is None:
-            out.print(display.explanation(explained))
+            out.print(terminal.explanation(explained))
             return
         (stored,) = client.embeddings(table, [doc])
         html.write_text(_page(encoder, query, explained, stored), encoding="utf-8")
@@ -379,28 +379,26 @@ def explain(
 @app.command()
 def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption = None) -> None:
     """Show versions and indexes."""
-    with _reporting(), place(url, data) as at, psycopg.connect(at.url) as connection:
+    with reporting(), place(url, data) as at, psycopg.connect(at.url) as connection:
         ((postgresql, size),) = connection.execute(
             "SELECT current_setting('server_version'), pg_database_size(current_database())"
         ).fetchall()
-        extensions: dict[str, str] = dict(
-            connection.execute("SELECT extname, extversion FROM pg_extension").fetchall()
-        )
+        known = extensions(connection)
         installed = installed_version(connection)
         indexes = [] if installed is None else Client(connection).indexes()
-        texts = [] if installed is None else _view(connection, "pending", "source, embeddings")
-        workers = [] if installed is None else _view(connection, "workers", "seen_at DESC")
-        failures = [] if installed is None else _view(connection, "failures", "failed_at DESC")
+        texts = [] if installed is None else view(connection, "pending", "source, embeddings")
+        workers = [] if installed is None else view(connection, "workers", "seen_at DESC")
+        failures = [] if installed is None else view(connection, "failures", "failed_at DESC")
     state = {
         "database": without_password(at.url),
         "directory": None if at.server is None else str(at.server.directory),
         "postgresql": postgresql,
-        "pgvector": extensions.get("vector"),
+        "pgvector": known.get("vector"),
         "colbert_pg": installed,
         "bytes": size,
     }
     if as_json:
-        _print_json(
+        print_json(
             {
                 **state,
                 "indexes": indexes,
@@ -410,18 +408,18 @@ def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption 
             }
         )
         return
-    out.print(display.indexes([state]))
+    out.print(terminal.indexes([state]))
     if installed is None:
         err.print("colbert_pg is not installed here: " + at.command("install"))
     elif not indexes:
         err.print("nothing is indexed yet")
     else:
         out.print()
-        out.print(display.indexes(indexes))
+        out.print(terminal.indexes(indexes))
     for title, rows in (("pending", texts), ("workers", workers), ("failures", failures)):
         if rows:
             out.print(f"\n[bold]{title}[/bold]")
-            out.print(display.indexes(rows[:MOST_SHOWN]))
+            out.print(terminal.indexes(rows[:MOST_SHOWN]))
         if len(rows) > MOST_SHOWN:
             err.print(f"and {len(rows) - MOST_SHOWN} more: SELECT * FROM colbert.{title}")
 
@@ -469,8 +467,8 @@ def worker(
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logging.getLogger("colbert_pg").addHandler(handler)
     logging.getLogger("colbert_pg").setLevel(logging.INFO)
-    with _reporting(), database(url, data) as (connection, at):
-        known, dimensions = _shared_model(connection, table, model)
+    with reporting(), database(url, data) as (connection, at):
+        known, dimensions = shared_model(connection, table, model)
         encoder = _encoder(known, model, dimensions)
 
         def make(on: psycopg.Connection[Any]) -> Worker:
@@ -479,10 +477,10 @@ def worker(
 
         if once:
             single = make(connection)
-            done = _until_stopped(single, Worker.drain)
+            done = until_stopped(single, Worker.drain)
             troubled = bool(single.troubled)
         else:
-            done, troubled = _working(connection, at, make, poll), False
+            done, troubled = working(connection, at, make, poll), False
     err.print(f"{done.encoded} documents encoded, {done.failed} failed")
     if once and (done.failed or troubled):
         raise typer.Exit(1)
@@ -504,7 +502,7 @@ def encode_query(
     In psql: \\set q `colbert-pg encode-query "a question"`, then colbert.search('documents', :'q').
     Without --table no database is asked for anything.
     """
-    with _reporting():
+    with reporting():
         known = None
         if table is not None:
             with database(url, data) as (connection, at):
@@ -528,7 +526,7 @@ def psql(context: typer.Context, url: UrlOption = None, data: DataOption = None)
 
     They may name another database, role or server, as psql's own do: -d, -h, -p, -U.
     """
-    with _reporting():
+    with reporting():
         if url is None and data is None and names_a_server(context.args):
             code = run_psql(None, context.args)
         else:
@@ -539,94 +537,8 @@ def psql(context: typer.Context, url: UrlOption = None, data: DataOption = None)
 
 def run() -> None:
     """The program ``colbert-pg``."""
-    signal.signal(signal.SIGTERM, _terminated)  # leave the embedded server as at any other end
+    signal.signal(signal.SIGTERM, terminated)  # leave the embedded server as at any other end
     app(prog_name="colbert-pg")
-
-
-def _view(connection: psycopg.Connection[Any], name: str, order: str) -> list[dict[str, Any]]:
-    """The rows of a view of colbert_pg, as JSON has them."""
-    statement = f"SELECT pg_catalog.to_json(v) FROM colbert.{name} AS v ORDER BY {order}"
-    return [row[0] for row in connection.execute(statement.encode())]
-
-
-# The worker
-
-
-def _shared_model(
-    connection: psycopg.Connection[Any], tables: list[str] | None, model: str | None
-) -> tuple[Any, int | None]:
-    """The model that the tables remember, None where none does, and the dimensions they have.
-
-    A mere name is that of a fingerprint beside it. Where a model is named and no table, those of
-    other models are left to other workers.
-    """
-    found = text_indexes(connection, tables)
-    if tables is None and model is not None:
-        name = LOCAL_MODEL if Path(model).is_dir() else model
-        found = [index for index in found if same_model(_name(index.model), {"name": name})]
-    models: list[Any] = []
-    for index in found:
-        if index.model is not None and index.model not in models:
-            models.append(index.model)
-    whole = [known for known in models if not isinstance(known, str)]
-    models = whole + [
-        known
-        for known in models
-        if isinstance(known, str) and not any(same_model(known, other) for other in whole)
-    ]
-    dimensions = {index.dimensions for index in found}
-    if len(models) > 1 or len(dimensions) > 1:
-        raise ColbertError(
-            "the tables have vectors of different models: start a worker for each, with --table"
-        )
-    return models[0] if models else None, dimensions.pop() if dimensions else None
-
-
-def _name(model: dict[str, Any] | str | None) -> str | None:
-    return model.get("name") if isinstance(model, dict) else model
-
-
-def _until_stopped(worker: Worker, work: Callable[[Worker], Done]) -> Done:
-    """Work, and end after the batch in hand at Ctrl-C or SIGTERM; a second one ends at once."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stop(number: int, _: object) -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        worker.stop()
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        return work(worker)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _working(
-    connection: psycopg.Connection[Any],
-    at: Place,
-    make: Callable[[psycopg.Connection[Any]], Worker],
-    poll: float,
-) -> Done:
-    """Work on one connection after the other: a server may be restarted under a worker."""
-    wait = 1.0
-    while True:
-        try:
-            err.print("Waiting for documents; Ctrl-C ends", style="dim")
-            with connection:
-                return _until_stopped(make(connection), lambda worker: worker.run(poll))
-        except psycopg.OperationalError as error:
-            if not connection.broken:
-                raise
-            err.print(f"The connection is lost: {_database_message(error)}", markup=False)
-        while connection.closed:
-            time.sleep(wait)
-            wait = min(2 * wait, 60)
-            with suppress(psycopg.OperationalError):
-                connection = psycopg.connect(at.url, autocommit=True)
-        wait = 1.0
 
 
 def _explanations(
@@ -690,7 +602,7 @@ def _print_notices(loaded: Loaded, table: str, *, chunked: bool) -> None:
 
 def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table:
     target = Table(connection, table)
-    if not target.there():
+    if target.source() is None:
         raise ColbertError(
             f"there is no table {table}: load documents first, {at.command('load', 'FILE.jsonl')}"
         )
@@ -701,7 +613,7 @@ def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table
 
 
 def _encoder(
-    known: dict[str, Any] | str | None,
+    known: Model | None,
     model: str | None,
     dimensions: int | None = None,
     pool: float | None = None,
@@ -713,8 +625,8 @@ def _encoder(
         dimensions = dimensions or known.get("dimensions")
         pool = pool or known.get("pool_factor")
     with err.status("Loading the model"):
-        display.quiet_models()
-        from colbert_pg.encoder import DEFAULT_MODEL, Encoder
+        terminal.quiet_models()
+        from colbert_pg.encoding import DEFAULT_MODEL, Encoder
 
         if model is not None:
             return Encoder(model, dimensions=dimensions, pool_factor=pool or 1)
@@ -729,45 +641,3 @@ def _encoder(
             dimensions=dimensions,
             pool_factor=pool or 1,
         )
-
-
-# Messages and ends
-
-
-@contextmanager
-def _reporting() -> Iterator[None]:
-    """Turn errors into a message and an exit code."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    except TwoDatabases as error:
-        raise typer.BadParameter(str(error)) from error
-    except BrokenPipeError:
-        raise  # whoever reads has seen enough
-    except psycopg.Error as error:
-        _fail(_database_message(error))
-    except (ColbertError, ImportError, OSError, ValueError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    err.print(f"Error: {message}", style="red", markup=False)
-    raise typer.Exit(1)
-
-
-def _database_message(error: psycopg.Error) -> str:
-    """What the server said, without the position in a statement that the user never wrote."""
-    diagnostics = error.diag
-    if diagnostics.message_primary is None:
-        return str(error)
-    parts = (diagnostics.message_primary, diagnostics.message_detail, diagnostics.message_hint)
-    return "\n".join(part for part in parts if part)
-
-
-def _terminated(number: int, _: object) -> NoReturn:
-    raise SystemExit(128 + number)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))

@@ -10,7 +10,8 @@ from django.db.backends.signals import connection_created
 from psycopg.adapt import Dumper
 from psycopg.types import TypeInfo
 
-from colbert_pg.vectors import VECTOR_TYPES, VectorTypes, as_matrix, literal
+from colbert_pg.catalog import VECTOR_TYPES, VectorTypes
+from colbert_pg.vectors import as_matrix, literal
 
 
 class ColbertConfig(AppConfig):

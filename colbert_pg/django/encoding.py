@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from colbert_pg.operations import TextEncoder
+from colbert_pg.encoding import TextEncoder
 from colbert_pg.vectors import Matrix
 
 SETTING = "COLBERT_PG_ENCODER"
@@ -40,7 +40,7 @@ def encode_query(text: str) -> Matrix:
 def _encoder() -> TextEncoder:
     make: Any = getattr(settings, SETTING, None)
     if make is None:
-        from colbert_pg.encoder import Encoder
+        from colbert_pg.encoding import Encoder
 
         make = Encoder.default
     elif isinstance(make, str):

@@ -11,7 +11,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import Expression, Field, FloatField, Func, Value
 from pgvector.django import HalfVectorField, VectorField
 
-from colbert_pg.arguments import is_blank
+from colbert_pg._arguments import is_blank
 from colbert_pg.django.encoding import encode_query
 from colbert_pg.vectors import Matrix, as_matrix
 

@@ -18,9 +18,9 @@ from typing import Any
 from django.db import router
 from django.db.migrations.operations.base import Operation
 
+from colbert_pg._statements import create_index, drop_index
 from colbert_pg.django.apps import register_vector_arrays
 from colbert_pg.install import script, uninstall_script
-from colbert_pg.statements import create_index, drop_index
 
 
 class _DatabaseOperation(Operation):

@@ -9,7 +9,6 @@ quoted the values, as Django's own statements do on this driver.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,10 +23,11 @@ from django.db.models.expressions import Col, RawSQL, Ref
 from django.db.models.sql import AND, Query
 from django.db.models.sql.where import ExtraWhere, WhereNode
 
+from colbert_pg.catalog import INDEX_OF, Index
 from colbert_pg.django.encoding import encoder
 from colbert_pg.django.expressions import MaxSim, QueryVectors, Vectors, is_token_vectors
+from colbert_pg.encoding import fingerprint_of, same_model
 from colbert_pg.errors import ModelMismatch
-from colbert_pg.operations import fingerprint_of, same_model
 
 
 class LateInteractionQuerySet(QuerySet):
@@ -202,14 +202,10 @@ def _refuse_other_model(field: Field, connection: Any) -> None:
     """Raise where an index remembers another model than that of the settings' encoder."""
     source = connection.ops.quote_name(field.model._meta.db_table)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT (options -> 'model')::text FROM colbert.indexes"
-            " WHERE source = %s::pg_catalog.regclass AND embeddings = %s",
-            [source, field.column],
-        )
-        ((remembered,),) = cursor.fetchall() or [(None,)]
-    if remembered is not None:
-        model, own = json.loads(remembered), fingerprint_of(encoder())
+        cursor.execute(INDEX_OF, {"source": source, "embeddings": field.column})
+        indexes = [Index.of(row, source) for row in cursor.fetchall()]
+    for model in (index.model for index in indexes if index.model is not None):
+        own = fingerprint_of(encoder())
         if not same_model(model, own):
             raise ModelMismatch(source, model, own)
 

@@ -4067,7 +4067,8 @@ COMMENT ON FUNCTION colbert._documents_in_order(text, text) IS
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
 -- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
 -- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
--- size of the table tells the planner little about the work, hence the settings.
+-- size of the table tells the planner little about the work, hence the settings. They hold for that pass alone: with
+-- them, the planner starts workers for every look at the catalog, which takes ten times as long as the rest of a search.
 --
 -- One snapshot, since the function is STABLE; reads only. key has the type in which keys are returned; ties follow their
 -- own.
@@ -4079,8 +4080,8 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET jit = off
-SET min_parallel_table_scan_size = 0
-SET parallel_setup_cost = 0
+SET min_parallel_table_scan_size = '8MB'
+SET parallel_setup_cost = 1000
 AS $_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
@@ -4123,7 +4124,9 @@ BEGIN
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
       colbert._scoring_statement(cardinality(query), _types.element, _scope.documents, _parallel));
-    PERFORM set_config('search_path', _scope.search_path, true);
+    PERFORM set_config('min_parallel_table_scan_size', '0', true),
+            set_config('parallel_setup_cost', '0', true),
+            set_config('search_path', _scope.search_path, true);
     RETURN QUERY EXECUTE _statement USING query[:], params, k;
   END IF;
 END
@@ -4733,8 +4736,8 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET jit = off
-SET min_parallel_table_scan_size = 0
-SET parallel_setup_cost = 0
+SET min_parallel_table_scan_size = '8MB'
+SET parallel_setup_cost = 1000
 AS $_search_parents$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
@@ -4772,7 +4775,9 @@ BEGIN
     colbert._type_name(pg_typeof(key)), parent,
     colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel),
     _index.source, _index.key);
-  PERFORM set_config('search_path', _scope.search_path, true);
+  PERFORM set_config('min_parallel_table_scan_size', '0', true),
+          set_config('parallel_setup_cost', '0', true),
+          set_config('search_path', _scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k;
 END
 $_search_parents$;
@@ -5746,6 +5751,7 @@ DECLARE
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
   _effort colbert._effort;
   _found record;
+  _keys text[];
   _read bigint;
   _scored bigint := 0;
   _started timestamptz;
@@ -5773,13 +5779,14 @@ BEGIN
     documents := coalesce(cardinality(_found.keys), 0);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
     rows_read := colbert._rows_read(_index) - _read;
-    detail := CASE WHEN _found.keys IS NULL THEN 'none: scoring the whole scope is the better way'
+    _keys := _found.keys;
+    detail := CASE WHEN _keys IS NULL THEN 'none: scoring the whole scope is the better way'
                    ELSE format('%s query tokens', cardinality(query)) END;
     RETURN NEXT;
     rows_read := NULL;
   END IF;
 
-  IF cardinality(_found.keys) >= k THEN
+  IF cardinality(_keys) >= k THEN
     _started := clock_timestamp();
     _scored := (SELECT count(*)
                   FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort) AS s);

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +14,11 @@ from typer.testing import CliRunner
 
 from colbert_pg.cli import app
 from colbert_pg.encoder import Encoder
-from tests.servers import REPOSITORY, private_directory
-from tests.waiting import heed_interrupts
+from tests.programs import StartProgram, programs
+from tests.servers import private_directory
 
 Run = Callable[..., Any]  # returns the Result of click's or typer's runner
-Start = Callable[..., subprocess.Popen[str]]
+Start = StartProgram
 WriteLines = Callable[..., Path]
 
 
@@ -52,28 +49,10 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start() -> Iterator[StartProgram]:
     """Start `colbert-pg …` as a process of its own."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "colbert_pg.cli", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            preexec_fn=heed_interrupts,
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    with programs("colbert_pg.cli") as start:
+        yield start
 
 
 @pytest.fixture

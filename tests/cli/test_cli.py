@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,8 +20,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from colbert_pg.cli._demo import PSQL_QUERY
 from colbert_pg.client import Client
-from colbert_pg.demo import PSQL_QUERY
 from colbert_pg.embedded import EmbeddedServer
 from colbert_pg.encoder import Encoder
 from colbert_pg.vectors import Matrix
@@ -468,7 +469,12 @@ def test_demo_answers_its_questions_and_its_commands_work(
 ) -> None:
     first = run("demo", "--documents", "20", "--data", str(directory))
     assert "read a csv file into dictionaries" in first.stdout
-    assert "of the true top 10" in first.stdout
+    told = " ".join(first.stdout.split())
+    assert "of the true top 10" in told
+    measured = re.search(r"20 documents\. .* scored (\d+) of them .* ([\d.]+) times as long", told)
+    assert measured is not None
+    assert 1 <= int(measured[1]) <= 20
+    assert float(measured[2]) > 0
     assert f"psql --data {directory}" in first.stdout
     assert PSQL_QUERY in first.stdout
     again = run("demo", "--documents", "20", "--data", str(directory))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from colbert_pg.loading import BadDocuments, Document, Lines
+from colbert_pg.cli._lines import BadDocuments, Document, Lines
 from tests.cli.conftest import WriteLines
 
 

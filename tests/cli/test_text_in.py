@@ -177,7 +177,7 @@ def test_a_worker_of_a_named_model_leaves_tables_of_others_alone(
         made.append((model, options["dimensions"]))
         return default_encoder()
 
-    monkeypatch.setattr("colbert_pg.encoder.Encoder", encoder)
+    monkeypatch.setattr("colbert_pg.encoding.Encoder", encoder)
     name = default_encoder().fingerprint["name"]
     table_of_texts(database, "mine", name)
     table_of_texts(database, "another", "colbert-ir/colbertv2.0", dimensions=64)

@@ -27,38 +27,14 @@ from colbert_pg import (
     ModelMismatch,
     NotInstalled,
 )
-from colbert_pg.loading import Table
+from colbert_pg.cli._table import Table
 from colbert_pg.vectors import Matrix, TokenArray
-from tests.client.words import Word, WordEncoder, maxsim
+from tests.client.words import TEXTS, Word, WordEncoder, maxsim
 from tests.waiting import PATIENCE
 
-TEXTS = [
-    "a cat sat on the mat",
-    "the dog chased the cat",
-    "stocks fell sharply on monday",
-    "rain on monday and tuesday",
-]
 QUERY = "cat on a mat"
 
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def encoder() -> WordEncoder:
-    return WordEncoder()
-
-
-@pytest.fixture
-def client(connection: Connection, encoder: WordEncoder) -> Client:
-    """A client on four indexed documents with the keys 1 to 4, not committed."""
-    connection.execute(
-        "CREATE TABLE documents (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
-        " content text NOT NULL, lang text, embeddings vector(32)[])"
-    )
-    client = Client(connection, encoder)
-    client.create_index("documents")
-    client.add("documents", TEXTS, columns={"lang": ["en", "en", "de", "de"]})
-    return client
 
 
 def expected(encoder: WordEncoder, query: str, texts: Sequence[str]) -> list[float]:
@@ -146,6 +122,26 @@ def test_filter_takes_its_values_from_params(client: Client) -> None:
     assert hits == []
     hits = client.search("documents", QUERY, filter="lang = params->>'lang'", params={"lang": "de"})
     assert {hit.doc_id for hit in hits} == {3, 4}
+
+
+@pytest.mark.parametrize("key_type", ["bigint", "text", "uuid", "numeric"])
+def test_stages_and_recall_come_for_keys_of_any_type_and_under_a_filter(
+    connection: Connection, encoder: WordEncoder, key_type: str
+) -> None:
+    connection.execute(
+        f"CREATE TABLE notes (id {key_type} PRIMARY KEY, content text, embeddings vector(32)[])"
+    )
+    client = Client(connection, encoder)
+    client.create_index("notes")
+    keys = [uuid.UUID(int=n) for n in range(4)] if key_type == "uuid" else [1, 2, 3, 4]
+    client.add("notes", TEXTS, keys=[str(k) for k in keys] if key_type == "text" else keys)
+    limited: dict[str, Any] = {"filter": "content LIKE params->>'like'", "params": {"like": "%a%"}}
+    scope, *_, last = client.explain_search("notes", QUERY, k=1, **limited)
+    assert (scope.stage, scope.documents, scope.rows_read) == ("scope", 4, None)
+    assert last.documents >= 1
+    assert [s.stage for s in client.explain_search("notes", QUERY, exact=True)] == ["all"]
+    assert client.measure_recall("notes", k=1, **limited).recall == 1
+    assert client.tune("notes", 0.5, k=1, **limited)
 
 
 def test_candidates_limit_what_is_scored(client: Client) -> None:

@@ -9,28 +9,9 @@ import psycopg
 import pytest
 
 from colbert_pg import AsyncClient, Client, EncoderMissing, HybridHit, ModelMismatch
-from tests.client.words import WordEncoder
+from tests.client.words import TEXTS, WordEncoder
 
-TEXTS = [
-    "a cat sat on the mat",
-    "the dog chased the cat",
-    "stocks fell sharply on monday",
-    "rain on monday and tuesday",
-]
 Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def client(connection: Connection) -> Client:
-    """A client on four indexed documents with the keys 1 to 4, not committed."""
-    connection.execute(
-        "CREATE TABLE documents (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
-        " content text NOT NULL, offsets int4range[], embeddings vector(32)[])"
-    )
-    client = Client(connection, WordEncoder())
-    client.create_index("documents")
-    client.add("documents", TEXTS, offsets_column="offsets")
-    return client
 
 
 def test_ranks_and_scores_of_both_parts_come_back(client: Client) -> None:

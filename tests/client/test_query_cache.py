@@ -19,11 +19,6 @@ TEXTS = ["a cat sat", "a dog ran", "a dog sat", "a dog ran and sat"]
 
 
 @pytest.fixture
-def encoder() -> WordEncoder:
-    return WordEncoder()
-
-
-@pytest.fixture
 def chunks(database: str, encoder: WordEncoder) -> str:
     """Connection string of a database with a table of chunks."""
     with psycopg.connect(database) as connection:

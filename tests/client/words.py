@@ -11,6 +11,13 @@ import numpy as np
 
 from colbert_pg.vectors import Matrix
 
+TEXTS = [
+    "a cat sat on the mat",
+    "the dog chased the cat",
+    "stocks fell sharply on monday",
+    "rain on monday and tuesday",
+]
+
 
 class Word(NamedTuple):
     text: str

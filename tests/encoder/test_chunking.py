@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colbert_pg.chunking import Piece, chunks, pieces
 from colbert_pg.encoder import Encoder, TruncationWarning
+from colbert_pg.encoding._chunking import Piece, chunks, pieces
 
 TEXT = " ".join(f"Sentence number {n} is unbelievably tokenized, isn't it?" for n in range(60))
 

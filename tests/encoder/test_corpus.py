@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from colbert_pg.corpus import Docstring, standard_library_docstrings
+from colbert_pg.cli.corpus import Docstring, standard_library_docstrings
 
 
 @pytest.fixture(scope="module")

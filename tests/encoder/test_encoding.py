@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from colbert_pg.encoder import Encoder, Matrix, TruncationWarning
-from colbert_pg.projection import default_projection
+from colbert_pg.encoding._projection import default_projection
 
 DOCUMENTS = [
     "gzip.compress: Compress data in one shot and return the compressed string.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from colbert_pg.projection import default_projection, fit_projection
+from colbert_pg.encoding._projection import default_projection, fit_projection
 
 
 def test_the_shipped_matrix_has_orthonormal_columns() -> None:

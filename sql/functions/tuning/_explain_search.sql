@@ -12,6 +12,7 @@ DECLARE
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
   _effort colbert._effort;
   _found record;
+  _keys text[];
   _read bigint;
   _scored bigint := 0;
   _started timestamptz;
@@ -39,13 +40,14 @@ BEGIN
     documents := coalesce(cardinality(_found.keys), 0);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
     rows_read := colbert._rows_read(_index) - _read;
-    detail := CASE WHEN _found.keys IS NULL THEN 'none: scoring the whole scope is the better way'
+    _keys := _found.keys;
+    detail := CASE WHEN _keys IS NULL THEN 'none: scoring the whole scope is the better way'
                    ELSE format('%s query tokens', cardinality(query)) END;
     RETURN NEXT;
     rows_read := NULL;
   END IF;
 
-  IF cardinality(_found.keys) >= k THEN
+  IF cardinality(_keys) >= k THEN
     _started := clock_timestamp();
     _scored := (SELECT count(*)
                   FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort) AS s);

@@ -1,4 +1,4 @@
-"""The statements of migrations, as text with the values in it: they may be run, or written down."""
+"""Names in SQL, and the statements of migrations: text with the values in it, to be run or kept."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from psycopg.types.json import Jsonb
 def sql_name(table: str, schema: str | None = None) -> str:
     """A table's name as SQL writes it."""
     return sql.Identifier(*([schema] if schema else []), table).as_string(None)
+
+
+def quoted(*names: str) -> sql.SQL:
+    """An identifier in a statement that has parameters, where a percent sign must be doubled."""
+    return verbatim(sql.Identifier(*names).as_string(None))
+
+
+def verbatim(text: str) -> sql.SQL:
+    """SQL as it is, in a statement that has parameters."""
+    return sql.SQL(text.replace("%", "%%"))
 
 
 def create_index(

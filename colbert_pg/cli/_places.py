@@ -18,8 +18,9 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from colbert_pg.catalog import installed_version
 from colbert_pg.errors import ColbertError, NotInstalled
-from colbert_pg.install import install, installed_version, version
+from colbert_pg.install import install, version
 
 if TYPE_CHECKING:
     from colbert_pg.embedded import EmbeddedServer

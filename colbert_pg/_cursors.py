@@ -6,6 +6,7 @@ Django, for one, has psycopg return jsonb as text. What is registered stays with
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -25,3 +26,13 @@ def own_async_cursor(connection: psycopg.AsyncConnection[Any]) -> psycopg.AsyncC
     cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
     set_json_loads(json.loads, cursor)
     return cursor
+
+
+def rows(
+    connection: psycopg.Connection[Any],
+    statement: Any,
+    parameters: Mapping[str, Any] | Sequence[Any] | None = None,
+) -> list[TupleRow]:
+    """All rows of a statement of ours."""
+    with own_cursor(connection) as cursor:
+        return cursor.execute(statement, parameters).fetchall()

@@ -11,7 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from colbert_pg.client import Explanation, Hit, HybridHit, Match, ParentHit, TokenText
-from colbert_pg.snippets import snippets
+from colbert_pg.explain import snippets
+
+# Standard output is for answers, standard error for everything else.
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False)
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _CONTEXT = 24  # characters beside a matched word
@@ -107,11 +111,6 @@ def indexes(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
             table.add_row(name, Text(_plain(_value(value))))
         blocks += [table, ""]
     return Group(*blocks[:-1])
-
-
-def consoles() -> tuple[Console, Console]:
-    """Standard output for answers, standard error for everything else."""
-    return Console(highlight=False, soft_wrap=False), Console(stderr=True, highlight=False)
 
 
 def quiet_models() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from colbert_pg.operations import Match
+from colbert_pg.client import Match
 
 
 class Mark(NamedTuple):

@@ -12,7 +12,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-Matrix = npt.NDArray[np.float32]
+from colbert_pg.vectors import Matrix
 
 DEFAULT_PROJECTION = "all_minilm_l6_v2_projection.npy"
 
@@ -50,6 +50,6 @@ def fit_projection(documents: Iterable[Matrix], dimensions: int) -> Matrix:
 
 def default_projection() -> Matrix:
     """The default model's matrix: float32 array (384, 128), orthonormal columns."""
-    with resources.files("colbert_pg").joinpath(DEFAULT_PROJECTION).open("rb") as file:
+    with resources.files(__package__).joinpath(DEFAULT_PROJECTION).open("rb") as file:
         matrix: Matrix = np.load(file, allow_pickle=False)
     return matrix

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from colbert_pg.operations import TokenText
+from colbert_pg.encoding import TokenText
 
 
 class Word(NamedTuple):

@@ -1,0 +1,221 @@
+"""A table of vectors as the command line makes it, or finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from colbert_pg._cursors import rows
+from colbert_pg._statements import quoted, verbatim
+from colbert_pg.catalog import Index, Model, Source, source, vector_schema, vector_types
+from colbert_pg.client import Client
+from colbert_pg.encoding import TextEncoder
+from colbert_pg.errors import ColbertError
+
+PARENT = "document_id"  # the column of a chunk that names its document
+_METHOD = "plaid"  # of a new index for which none is named
+# Options that hold for every method. "model" is the encoder's, which is the index's, or more of it.
+_SHARED_OPTIONS = ("text", "dimensions", "normalized", "triggers", "candidates", "patience")
+
+
+class Table:
+    """A table ``(id text, content text, embeddings vector(n)[])`` to load into.
+
+    A table of chunks has a column ``document_id text`` more. Any table with an index can be read.
+
+    Args:
+        connection: a connection in autocommit mode, since every batch is a transaction.
+        name: the table as SQL writes it.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], name: str) -> None:
+        self.connection = connection
+        self.name = name
+        ((parts,),) = rows(connection, "SELECT pg_catalog.parse_ident(%s)", [name])
+        self.identifier = quoted(*parts)
+
+    def source(self) -> Source | None:
+        """The table as the catalog describes it; None if there is none."""
+        return source(self.connection, self.name)
+
+    def index(self) -> Index | None:
+        """The index on the column embeddings, else the first one."""
+        table = self.source()
+        indexes = {} if table is None else {index.embeddings: index for index in table.indexes}
+        return indexes.get("embeddings") or next(iter(indexes.values()), None)
+
+    def model(self) -> Model | None:
+        """The model that the table's index remembers: its fingerprint, or a mere name."""
+        index = self.index()
+        return None if index is None else index.model
+
+    def method(self) -> str | None:
+        """The method of the table's index; None without one."""
+        index = self.index()
+        return None if index is None else index.method
+
+    def text(self) -> str:
+        """The column of texts: the one that the index names, else content."""
+        index = self.index()
+        return "content" if index is None else index.text
+
+    def has_chunks(self) -> bool:
+        """Whether the rows are chunks of documents, as :meth:`create` makes such a table."""
+        table = self.source()
+        return _has(table, "id", "text") and _has(table, PARENT, "text")
+
+    def has_offsets(self) -> bool:
+        """Whether the table has a column for where in the text each vector stands."""
+        return _has(self.source(), "offsets", "int4range[]")
+
+    def vectors(self) -> tuple[int, bool] | None:
+        """Dimensions of the vectors, and whether they are halfvec; None if there is no such table.
+
+        Raises:
+            ColbertError: if there is one, of another layout.
+        """
+        table = self.source()
+        if table is None:
+            return None
+        types = vector_types(self.connection)
+        embeddings = table.columns.get("embeddings")
+        if (
+            not all(_has(table, name, "text", "character varying") for name in ("id", "content"))
+            or embeddings is None
+            or embeddings.type not in (types.vector_array, types.halfvec_array)
+        ):
+            raise ColbertError(
+                f"table {self.name} is there and has another layout than (id text, content text, "
+                "embeddings vector[] or halfvec[]): choose another --table"
+            )
+        return embeddings.modifier, embeddings.type == types.halfvec_array
+
+    def create(
+        self, dimensions: int, half: bool, with_offsets: bool = False, chunks: bool = False
+    ) -> None:
+        """Create the table if there is none.
+
+        Raises:
+            ColbertError: if there is one, with other vectors, or for chunks and not for documents.
+        """
+        found = self.vectors()
+        if found is not None:
+            if self.has_chunks() != chunks:
+                held = "chunks" if self.has_chunks() else "whole documents"
+                raise ColbertError(
+                    f"table {self.name} holds {held}: load it as before, or choose another --table"
+                )
+            if found[0] not in (dimensions, -1) or found[1] != half:
+                raise ColbertError(
+                    f"table {self.name} holds {_type_name(*found)}[], not "
+                    f"{_type_name(dimensions, half)}[]: choose another --table, or drop this one"
+                )
+            if with_offsets and not self.has_offsets():
+                raise ColbertError(
+                    f"table {self.name} has no column offsets int4range[]: choose another --table, "
+                    "or drop this one"
+                )
+            return
+        with self.connection.transaction():
+            self.connection.execute(
+                sql.SQL(
+                    "CREATE TABLE {table} (id text PRIMARY KEY,{parent} content text NOT NULL,"
+                    " embeddings {vector}({dimensions})[]{offsets})"
+                ).format(
+                    table=self.identifier,
+                    parent=sql.SQL(" document_id text NOT NULL," if chunks else ""),
+                    vector=quoted(vector_schema(self.connection), "halfvec" if half else "vector"),
+                    dimensions=sql.Literal(dimensions),
+                    offsets=sql.SQL(", offsets int4range[]" if with_offsets else ""),
+                ),
+                [],
+            )
+            self.connection.execute(
+                sql.SQL("ALTER TABLE {} ALTER embeddings SET STORAGE EXTERNAL").format(
+                    self.identifier
+                ),
+                [],
+            )
+            if chunks:
+                self.connection.execute(
+                    sql.SQL("CREATE INDEX ON {} (document_id)").format(self.identifier), []
+                )
+
+    def rebuild(self, method: str | None) -> str | None:
+        """The method by which the index is to be built anew once all is in; None: it stays.
+
+        An index for which no method is named stays, but for one that tells nothing but its model,
+        by the method ``exact``: such a one is what loading has put there.
+        """
+        index = self.index()
+        if method is None and (index is None or _is_interim(index)):
+            method = _METHOD
+        return None if index is not None and method == index.method else method
+
+    def build(self, encoder: TextEncoder, method: str) -> None:
+        """Build the index by a method; one that is there keeps its key and the options of all."""
+        client = Client(self.connection, encoder)
+        index = self.index()
+        with self.connection.transaction():
+            if index is None:
+                client.create_index(self.name, method=method)
+                return
+            known = index.options or {}
+            options = {name: known[name] for name in _SHARED_OPTIONS if name in known}
+            client.drop_index(self.name, index.embeddings)
+            client.create_index(
+                self.name, index.embeddings, method=method, options=options, key=index.key
+            )
+
+    def contents(self, ids: Sequence[Any]) -> dict[Any, str | None]:
+        """The texts of documents, by key; None where the table has no such column.
+
+        Raises:
+            ColbertError: if the table has neither an index nor a column ``id``.
+        """
+        table, index = self.source(), self.index()
+        columns = {} if table is None else table.columns
+        key = "id" if index is None or index.key is None else index.key
+        content = self.text()
+        if key not in columns:
+            raise ColbertError(
+                f"table {self.name} has neither an index nor a column id: "
+                f"index it first, SELECT colbert.create_index('{self.name}')"
+            )
+        statement = sql.SQL("SELECT d.{key}, {content} FROM {table} d WHERE d.{key} = ANY ({ids})")
+        ids_of_type = sql.SQL("%s::{}[]").format(verbatim(columns[key].sql_type))
+        return dict(
+            rows(
+                self.connection,
+                statement.format(
+                    key=quoted(key),
+                    content=quoted("d", content) if content in columns else sql.NULL,
+                    table=self.identifier,
+                    ids=ids_of_type,
+                ),
+                [list(ids)],
+            )
+        )
+
+    def count(self) -> int:
+        """How many documents there are."""
+        statement = sql.SQL("SELECT count(*) FROM {}").format(self.identifier)
+        ((count,),) = rows(self.connection, statement, [])
+        return int(count)
+
+
+def _has(table: Source | None, name: str, *sql_types: str) -> bool:
+    """Whether a table has a column of one of the types."""
+    return table is not None and name in table.columns and table.columns[name].sql_type in sql_types
+
+
+def _is_interim(index: Index) -> bool:
+    """Whether it is what loading puts there first, and leaves where it is interrupted."""
+    return index.method == "exact" and (index.options or {}).keys() <= {"model"}
+
+
+def _type_name(dimensions: int, half: bool) -> str:
+    return f"{'halfvec' if half else 'vector'}({dimensions})"

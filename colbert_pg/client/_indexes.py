@@ -1,0 +1,163 @@
+"""Installing, and making, checking and tuning indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import sql
+
+from colbert_pg.catalog import view_sql
+from colbert_pg.client._calls import call
+from colbert_pg.client._core import Core
+from colbert_pg.client._method import Install, Query, Steps, method
+from colbert_pg.client._results import Problem, Recall, Trial
+from colbert_pg.encoding import fingerprint_of
+
+
+class IndexMethods(Core):
+    """The methods of both clients that are about indexes."""
+
+    @method
+    def install(self) -> Steps[None]:
+        """Install or upgrade colbert_pg; see :func:`colbert_pg.install.install`."""
+        yield Install()
+        self._known.forget()
+
+    @method
+    def create_index(
+        self,
+        source: str,
+        embeddings: str = "embeddings",
+        *,
+        method: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Steps[None]:
+        """Index the token vectors of a table: ``colbert.create_index``.
+
+        With an encoder, the index remembers its fingerprint (``options["model"]``), and text is
+        never searched in, or added to, vectors of another model.
+        """
+        model = {} if self._encoder is None else {"model": fingerprint_of(self._encoder)}
+        yield call(
+            "create_index",
+            source=source,
+            embeddings=embeddings,
+            method=method,
+            options={**model, **(options or {})} or None,
+            key=key,
+        )
+        self._known.sources.pop(source, None)
+
+    @method
+    def drop_index(self, source: str, embeddings: str | None = None) -> Steps[None]:
+        """Drop an index, not its source: ``colbert.drop_index``."""
+        yield call("drop_index", source=source, embeddings=embeddings)
+        self._known.sources.pop(source, None)
+
+    @method
+    def reindex(self, source: str, embeddings: str | None = None) -> Steps[None]:
+        """Build an index anew: ``colbert.reindex``."""
+        yield call("reindex", source=source, embeddings=embeddings)
+
+    @method
+    def check_index(self, source: str, embeddings: str | None = None) -> Steps[list[Problem]]:
+        """Every difference between an index and its source: ``colbert.check_index``."""
+        rows = yield call(
+            "check_index", "r.problem, r.doc_id, r.detail", source=source, embeddings=embeddings
+        )
+        return [Problem(*row) for row in rows]
+
+    @method
+    def repair_index(self, source: str, embeddings: str | None = None) -> Steps[int]:
+        """Mend those differences; returns the number of documents: ``colbert.repair_index``."""
+        ((mended,),) = yield call("repair_index", source=source, embeddings=embeddings)
+        return int(mended)
+
+    @method
+    def measure_recall(
+        self,
+        source: str,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        candidates: int | None = None,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Steps[Recall]:
+        """Recall and latency of an index against exact search: ``colbert.measure_recall``.
+
+        Args:
+            source: the table.
+            queries: a table or view with a column of token-vector arrays. Default: queries drawn
+                from the documents.
+            k: of how many best documents a share is found.
+            sample: how many of the queries are tried; each is searched exactly, too.
+            candidates: as in :meth:`search`.
+            embeddings: the indexed column. Default: the only one.
+            query_column: the column of ``queries``. Default: the only one of its type.
+            filter, params: of the searches, as in :meth:`search`.
+        """
+        ((*row,),) = yield call(
+            "measure_recall",
+            source=source,
+            queries=queries,
+            k=k,
+            sample=sample,
+            candidates=candidates,
+            embeddings=embeddings,
+            query_column=query_column,
+            filter=filter,
+            params=params,
+        )
+        return Recall(*row)
+
+    @method
+    def tune(
+        self,
+        source: str,
+        target_recall: float = 0.95,
+        queries: str | None = None,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        embeddings: str | None = None,
+        query_column: str | None = None,
+        filter: str | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Steps[list[Trial]]:
+        """Try settings, keep the fastest that reaches the target: ``colbert.tune``.
+
+        Args:
+            source: the table.
+            target_recall: the share of the best documents that is to be found.
+            queries, k, sample, embeddings, query_column, filter, params: as in
+                :meth:`measure_recall`.
+
+        Returns:
+            What was tried, fastest first. None of them is chosen where none reaches the target.
+        """
+        rows = yield call(
+            "tune",
+            source=source,
+            target_recall=target_recall,
+            queries=queries,
+            k=k,
+            sample=sample,
+            embeddings=embeddings,
+            query_column=query_column,
+            filter=filter,
+            params=params,
+        )
+        return [Trial(*row) for row in rows]
+
+    @method
+    def indexes(self) -> Steps[list[dict[str, Any]]]:
+        """All indexes of the database: a dict per row of the view ``colbert.indexes``."""
+        yield from self._known.vector_types()
+        rows = yield Query(sql.SQL(view_sql("indexes")), {})
+        return [row[0] for row in rows]
