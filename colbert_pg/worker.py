@@ -332,7 +332,7 @@ def text_indexes(
                 " WHERE i.options ? 'text'"
                 "   AND CASE WHEN pg_catalog.has_any_column_privilege(i.source, 'SELECT')"
                 "             AND pg_catalog.has_any_column_privilege(i.source, 'UPDATE')"
-                "            THEN i.state NOT LIKE 'broken: %' END"
+                "            THEN i.state <> 'broken' END"
                 " ORDER BY 1, 2"
             )
             return [TextIndex(*row) for row in cursor]

@@ -293,6 +293,65 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0009_derived_names') THEN
+    EXECUTE $step$
+-- sql/schema/0009_derived_names.sql
+-- 0.3.0: the tables of an index have names
+ALTER TABLE colbert._index ADD COLUMN table_names text[];
+COMMENT ON COLUMN colbert._index.tables IS 'The tables of derived data.';
+COMMENT ON COLUMN colbert._index.table_names IS
+  'Their names, one for each: centroids, postings and so on. NULL in rows of 0.1.0 and 0.2.0: see the function colbert._table_names.';
+GRANT INSERT (table_names), UPDATE (table_names) ON colbert._index TO PUBLIC;
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0009_derived_names', '0.3.0');
+  END IF;
+END
+$run_once$;
+
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0010_renamed_functions') THEN
+    EXECUTE $step$
+-- sql/schema/0010_renamed_functions.sql
+-- 0.3.0: functions of 0.1.0 and 0.2.0 that are gone, or whose arguments or results are others now
+-- The view lets go of functions that it called; its own file defines it anew.
+DO $view$
+BEGIN
+  IF pg_catalog.to_regclass('colbert.indexes') IS NOT NULL THEN
+    CREATE OR REPLACE VIEW colbert.indexes WITH (security_invoker = true) AS
+    SELECT i.source, i.embeddings, i.key, i.method, i.dimensions, i.options, NULL::bigint AS documents,
+           NULL::bigint AS tokens, NULL::bigint AS index_bytes, NULL::text AS index_size, NULL::text AS state
+      FROM colbert._index AS i;
+  END IF;
+END
+$view$;
+DROP FUNCTION IF EXISTS colbert._readable(colbert._index);
+DROP FUNCTION IF EXISTS colbert._index_state(colbert._index);
+DROP FUNCTION IF EXISTS colbert._document_tokens(colbert._index);
+DROP FUNCTION IF EXISTS colbert._attempts(colbert._index);
+DROP FUNCTION IF EXISTS colbert._create_attempts(colbert._index);
+DROP FUNCTION IF EXISTS colbert._derived_table(colbert._index, integer);
+DROP FUNCTION IF EXISTS colbert._document_problem(anyarray, integer, boolean);
+DROP FUNCTION IF EXISTS colbert._operation(text, text);
+DROP FUNCTION IF EXISTS colbert._option_rules(text);
+DROP FUNCTION IF EXISTS colbert._refuse_options(jsonb, jsonb);
+DROP FUNCTION IF EXISTS colbert._remove(colbert._index, text);
+DROP FUNCTION IF EXISTS colbert._plaid_create(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_rules(text);
+DROP FUNCTION IF EXISTS colbert._plaid_settings(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_state(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_create(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_rules(text);
+DROP FUNCTION IF EXISTS colbert._tokens_settings(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_state(colbert._index);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0010_renamed_functions', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -669,57 +728,6 @@ $_factor$;
 COMMENT ON FUNCTION colbert._factor(text, jsonb, float8) IS
   'The value of a knob that is a positive number: SET colbert.<name>, else the index''s option, else the default.';
 
--- Refuses options that nobody would read, and values of the wrong type. The rules are a jsonb object:
--- name -> "integer", "number", "boolean", "string", "any", or an array of the strings allowed.
-CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, rules jsonb)
-RETURNS void
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_refuse_options$
-DECLARE
-  _rule jsonb;
-  _option record;
-BEGIN
-  IF options IS NULL OR jsonb_typeof(options) <> 'object' THEN
-    RAISE EXCEPTION 'options must be a JSON object'
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'For example options => ''{"candidates": 200}''.';
-  END IF;
-
-  FOR _option IN SELECT o.key AS name, o.value FROM jsonb_each(options) AS o LOOP
-    _rule := rules -> _option.name;
-    IF _rule IS NULL THEN
-      RAISE EXCEPTION 'unknown option "%"', _option.name
-        USING ERRCODE = 'invalid_parameter_value',
-              HINT = format('Options of this method: %s.',
-                            (SELECT string_agg(r, ', ' ORDER BY r) FROM jsonb_object_keys(rules) AS r));
-    ELSIF (CASE _rule #>> '{}'
-             WHEN 'any' THEN true
-             WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
-             WHEN 'string' THEN jsonb_typeof(_option.value) = 'string'
-             WHEN 'number' THEN jsonb_typeof(_option.value) = 'number'
-                                AND _option.value #>> '{}' ~ '^[0-9]{1,9}([.][0-9]*)?$' AND _option.value <> '0'
-             WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
-                                 AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
-             ELSE jsonb_typeof(_option.value) = 'string' AND _rule ? (_option.value #>> '{}')
-           END) IS NOT TRUE THEN
-      RAISE EXCEPTION 'option "%" must not be %', _option.name, _option.value
-        USING ERRCODE = 'invalid_parameter_value',
-              HINT = format('It takes %s.',
-                            CASE _rule #>> '{}'
-                              WHEN 'boolean' THEN 'true or false'
-                              WHEN 'integer' THEN 'a whole number of at least 1'
-                              WHEN 'number' THEN 'a positive number'
-                              WHEN 'string' THEN 'a string'
-                              ELSE 'one of ' || (_rule #>> '{}')
-                            END);
-    END IF;
-  END LOOP;
-END
-$_refuse_options$;
-
-COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
-  'Raises for an option that is not in the rules, or has a value of another type.';
 
 -- sql/functions/index/_element_type.sql
 -- vector or halfvec, for a column that is an array of one of them; NULL for every other column, and for
@@ -861,7 +869,7 @@ COMMENT ON FUNCTION colbert._find_index(regclass, name) IS
 -- that are not finite are refused by pgvector itself, wherever a vector is made.
 CREATE OR REPLACE FUNCTION colbert._document_problem(
   embeddings anyarray, dimensions integer, normalized boolean,
-  OUT code text, OUT problem text, OUT hint text)
+  OUT kind text, OUT code text, OUT problem text, OUT hint text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_document_problem$
@@ -875,6 +883,7 @@ BEGIN
   END IF;
 
   IF array_ndims(embeddings) <> 1 THEN
+    kind := 'nested';
     code := '2202E';  -- array_subscript_error
     problem := format('the array has %s dimensions', array_ndims(embeddings));
     hint := 'Store a one-dimensional array with one vector for each token.';
@@ -896,18 +905,22 @@ BEGIN
   IF NOT FOUND THEN
     RETURN;
   ELSIF _norm IS NULL THEN
+    kind := 'null';
     code := '22004';  -- null_value_not_allowed
     problem := format('token %s is NULL', _position);
     hint := 'Leave the token out, or encode the text again.';
   ELSIF _dimensions <> dimensions THEN
+    kind := 'dimensions';
     code := '22000';  -- data_exception, as pgvector has it
     problem := format('token %s has %s dimensions, expected %s', _position, _dimensions, dimensions);
     hint := 'Encode it with the model that the index was made for.';
   ELSIF _norm = 0 THEN
+    kind := 'zero';
     code := '22023';  -- invalid_parameter_value
     problem := format('token %s is a zero vector', _position);
     hint := 'Leave the token out: it has no direction to compare.';
   ELSE
+    kind := 'length';
     code := '22023';  -- invalid_parameter_value
     problem := format('token %s has length %s, expected 1', _position, round(_norm::numeric, 4));
     hint := 'Normalise the vectors, or create the index with options => ''{"normalized": false}''.';
@@ -916,7 +929,7 @@ END
 $_document_problem$;
 
 COMMENT ON FUNCTION colbert._document_problem(anyarray, integer, boolean) IS
-  'SQLSTATE, description and hint of the first thing that is wrong with an array of token vectors; NULLs when nothing is.';
+  'Kind, SQLSTATE, description and hint of the first thing that is wrong with an array of token vectors; NULLs when nothing is.';
 
 -- sql/functions/index/_refuse_document.sql
 -- Raises for a document that may not be indexed, naming it by its key, and does nothing for a good one.
@@ -987,7 +1000,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_old_snapshot$
 BEGIN
-  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+  IF colbert._keeps_snapshot() THEN
     RAISE EXCEPTION 'an index cannot be changed in a % transaction',
                     upper(current_setting('transaction_isolation'))
       USING ERRCODE = 'active_sql_transaction',
@@ -1050,28 +1063,6 @@ $_refuse_source$;
 
 COMMENT ON FUNCTION colbert._refuse_source(regclass, name) IS
   'Raises unless the table and its column can be indexed by the caller.';
-
--- The options that an index of a method takes: those of every index and the method's own.
-CREATE OR REPLACE FUNCTION colbert._option_rules(method text)
-RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_option_rules$
-DECLARE
-  _rules text := colbert._operation(method, 'rules');
-  _own jsonb := jsonb '{}';
-BEGIN
-  IF _rules IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
-  END IF;
-  RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "effort": "number", "margin": "number", "candidates": "integer", "patience": "integer", "triggers": "boolean",
-                         "text": "string"}';
-END
-$_option_rules$;
-
-COMMENT ON FUNCTION colbert._option_rules(text) IS
-  'The options of a method, as _refuse_options reads them.';
 
 -- Raises for the first document, in the order of the keys, that may not be indexed.
 CREATE OR REPLACE FUNCTION colbert._refuse_documents(index colbert._index)
@@ -1236,7 +1227,7 @@ COMMENT ON FUNCTION colbert._derived_comment(colbert._index) IS
   'The comment that marks a table or a function as part of an index.';
 
 -- sql/functions/index/_derived_tables.sql
--- The tables of an index, in the order in which its method made them. The registry says which they are, and
+-- The tables of an index, in the order in which they were made. The registry says which they are, and
 -- the owner of a source may write its registry row; the tables' comments, which only their own owner can
 -- write, say that they belong to this index. So nobody can be led to drop or change another table.
 CREATE OR REPLACE FUNCTION colbert._derived_tables(index colbert._index)
@@ -1254,26 +1245,101 @@ END;
 COMMENT ON FUNCTION colbert._derived_tables(colbert._index) IS
   'The tables of an index that are there and are its own.';
 
+-- sql/functions/index/_lacks_tables.sql
+CREATE OR REPLACE FUNCTION colbert._lacks_tables(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT count(*) < cardinality(index.tables) FROM colbert._derived_tables(index);
+END;
+
+COMMENT ON FUNCTION colbert._lacks_tables(colbert._index) IS
+  'Whether a table of an index was dropped.';
+
+-- sql/functions/index/_registered_table.sql
+-- The names of an index's tables, in the order of index.tables. _create_derived writes them. A row that 0.1.0 or 0.2.0
+-- wrote has none, nor has one that was restored from a dump of those: its names follow from its method.
+CREATE OR REPLACE FUNCTION colbert._table_names(index colbert._index)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN coalesce(
+  index.table_names,
+  CASE index.method
+    WHEN 'exact' THEN '{}'::text[]
+    WHEN 'plaid' THEN '{centroids, postings, documents}'::text[]
+    ELSE '{tokens}'::text[]
+  END || CASE WHEN index.options ? 'text' THEN '{attempts}'::text[] END);
+
+COMMENT ON FUNCTION colbert._table_names(colbert._index) IS
+  'The names of an index''s tables, in the order in which the registry has them.';
+
+-- What the registry says, which is not to be trusted: see _derived_tables.
+CREATE OR REPLACE FUNCTION colbert._registered_table(index colbert._index, name text)
+RETURNS regclass
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN index.tables[array_position(colbert._table_names(index), name)];
+
+COMMENT ON FUNCTION colbert._registered_table(colbert._index, text) IS
+  'The table that the registry has under a name; NULL where it has none. It need not be there any more.';
+
 -- sql/functions/index/_derived_table.sql
--- One table of an index, by its place among them.
-CREATE OR REPLACE FUNCTION colbert._derived_table(index colbert._index, place integer)
+-- A table of an index, by its name.
+CREATE OR REPLACE FUNCTION colbert._derived_table(index colbert._index, name text)
 RETURNS regclass
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_derived_table$
+DECLARE
+  _table regclass := colbert._registered_table(index, name);
 BEGIN
-  IF NOT EXISTS (SELECT FROM colbert._derived_tables(index) AS t WHERE t = index.tables[place]) THEN
+  IF NOT EXISTS (SELECT FROM colbert._derived_tables(index) AS t WHERE t = _table) THEN
     RAISE EXCEPTION 'a table of the index on "%" is not there any more', index.source
       USING ERRCODE = 'undefined_table',
             HINT = format('Run SELECT colbert.repair_index(%L, %L).',
                           index.source, index.embeddings);
   END IF;
-  RETURN index.tables[place];
+  RETURN _table;
 END
 $_derived_table$;
 
-COMMENT ON FUNCTION colbert._derived_table(colbert._index, integer) IS
-  'A table of an index; an error when it was dropped behind the index''s back.';
+COMMENT ON FUNCTION colbert._derived_table(colbert._index, text) IS
+  'A table of an index, by its name; an error when it was dropped behind the index''s back.';
+
+-- sql/functions/index/_keeps_snapshot.sql
+CREATE OR REPLACE FUNCTION colbert._keeps_snapshot()
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN current_setting('transaction_isolation') NOT LIKE 'read %';
+
+COMMENT ON FUNCTION colbert._keeps_snapshot() IS
+  'Whether all statements of the transaction see the snapshot of its first one: REPEATABLE READ, SERIALIZABLE.';
+
+-- sql/functions/index/_index_of_trigger.sql
+CREATE OR REPLACE FUNCTION colbert._index_of_trigger(index_id integer)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_index_of_trigger$
+DECLARE
+  _index colbert._index;
+BEGIN
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
+  IF FOUND THEN
+    RETURN _index;
+  ELSIF colbert._keeps_snapshot() THEN
+    RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
+      USING ERRCODE = 'serialization_failure',
+            HINT = 'It was created after this transaction began: run the transaction again.';
+  ELSE
+    RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
+      USING ERRCODE = 'undefined_object',
+            HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
+  END IF;
+END
+$_index_of_trigger$;
+
+COMMENT ON FUNCTION colbert._index_of_trigger(integer) IS
+  'The registry row of the index whose trigger calls, or an error.';
 
 -- sql/functions/index/_give_to_owner.sql
 CREATE OR REPLACE FUNCTION colbert._owner(relation regclass)
@@ -1311,8 +1377,8 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
   'ALTER … OWNER TO the owner of the source. The object comes quoted: TABLE a.b, FUNCTION a.b().';
 
 -- sql/functions/index/_create_derived.sql
--- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting; doc_id
--- is its column of keys, where it has one.
+-- Makes a table of derived data beside the source and enters it in the registry, where suffix is its name. The table
+-- belongs to the source's owner, and is unlogged where the source is. doc_id is its column of keys, where it has one.
 --
 -- Anybody may read it, and sees the rows of just those documents that they may read in the source with what the
 -- rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so
@@ -1348,6 +1414,10 @@ BEGIN
                       ELSE format('s.%I = %s.%I', index.key, _table, doc_id) END,
                  index.key, coalesce(seen, index.embeddings));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
+  UPDATE colbert._index AS i
+     SET tables = i.tables || _table::regclass,
+         table_names = i.table_names || suffix
+   WHERE i.id = index.id;
   RETURN _table::regclass;
 END
 $_create_derived$;
@@ -1441,13 +1511,13 @@ COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
   'Raises unless the column that option "text" names, if there is the option, can be encoded.';
 
 -- sql/functions/text/_attempts.sql
--- The attempts at encoding pending documents: the last of the tables of an index with a text column. A pending
+-- The attempts at encoding pending documents: the table "attempts" of an index with a text column. A pending
 -- document is a row of the source with a text and no array, nothing else; it has a row here while a worker
 -- is at it or after it failed, which says when it is due again. So whatever is lost here is done again.
 --
 -- It is written by whoever may write the array in the source and see the row.
 CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
-RETURNS regclass
+RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_attempts$
@@ -1466,20 +1536,28 @@ BEGIN
                  '  AND ((SELECT NOT row_security_active(%2$L::regclass)) '
                  '    OR EXISTS (SELECT FROM %2$s AS s WHERE s.%4$I = %1$s.doc_id OFFSET 0)))',
                  _table, index.source, index.embeddings, index.key);
-  RETURN _table;
 END
 $_create_attempts$;
 
 COMMENT ON FUNCTION colbert._create_attempts(colbert._index) IS
   'Makes the table of attempts of an index with a text column.';
 
-CREATE OR REPLACE FUNCTION colbert._attempts(index colbert._index)
-RETURNS regclass
+-- What is known of an attempt at encoding:
+--
+--   encoding    a worker is at it, until its lease ends
+--   failed      the worker reported a failure; the document is due again at due_at
+--   lost        the lease has ended, and nothing was heard of the worker
+CREATE OR REPLACE FUNCTION colbert._attempt_state(claimed_at timestamptz, due_at timestamptz, failed_at timestamptz)
+RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-RETURN colbert._derived_table(index, cardinality(index.tables));
+RETURN CASE
+         WHEN failed_at >= claimed_at THEN 'failed'
+         WHEN due_at > statement_timestamp() THEN 'encoding'
+         ELSE 'lost'
+       END;
 
-COMMENT ON FUNCTION colbert._attempts(colbert._index) IS
-  'The table of attempts of an index with a text column.';
+COMMENT ON FUNCTION colbert._attempt_state(timestamptz, timestamptz, timestamptz) IS
+  'encoding, failed or lost: what is known of an attempt at encoding.';
 
 -- A document that is encoded, gone, or has another text starts afresh. Called by the triggers, under the lock of
 -- the source row, as every change of an attempt is.
@@ -1491,7 +1569,7 @@ AS $_forget_attempts$
 BEGIN
   IF colbert._text_column(index) IS NOT NULL THEN
     EXECUTE format('DELETE FROM %s AS a WHERE $1 IS NULL OR a.doc_id = $1::%s',
-                   colbert._attempts(index), (colbert._source_types(index)).key_type)
+                   colbert._derived_table(index, 'attempts'), (colbert._source_types(index)).key_type)
       USING doc_id;
   END IF;
 END
@@ -1600,31 +1678,28 @@ COMMENT ON FUNCTION colbert._notify_workers(integer) IS
   'NOTIFY colbert_pending, with the number of an index.';
 
 -- sql/functions/index/_create_tables.sql
--- Makes the tables of an index, empty: those of its method, and that of the attempts where texts are encoded. The
--- registry knows them from then on; returns its row.
+-- Makes the tables of an index, empty: those of its method, and the table of attempts where texts are encoded.
+-- Returns the registry row, which knows them.
 CREATE OR REPLACE FUNCTION colbert._create_tables(index colbert._index)
 RETURNS colbert._index
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_tables$
 DECLARE
-  _index colbert._index := index;
-  _create text := colbert._operation(index.method, 'create');
+  _index colbert._index;
 BEGIN
-  _index.tables := '{}';
-  IF _create IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING index;
-  END IF;
+  UPDATE colbert._index AS i SET tables = '{}', table_names = '{}' WHERE i.id = index.id;
+  PERFORM colbert._method_create(index);
   IF colbert._text_column(index) IS NOT NULL THEN
-    _index.tables := _index.tables || colbert._create_attempts(index);
+    PERFORM colbert._create_attempts(index);
   END IF;
-  UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = index.id;
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index.id;
   RETURN _index;
 END
 $_create_tables$;
 
 COMMENT ON FUNCTION colbert._create_tables(colbert._index) IS
-  'Makes the tables of an index, empty, and enters them in the registry; returns its row.';
+  'Makes the tables of an index, empty; returns its registry row, which knows them.';
 
 -- sql/functions/index/_report_progress.sql
 -- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which is seen at once, where
@@ -1664,22 +1739,13 @@ BEGIN
     RETURN;
   END IF;
 
-  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
-      USING ERRCODE = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
-                           THEN 'undefined_object' ELSE 'serialization_failure' END,
-            HINT = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
-                        THEN 'Drop the triggers that colbert_pg left on the table, and create the index anew.'
-                        ELSE 'It was created after this transaction began: run the transaction again.' END;
-  END IF;
-
+  _index := colbert._index_of_trigger(index_id);
   IF old_key IS NOT NULL THEN
     PERFORM colbert._forget_attempts(_index, old_key);
   END IF;
   IF row_security_active(_index.source) THEN  -- FORCE: even the owner may not see the row
     IF old_key <> new_key OR new_key IS NULL THEN
-      PERFORM colbert._remove(_index, old_key);
+      PERFORM colbert._method_remove(_index, old_key);
     END IF;
     IF new_key IS NOT NULL THEN
       PERFORM colbert._put(_index, new_key, new_embeddings);
@@ -1712,7 +1778,7 @@ BEGIN
      INTO _found
     USING index, doc_id;
   IF _found = 0 THEN
-    PERFORM colbert._remove(index, doc_id);
+    PERFORM colbert._method_remove(index, doc_id);
   END IF;
 END
 $_put_current$;
@@ -1727,36 +1793,17 @@ RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_put$
-DECLARE
-  _put text := colbert._operation(index.method, 'put');
 BEGIN
   PERFORM colbert._refuse_document(index, doc_id, embeddings),
-          colbert._remove(index, doc_id);
-  IF _put IS NOT NULL AND cardinality(embeddings) > 0 THEN
-    EXECUTE format('SELECT %s($1, $2, $3)', _put) USING index, doc_id, embeddings;
+          colbert._method_remove(index, doc_id);
+  IF cardinality(embeddings) > 0 THEN
+    PERFORM colbert._method_put(index, doc_id, embeddings);
   END IF;
 END
 $_put$;
 
 COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
   'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
-
-CREATE OR REPLACE FUNCTION colbert._remove(index colbert._index, doc_id text)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_remove$
-DECLARE
-  _remove text := colbert._operation(index.method, 'remove');
-BEGIN
-  IF _remove IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1, $2)', _remove) USING index, doc_id;
-  END IF;
-END
-$_remove$;
-
-COMMENT ON FUNCTION colbert._remove(colbert._index, text) IS
-  'Takes a document out of an index; one that is not there is no error.';
 
 -- After TRUNCATE of the source.
 CREATE OR REPLACE FUNCTION colbert._sync_truncate(index_id integer)
@@ -1765,15 +1812,10 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_sync_truncate$
 DECLARE
-  _index colbert._index;
-  _clear text;
+  _index colbert._index := colbert._index_of_trigger(index_id);
 BEGIN
-  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
-  _clear := colbert._operation(_index.method, 'clear');
-  IF _clear IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _clear) USING _index;
-  END IF;
-  PERFORM colbert._forget_attempts(_index);
+  PERFORM colbert._method_clear(_index),
+          colbert._forget_attempts(_index);
 END
 $_sync_truncate$;
 
@@ -1936,12 +1978,10 @@ AS $create_index$
 DECLARE
   _index colbert._index;
   _method text;
-  _build text;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
   _method := coalesce(method, colbert._default_method(source, options));
-  _build := colbert._operation(_method, 'build');
-  PERFORM colbert._refuse_options(options, colbert._option_rules(_method)),
+  PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
           colbert._refuse_text_column(source, embeddings, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   PERFORM colbert._forget_dropped_sources();
@@ -1962,9 +2002,7 @@ BEGIN
   IF colbert._triggers(_index) THEN
     PERFORM colbert._create_sync(_index);
   END IF;
-  IF _build IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _build) USING _index;
-  END IF;
+  PERFORM colbert._method_build(_index);
   EXECUTE format('ANALYZE %s (%I)', source, _index.key);
   IF colbert._text_column(_index) IS NOT NULL THEN
     PERFORM colbert._notify_workers(_index.id);
@@ -2148,7 +2186,7 @@ SET search_path = pg_catalog, pg_temp
 AS $check_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _problems text := colbert._operation(_index.method, 'problems');
+  _state record;
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
@@ -2167,17 +2205,19 @@ BEGIN
     'bad document', _index.key, _index.source, _index.embeddings)
     USING _index.dimensions, colbert._normalized(_index);
 
-  IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
+  IF colbert._lacks_tables(_index) THEN
     problem := 'missing table';
     detail := 'a table of the index was dropped';
     RETURN NEXT;
-  ELSIF _problems IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', colbert._operation(_index.method, 'state')) INTO detail USING _index;
-    IF detail LIKE 'broken: %' THEN
+  ELSE
+    _state := colbert._method_state(_index);
+    IF _state.state = 'broken' THEN
       problem := 'missing index';
+      detail := _state.advice;
       RETURN NEXT;
     END IF;
-    RETURN QUERY EXECUTE format('SELECT * FROM %s($1) ORDER BY problem, doc_id', _problems) USING _index;
+    RETURN QUERY
+      SELECT p.problem, p.doc_id, p.detail FROM colbert._method_problems(_index) AS p ORDER BY 1, 2;
   END IF;
 END
 $check_index$;
@@ -2196,7 +2236,6 @@ SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _mend text;
   _mended bigint := 0;
   _doc_id text;
 BEGIN
@@ -2209,7 +2248,7 @@ BEGIN
     _index := colbert._find_index(_index.source, _index.embeddings);
     PERFORM colbert._create_sync(_index);
   END IF;
-  IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
+  IF colbert._lacks_tables(_index) THEN
     RETURN colbert._recreate_derived(_index);
   END IF;
 
@@ -2222,10 +2261,7 @@ BEGIN
   LOOP
     _mended := _mended + colbert._mend_document(_index, _doc_id);
   END LOOP;
-  _mend := colbert._operation(_index.method, 'mend');
-  IF _mend IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _mend) USING _index;
-  END IF;
+  PERFORM colbert._method_mend(_index);
   RETURN _mended;
 END
 $repair_index$;
@@ -2257,7 +2293,7 @@ BEGIN
     IF _bad IS FALSE THEN
       PERFORM colbert._put_current(index, doc_id);
     ELSE
-      PERFORM colbert._remove(index, doc_id);
+      PERFORM colbert._method_remove(index, doc_id);
     END IF;
     EXIT WHEN _bad IS NOT NULL;
     _gone := true;
@@ -2276,22 +2312,19 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_recreate_derived$
 DECLARE
-  _build text := colbert._operation(index.method, 'build');
   _table regclass;
   _mended bigint;
 BEGIN
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
   index := colbert._find_index(index.source, index.embeddings);
-  IF (SELECT count(*) FROM colbert._derived_tables(index)) = cardinality(index.tables) THEN
+  IF NOT colbert._lacks_tables(index) THEN
     RETURN 0;  -- another session has mended it meanwhile
   END IF;
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;
   index := colbert._create_tables(index);
-  IF _build IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _build) USING index;
-  END IF;
+  PERFORM colbert._method_build(index);
   EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0 '
                  '   AND (colbert._document_problem(s.%2$I, $1, $2)).problem IS NULL',
                  index.source, index.embeddings)
@@ -2314,71 +2347,19 @@ SET search_path = pg_catalog, pg_temp
 AS $reindex$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _rebuild text := colbert._operation(_index.method, 'rebuild');
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot();
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
   PERFORM colbert.repair_index(_index.source, _index.embeddings);
-  IF _rebuild IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _rebuild) USING colbert._find_index(_index.source, _index.embeddings);
-  END IF;
+  PERFORM colbert._method_rebuild(colbert._find_index(_index.source, _index.embeddings));
   EXECUTE format('ANALYZE %s (%I)', _index.source, _index.key);
 END
 $reindex$;
 
 COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
   'Mends an index and builds it anew while searches go on. For the owner of the table.';
-
--- sql/functions/methods/_operation.sql
--- How a method takes part. A method is a folder of functions colbert._<implementation>_<operation>, looked
--- up by name here and nowhere else; exact, which derives nothing, has none, and everything that calls an
--- operation goes on without it.
---
---   rules()                            the options it takes, as _refuse_options reads them
---   create(index)                      makes the tables, empty, and returns them
---   build(index)                       fills them from the source, which the caller has locked
---   put(index, key, embeddings)        adds a document that is not there
---   remove(index, key)                 takes a document out; one that is not there is no error
---   clear(index)                       takes every document out
---   rebuild(index)                     builds anew what may have aged, while searches go on
---   candidates(index, query, …)        the keys of the documents worth scoring, as text, best first, with their gains
---   settings(index)                    sets of options that tune tries
---   problems(index)                    how the tables differ from the source
---   mend(index)                        mends what is not about one document, after the documents were mended
---   count(index)                       about how many document tokens there are; NULL when not known
---   state(index)                       what colbert.indexes says of it beyond 'ready'; NULL when nothing
---
--- Keys travel as text; statements cast them to the key's own type.
-CREATE OR REPLACE FUNCTION colbert._operation(method text, operation text)
-RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_operation$
-DECLARE
-  _function text;
-BEGIN
-  CASE method
-    WHEN 'exact' THEN RETURN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN _function := format('colbert._tokens_%s', operation);
-    WHEN 'plaid' THEN _function := format('colbert._plaid_%s', operation);
-    ELSE
-      RAISE EXCEPTION 'unknown index method "%"', method
-        USING ERRCODE = 'invalid_parameter_value',
-              HINT = 'Methods: exact, hnsw, ivfflat, plaid.';
-  END CASE;
-  IF to_regproc(_function) IS NULL THEN
-    RAISE EXCEPTION 'function %() is missing', _function
-      USING ERRCODE = 'undefined_function',
-            HINT = 'Install colbert_pg again.';
-  END IF;
-  RETURN _function;
-END
-$_operation$;
-
-COMMENT ON FUNCTION colbert._operation(text, text) IS
-  'The function by which a method takes part in an operation; NULL where the method has nothing to do.';
 
 -- sql/functions/methods/tokens/_tokens_layout.sql
 -- The methods hnsw and ivfflat: a table with a row for every document token, and pgvector's own index on it.
@@ -2421,14 +2402,14 @@ $_tokens_layout$;
 COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
   'How a token table keeps its tokens: column type, operator class, distance operator, the conversion to that type, and from distance to similarity.';
 
--- sql/functions/methods/tokens/_tokens_rules.sql
+-- sql/functions/methods/tokens/_tokens_options.sql
 -- Options of hnsw and ivfflat:
 --
 --   token_type        halfvec (default), vector or bit
 --   hits              how many nearest tokens each query token fetches (search/_effort.sql)
 --   m, ef_construction, ef_search    of pgvector's hnsw
 --   lists, nprobe                    of pgvector's ivfflat; nprobe is its ivfflat.probes
-CREATE OR REPLACE FUNCTION colbert._tokens_rules(method text)
+CREATE OR REPLACE FUNCTION colbert._tokens_options(method text)
 RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN '{"token_type": ["halfvec", "vector", "bit"], "hits": "integer"}'::jsonb
@@ -2437,11 +2418,11 @@ RETURN '{"token_type": ["halfvec", "vector", "bit"], "hits": "integer"}'::jsonb
             ELSE '{"lists": "integer", "nprobe": "integer"}'::jsonb
           END;
 
-COMMENT ON FUNCTION colbert._tokens_rules(text) IS 'The options of the methods hnsw and ivfflat.';
+COMMENT ON FUNCTION colbert._tokens_options(text) IS 'The options of the methods hnsw and ivfflat.';
 
 -- sql/functions/methods/tokens/_tokens_create.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_create(index colbert._index)
-RETURNS regclass[]
+RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_create$
@@ -2449,11 +2430,11 @@ DECLARE
   _key_type text := (colbert._source_types(index)).key_type;
   _type text := (colbert._tokens_layout(index)).type;
 BEGIN
-  RETURN ARRAY[colbert._create_derived(
+  PERFORM colbert._create_derived(
     index, 'tokens',
     format('doc_id %s NOT NULL, position integer NOT NULL, embedding %s NOT NULL, '
            'PRIMARY KEY (doc_id, position)', _key_type, _type),
-    'doc_id')];
+    'doc_id');
 END
 $_tokens_create$;
 
@@ -2469,7 +2450,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_build$
 DECLARE
-  _tokens regclass := colbert._derived_table(index, 1);
+  _tokens regclass := colbert._derived_table(index, 'tokens');
 BEGIN
   EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
                  'SELECT s.%I, u.position, %s '
@@ -2493,7 +2474,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_build_ann$
 DECLARE
-  _tokens regclass := colbert._derived_table(index, 1);
+  _tokens regclass := colbert._derived_table(index, 'tokens');
   _old regclass[] := colbert._tokens_ann(index);
   _parameters text;
 BEGIN
@@ -2528,7 +2509,7 @@ BEGIN ATOMIC
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
     JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
-   WHERE i.indrelid = index.tables[1]
+   WHERE i.indrelid = colbert._registered_table(index, 'tokens')
      AND i.indisvalid
      AND m.amname = index.method;
 END;
@@ -2547,7 +2528,7 @@ DECLARE
   _tokens bigint;
 BEGIN
   IF _lists IS NULL THEN
-    EXECUTE format('SELECT count(*) FROM %s', colbert._derived_table(index, 1)) INTO _tokens;
+    EXECUTE format('SELECT count(*) FROM %s', colbert._derived_table(index, 'tokens')) INTO _tokens;
     _lists := greatest(1, CASE WHEN _tokens <= 1000000 THEN _tokens / 1000 ELSE sqrt(_tokens) END);
   END IF;
   RETURN _lists;
@@ -2567,7 +2548,7 @@ AS $_tokens_put$
 BEGIN
   EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
                  'SELECT $1::%s, u.position, %s FROM unnest($2) WITH ORDINALITY AS u (token, position)',
-                 colbert._derived_table(index, 1), (colbert._source_types(index)).key_type,
+                 colbert._derived_table(index, 'tokens'), (colbert._source_types(index)).key_type,
                  format((colbert._tokens_layout(index)).conversion, 'u.token'))
     USING doc_id, embeddings;
 END
@@ -2583,7 +2564,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_remove$
 BEGIN
   EXECUTE format('DELETE FROM %s AS t WHERE t.doc_id = $1::%s',
-                 colbert._derived_table(index, 1), (colbert._source_types(index)).key_type)
+                 colbert._derived_table(index, 'tokens'), (colbert._source_types(index)).key_type)
     USING doc_id;
 END
 $_tokens_remove$;
@@ -2597,7 +2578,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_clear$
 BEGIN
-  EXECUTE format('TRUNCATE %s', colbert._derived_table(index, 1));
+  EXECUTE format('TRUNCATE %s', colbert._derived_table(index, 'tokens'));
 END
 $_tokens_clear$;
 
@@ -2672,7 +2653,7 @@ BEGIN
      ORDER BY sum(h.similarity) DESC, h.doc_id
      LIMIT $4
     $candidates$,
-    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
+    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 'tokens'),
     CASE WHEN scope.restricted
          THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) t.doc_id OFFSET 0)', scope.documents) END,
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
@@ -2744,7 +2725,7 @@ BEGIN
         OR e.tokens IS DISTINCT FROM f.tokens
     $problems$,
     index.key, index.embeddings, index.source,
-    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 1))
+    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 'tokens'))
     USING index.dimensions, colbert._normalized(index);
 END
 $_tokens_problems$;
@@ -2770,8 +2751,7 @@ COMMENT ON FUNCTION colbert._tokens_mend(colbert._index) IS
 -- sql/functions/methods/tokens/_tokens_state.sql
 -- What colbert.indexes says of a token table: whether pgvector's index is there, and for ivfflat whether the
 -- table has outgrown its lists.
-CREATE OR REPLACE FUNCTION colbert._tokens_state(index colbert._index)
-RETURNS text
+CREATE OR REPLACE FUNCTION colbert._tokens_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_state$
@@ -2780,7 +2760,9 @@ DECLARE
   _lists integer;
 BEGIN
   IF _ann IS NULL THEN
-    RETURN format('broken: %s has no %s index, run repair_index', index.tables[1], index.method);
+    state := 'broken';
+    advice := format('%s has no %s index, run repair_index', colbert._registered_table(index, 'tokens'), index.method);
+    RETURN;
   END IF;
   SELECT o.option_value::integer
     INTO _lists
@@ -2789,9 +2771,9 @@ BEGIN
    WHERE c.oid = _ann AND o.option_name = 'lists';
   IF colbert._tokens_count(index) > 4000.0 * _lists * greatest(1, _lists / 1000.0)
      AND NOT index.options ? 'lists' THEN
-    RETURN format('stale: built for fewer tokens with %s lists, run reindex', _lists);
+    state := 'stale';
+    advice := format('built for fewer tokens with %s lists, run reindex', _lists);
   END IF;
-  RETURN NULL;
 END
 $_tokens_state$;
 
@@ -2802,37 +2784,23 @@ CREATE OR REPLACE FUNCTION colbert._tokens_count(index colbert._index)
 RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT nullif(c.reltuples, -1)::bigint FROM pg_catalog.pg_class AS c WHERE c.oid = index.tables[1];
+  SELECT nullif(c.reltuples, -1)::bigint FROM pg_catalog.pg_class AS c WHERE c.oid = colbert._registered_table(index, 'tokens');
 END;
 
 COMMENT ON FUNCTION colbert._tokens_count(colbert._index) IS
   'The number of document tokens in the index, as of the last ANALYZE.';
 
--- sql/functions/methods/tokens/_tokens_settings.sql
--- Settings for tune to try, the cheapest first: how much is read, and when a search stops. They hold for every k.
-CREATE OR REPLACE FUNCTION colbert._tokens_settings(index colbert._index)
-RETURNS SETOF jsonb
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-ROWS 16
-BEGIN ATOMIC
-  SELECT jsonb_build_object('effort', e.effort, 'margin', m.margin)
-    FROM unnest(ARRAY[0.25, 0.5, 1, 2, 4]) AS e (effort)
-   CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
-END;
-
-COMMENT ON FUNCTION colbert._tokens_settings(colbert._index) IS 'Settings of an hnsw or ivfflat index that tune tries.';
-
--- sql/functions/methods/plaid/_plaid_rules.sql
+-- sql/functions/methods/plaid/_plaid_options.sql
 -- Options of plaid:
 --
 --   centroids    how many (default 16 * sqrt(document tokens))
 --   nprobe       how many nearest centroids each query token probes, to the last posting (search/_effort.sql)
-CREATE OR REPLACE FUNCTION colbert._plaid_rules(method text)
+CREATE OR REPLACE FUNCTION colbert._plaid_options()
 RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN '{"centroids": "integer", "nprobe": "integer"}'::jsonb;
 
-COMMENT ON FUNCTION colbert._plaid_rules(text) IS 'The options of the method plaid.';
+COMMENT ON FUNCTION colbert._plaid_options() IS 'The options of the method plaid.';
 
 -- sql/functions/methods/plaid/_plaid_create.sql
 -- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et
@@ -2846,34 +2814,31 @@ COMMENT ON FUNCTION colbert._plaid_rules(text) IS 'The options of the method pla
 --
 -- A posting takes 40 bytes with its share of the index, whatever the type of the key.
 CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)
-RETURNS regclass[]
+RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_create$
 DECLARE
-  _centroids regclass;
   _postings regclass;
-  _documents regclass;
 BEGIN
   IF index.dimensions > 4000 THEN
     RAISE EXCEPTION 'plaid takes vectors of at most 4000 dimensions, not %', index.dimensions
       USING ERRCODE = 'program_limit_exceeded',
             HINT = 'That is the limit of pgvector''s index on the centroids. Use the method exact.';
   END IF;
-  _centroids := colbert._create_derived(
+  PERFORM colbert._create_derived(
     index, 'centroids',
     format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
            colbert._plaid_type(index)));
   _postings := colbert._create_derived(
     index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL');
   EXECUTE format('CREATE INDEX ON %s (centroid_id)', _postings);
-  _documents := colbert._create_derived(
+  PERFORM colbert._create_derived(
     index, 'documents',
     format('doc_id %s PRIMARY KEY, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
            'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL',
            (colbert._source_types(index)).key_type),
     'doc_id');
-  RETURN ARRAY[_centroids, _postings, _documents];
 END
 $_plaid_create$;
 
@@ -2935,7 +2900,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_centroid_ids$
 BEGIN
   RETURN ARRAY(SELECT DISTINCT n.id
-                 FROM unnest(colbert._plaid_nearest(index.tables[1], embeddings)) AS n (id)
+                 FROM unnest(colbert._plaid_nearest(colbert._registered_table(index, 'centroids'), embeddings)) AS n (id)
                 ORDER BY n.id);
 END
 $_plaid_centroid_ids$;
@@ -2954,7 +2919,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $_plaid_train$
 DECLARE
-  _centroids regclass := colbert._derived_table(index, 1);
+  _centroids regclass := colbert._derived_table(index, 'centroids');
   _schema name := colbert._vector_schema();
   _sample_per_centroid constant integer := 4;
   _tokens float8 := colbert._plaid_estimated_tokens(index);
@@ -3053,8 +3018,8 @@ SET search_path = pg_catalog, pg_temp
 SET application_name = 'colbert_pg'
 AS $_plaid_build$
 DECLARE
-  _postings regclass := colbert._derived_table(index, 2);
-  _documents regclass := colbert._derived_table(index, 3);
+  _postings regclass := colbert._derived_table(index, 'postings');
+  _documents regclass := colbert._derived_table(index, 'documents');
   _batches integer;
 BEGIN
   PERFORM colbert._plaid_train(index);
@@ -3112,9 +3077,10 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_rebuild$
 DECLARE
   _old regclass := colbert._plaid_ann(index);
+  _name text;
 BEGIN
-  FOR _place IN 1 .. 3 LOOP
-    EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _place));
+  FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP
+    EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));
   END LOOP;
   PERFORM colbert._plaid_build(index);
   UPDATE colbert._index AS i SET tables = i.tables WHERE i.id = index.id;
@@ -3135,7 +3101,7 @@ BEGIN ATOMIC
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
     JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
-   WHERE i.indrelid = index.tables[1]
+   WHERE i.indrelid = colbert._registered_table(index, 'centroids')
      AND i.indisvalid
      AND m.amname = 'ivfflat'
    ORDER BY i.indexrelid DESC
@@ -3154,7 +3120,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
 BEGIN
-  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+  IF colbert._keeps_snapshot() THEN
     PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
   END IF;
   PERFORM colbert._plaid_grow(index, embeddings);
@@ -3164,7 +3130,7 @@ BEGIN
     '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
     '  RETURNING ordinal, centroid_ids) '
     'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
-    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
     USING index, doc_id, embeddings;
 END
 $_plaid_put$;
@@ -3181,7 +3147,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_grow$
 DECLARE
-  _centroids regclass := colbert._derived_table(index, 1);
+  _centroids regclass := colbert._derived_table(index, 'centroids');
   _count integer;
 BEGIN
   EXECUTE format('SELECT max(c.id) - min(c.id) + 1 FROM %s AS c', _centroids) INTO _count;
@@ -3214,7 +3180,7 @@ BEGIN
     '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s RETURNING d.ordinal, d.centroid_ids) '
     'DELETE FROM %s AS p USING document AS d '
     ' WHERE p.centroid_id = ANY (d.centroid_ids) AND p.ordinal = d.ordinal',
-    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
     USING doc_id;
 END
 $_plaid_remove$;
@@ -3228,7 +3194,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_clear$
 BEGIN
-  EXECUTE format('TRUNCATE %s, %s RESTART IDENTITY', colbert._derived_table(index, 2), colbert._derived_table(index, 3));
+  EXECUTE format('TRUNCATE %s, %s RESTART IDENTITY', colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
 END
 $_plaid_clear$;
 
@@ -3295,8 +3261,8 @@ DECLARE
      ORDER BY r.gain DESC, r.ordinal
      LIMIT $5
     $candidates$,
-    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 1),
-    colbert._derived_table(index, 2), colbert._derived_table(index, 3),
+    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 'centroids'),
+    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
     CASE WHEN NOT scope.restricted THEN 'LIMIT $5' END,
     CASE WHEN scope.restricted
          THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) d.doc_id OFFSET 0)', scope.documents) END);
@@ -3319,8 +3285,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_reading$
 DECLARE
   _nprobe integer := colbert._knob('nprobe', NULL, index.options, NULL);
-  _centroids float8 := greatest(1, colbert._estimated_rows(index.tables[1]));
-  _postings float8 := greatest(1, colbert._estimated_rows(index.tables[2]));
+  _centroids float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'centroids')));
+  _postings float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'postings')));
 BEGIN
   postings := CASE WHEN _nprobe IS NULL THEN ceil(3 * effort.reading) END;
   -- Where all are as large as their mean, half of these hold the postings.
@@ -3383,8 +3349,8 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM %6$s AS d WHERE d.ordinal = p.ordinal)
     HAVING count(*) > 0
     $problems$,
-    index.key, index.embeddings, index.source, colbert._derived_table(index, 1),
-    colbert._derived_table(index, 2), colbert._derived_table(index, 3))
+    index.key, index.embeddings, index.source, colbert._derived_table(index, 'centroids'),
+    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'))
     USING index.dimensions, colbert._normalized(index);
 END
 $_plaid_problems$;
@@ -3400,9 +3366,9 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_mend$
 BEGIN
   EXECUTE format('DELETE FROM %s AS p WHERE NOT EXISTS (SELECT FROM %s AS d WHERE d.ordinal = p.ordinal)',
-                 colbert._derived_table(index, 2), colbert._derived_table(index, 3));
-  IF colbert._plaid_state(index) LIKE 'broken: %' THEN
-    PERFORM colbert._plaid_index_centroids(index.tables[1], (colbert._plaid_centroid_count(index)).trained);
+                 colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
+  IF (colbert._plaid_state(index)).state = 'broken' THEN
+    PERFORM colbert._plaid_index_centroids(colbert._registered_table(index, 'centroids'), (colbert._plaid_centroid_count(index)).trained);
   END IF;
 END
 $_plaid_mend$;
@@ -3414,8 +3380,7 @@ COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
 -- What colbert.indexes says of a plaid index. Retraining is due when as many centroids have come in since the training
 -- as came out of it, which is when there are four times as many tokens; and never for fewer than a few thousand, which
 -- are compared one by one fast enough.
-CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index)
-RETURNS text
+CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_state$
@@ -3423,16 +3388,17 @@ DECLARE
   _count record;
 BEGIN
   IF NOT colbert._plaid_readable(index) THEN
-    RETURN NULL;
+    RETURN;
   END IF;
   _count := colbert._plaid_centroid_count(index);
   IF _count.trained >= colbert._plaid_few() AND colbert._plaid_ann(index) IS NULL THEN
-    RETURN format('broken: %s has no ivfflat index, run repair_index', index.tables[1]);
+    state := 'broken';
+    advice := format('%s has no ivfflat index, run repair_index', colbert._registered_table(index, 'centroids'));
   ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
-    RETURN format('stale: %s of %s centroids have come in since the training, run reindex',
-                  _count.grown, _count.grown + _count.trained);
+    state := 'stale';
+    advice := format('%s of %s centroids have come in since the training, run reindex',
+                     _count.grown, _count.grown + _count.trained);
   END IF;
-  RETURN NULL;
 END
 $_plaid_state$;
 
@@ -3446,7 +3412,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_centroid_count$
 BEGIN
   EXECUTE format('SELECT count(*) FILTER (WHERE c.trained), count(*) FILTER (WHERE NOT c.trained) FROM %s AS c',
-                 colbert._derived_table(index, 1))
+                 colbert._derived_table(index, 'centroids'))
      INTO trained, grown;
 END
 $_plaid_centroid_count$;
@@ -3460,9 +3426,11 @@ CREATE OR REPLACE FUNCTION colbert._plaid_readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT count(*) >= 3 AND count(*) = cardinality(index.tables) AND bool_and(colbert._is_own(t))
+  SELECT count(*) = 3 AND bool_and(colbert._is_own(t))
          AND colbert._is_own(index.source) AND NOT pg_catalog.row_security_active(index.source)
-    FROM colbert._derived_tables(index) AS t;
+    FROM colbert._derived_tables(index) AS t
+   WHERE t IN (colbert._registered_table(index, 'centroids'), colbert._registered_table(index, 'postings'),
+               colbert._registered_table(index, 'documents'));
 END;
 
 COMMENT ON FUNCTION colbert._plaid_readable(colbert._index) IS
@@ -3475,14 +3443,14 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_count$
 DECLARE
-  _documents pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = index.tables[3]);
+  _documents pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = colbert._registered_table(index, 'documents'));
   _tokens float8;
 BEGIN
   IF NOT colbert._plaid_readable(index) THEN
     RETURN NULL;
   END IF;
   EXECUTE format('SELECT avg(d.tokens) FROM %s AS d TABLESAMPLE SYSTEM (least(100, 10000.0 / $1))',
-                 colbert._derived_table(index, 3))
+                 colbert._derived_table(index, 'documents'))
      INTO _tokens
     USING greatest(1, _documents.relpages);
   RETURN nullif(_documents.reltuples, -1) * coalesce(_tokens, 0);
@@ -3492,82 +3460,353 @@ $_plaid_count$;
 COMMENT ON FUNCTION colbert._plaid_count(colbert._index) IS
   'About how many document tokens are filed, as of the last ANALYZE.';
 
--- sql/functions/methods/plaid/_plaid_settings.sql
--- Settings for tune to try, the cheapest first: how much is read, and when a search stops. They hold for every k.
-CREATE OR REPLACE FUNCTION colbert._plaid_settings(index colbert._index)
-RETURNS SETOF jsonb
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-ROWS 16
-BEGIN ATOMIC
-  SELECT jsonb_build_object('effort', e.effort, 'margin', m.margin)
-    FROM unnest(ARRAY[0.25, 0.5, 1, 2, 4]) AS e (effort)
-   CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
-END;
+-- sql/functions/methods/interface.sql
+-- How a method takes part: each operation is one function here, which calls that of the index's method. exact derives
+-- nothing, so that most operations have nothing to do for it.
+--
+-- A new method is a folder beside this file, and a branch in each function of this file. Its tables are made by
+-- _create_derived. Keys travel as text; statements cast them to the key's own type.
 
-COMMENT ON FUNCTION colbert._plaid_settings(colbert._index) IS 'Settings of a plaid index that tune tries.';
+CREATE OR REPLACE FUNCTION colbert._method_is_exact(method text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN method = 'exact';
+
+COMMENT ON FUNCTION colbert._method_is_exact(text) IS
+  'Whether a method derives nothing, so that every search scores all documents.';
+
+CREATE OR REPLACE FUNCTION colbert._method_options(method text)
+RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_options$
+BEGIN
+  CASE method
+    WHEN 'exact' THEN RETURN jsonb '{}';
+    WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_options(method);
+    WHEN 'plaid' THEN RETURN colbert._plaid_options();
+    ELSE
+      RAISE EXCEPTION 'unknown index method "%"', method
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Methods: exact, hnsw, ivfflat, plaid.';
+  END CASE;
+END
+$_method_options$;
+
+COMMENT ON FUNCTION colbert._method_options(text) IS
+  'The options that a method adds to those of every index, and their types.';
+
+CREATE OR REPLACE FUNCTION colbert._method_create(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_create$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_create(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_create(index);
+  END CASE;
+END
+$_method_create$;
+
+COMMENT ON FUNCTION colbert._method_create(colbert._index) IS
+  'Makes the tables of an index, empty.';
+
+CREATE OR REPLACE FUNCTION colbert._method_build(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_build$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_build(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_build(index);
+  END CASE;
+END
+$_method_build$;
+
+COMMENT ON FUNCTION colbert._method_build(colbert._index) IS
+  'Fills the tables of an index from the source, which the caller has locked.';
+
+CREATE OR REPLACE FUNCTION colbert._method_put(index colbert._index, doc_id text, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_put$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_put(index, doc_id, embeddings);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_put(index, doc_id, embeddings);
+  END CASE;
+END
+$_method_put$;
+
+COMMENT ON FUNCTION colbert._method_put(colbert._index, text, anyarray) IS
+  'Adds a document that is not in the index.';
+
+CREATE OR REPLACE FUNCTION colbert._method_remove(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_remove$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_remove(index, doc_id);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_remove(index, doc_id);
+  END CASE;
+END
+$_method_remove$;
+
+COMMENT ON FUNCTION colbert._method_remove(colbert._index, text) IS
+  'Takes a document out of an index; one that is not there is no error.';
+
+CREATE OR REPLACE FUNCTION colbert._method_clear(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_clear$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_clear(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_clear(index);
+  END CASE;
+END
+$_method_clear$;
+
+COMMENT ON FUNCTION colbert._method_clear(colbert._index) IS
+  'Takes every document out of an index.';
+
+CREATE OR REPLACE FUNCTION colbert._method_rebuild(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_rebuild$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_rebuild(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_rebuild(index);
+  END CASE;
+END
+$_method_rebuild$;
+
+COMMENT ON FUNCTION colbert._method_rebuild(colbert._index) IS
+  'Builds anew what ages in an index, while searches go on.';
+
+CREATE OR REPLACE FUNCTION colbert._method_candidates(
+  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
+RETURNS TABLE (doc_id text, gain float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $_method_candidates$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._tokens_candidates(index, query, scope, effort) AS c;
+    WHEN 'plaid' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._plaid_candidates(index, query, scope, effort) AS c;
+  END CASE;
+END
+$_method_candidates$;
+
+COMMENT ON FUNCTION colbert._method_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
+  'The keys of the documents worth scoring, as text, best first, and what the index makes of their scores.';
+
+CREATE OR REPLACE FUNCTION colbert._method_problems(index colbert._index)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_problems$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index) AS p;
+    WHEN 'plaid' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index) AS p;
+  END CASE;
+END
+$_method_problems$;
+
+COMMENT ON FUNCTION colbert._method_problems(colbert._index) IS
+  'Every way in which the tables of an index differ from the source.';
+
+CREATE OR REPLACE FUNCTION colbert._method_mend(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_mend$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_mend(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_mend(index);
+  END CASE;
+END
+$_method_mend$;
+
+COMMENT ON FUNCTION colbert._method_mend(colbert._index) IS
+  'Mends what is about no single document, after the documents were mended.';
+
+CREATE OR REPLACE FUNCTION colbert._method_count(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_count$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN RETURN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_count(index);
+    WHEN 'plaid' THEN RETURN colbert._plaid_count(index);
+  END CASE;
+END
+$_method_count$;
+
+COMMENT ON FUNCTION colbert._method_count(colbert._index) IS
+  'About how many document tokens an index holds; NULL when that is not known.';
+
+CREATE OR REPLACE FUNCTION colbert._method_state(index colbert._index, OUT state text, OUT advice text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_state$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
+    WHEN 'plaid' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state(index) AS s;
+  END CASE;
+END
+$_method_state$;
+
+COMMENT ON FUNCTION colbert._method_state(colbert._index) IS
+  'What is the matter with the tables of an index, stale or broken, and advice; NULLs when all is well.';
+
+-- sql/functions/index/_refuse_options.sql
+-- Refuses options that nobody would read, and values of the wrong type. types is a jsonb object:
+-- name -> "integer", "number", "boolean", "string", "any", or an array of the strings allowed.
+CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, types jsonb)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_options$
+DECLARE
+  _type jsonb;
+  _option record;
+BEGIN
+  IF options IS NULL OR jsonb_typeof(options) <> 'object' THEN
+    RAISE EXCEPTION 'options must be a JSON object'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'For example options => ''{"candidates": 200}''.';
+  END IF;
+
+  FOR _option IN SELECT o.key AS name, o.value FROM jsonb_each(options) AS o LOOP
+    _type := types -> _option.name;
+    IF _type IS NULL THEN
+      RAISE EXCEPTION 'unknown option "%"', _option.name
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = format('Options of this method: %s.',
+                            (SELECT string_agg(r, ', ' ORDER BY r) FROM jsonb_object_keys(types) AS r));
+    ELSIF (CASE _type #>> '{}'
+             WHEN 'any' THEN true
+             WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
+             WHEN 'string' THEN jsonb_typeof(_option.value) = 'string'
+             WHEN 'number' THEN jsonb_typeof(_option.value) = 'number'
+                                AND _option.value #>> '{}' ~ '^[0-9]{1,9}([.][0-9]*)?$' AND _option.value <> '0'
+             WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
+                                 AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
+             ELSE jsonb_typeof(_option.value) = 'string' AND _type ? (_option.value #>> '{}')
+           END) IS NOT TRUE THEN
+      RAISE EXCEPTION 'option "%" must not be %', _option.name, _option.value
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = format('It takes %s.',
+                            CASE _type #>> '{}'
+                              WHEN 'boolean' THEN 'true or false'
+                              WHEN 'integer' THEN 'a whole number of at least 1'
+                              WHEN 'number' THEN 'a positive number'
+                              WHEN 'string' THEN 'a string'
+                              ELSE 'one of ' || (_type #>> '{}')
+                            END);
+    END IF;
+  END LOOP;
+END
+$_refuse_options$;
+
+COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
+  'Raises for an option that is not among the types, or has a value of another type.';
+
+CREATE OR REPLACE FUNCTION colbert._option_types(method text)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN colbert._method_options(method)
+       || '{"normalized": "boolean", "dimensions": "integer", "model": "any", "effort": "number", "margin": "number",
+            "candidates": "integer", "patience": "integer", "triggers": "boolean", "text": "string"}'::jsonb;
+
+COMMENT ON FUNCTION colbert._option_types(text) IS
+  'The options that an index of a method takes, and their types.';
 
 -- sql/functions/index/_index_state.sql
--- 'ready', or what is the matter with an index, as far as the catalogs tell; check_index looks at the data.
-CREATE OR REPLACE FUNCTION colbert._index_state(index colbert._index)
-RETURNS text
+-- The state of an index, a word, and what is the matter and what to do about it, for people. It is as the catalogs tell;
+-- check_index looks at the data.
+--
+--   ready     advice is NULL
+--   stale     the data has outgrown what the index learned
+--   broken    searches or writes may fail, or miss documents
+CREATE OR REPLACE FUNCTION colbert._index_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_index_state$
-DECLARE
-  _state text := colbert._operation(index.method, 'state');
-  _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
-                         WHERE a.attrelid = index.source AND a.attname = index.embeddings);
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
-    RETURN 'broken: the table was dropped, the next create_index clears this away';
-  ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
-    RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
-  ELSIF _declared NOT IN (-1, index.dimensions) THEN
-    RETURN format('broken: column "%s" has vectors of %s dimensions now, drop the index and create it anew',
-                  index.embeddings, _declared);
-  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
-                     WHERE a.attrelid = index.source AND a.attname = index.key) THEN
-    RETURN format('broken: column "%s" is gone or of another type', index.key);
-  ELSIF colbert._text_column(index) IS NOT NULL
-        AND NOT EXISTS (SELECT FROM pg_attribute AS a
-                         WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
-    RETURN format('broken: column "%s" is gone or of another type', colbert._text_column(index));
-  ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
-    RETURN 'broken: a table of the index was dropped, run repair_index';
-  ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
-                 WHERE colbert._owner(t) <> colbert._owner(index.source)) THEN
-    RETURN 'broken: the table has a new owner, run repair_index as a superuser';
-  ELSIF colbert._sync_problem(index) IS NOT NULL THEN
-    RETURN format('broken: %s, run repair_index', colbert._sync_problem(index));
-  ELSIF _state IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _state) INTO _state USING index;
+  advice := colbert._index_damage(index);
+  IF advice IS NOT NULL THEN
+    state := 'broken';
+  ELSE
+    SELECT coalesce(s.state, 'ready'), s.advice INTO state, advice FROM colbert._method_state(index) AS s;
   END IF;
-  RETURN coalesce(_state, 'ready');
 END
 $_index_state$;
 
 COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
-  'ready, or what the catalogs tell to be the matter with an index and what to do about it.';
+  'ready, stale or broken, as the catalogs tell, and what is the matter and what to do about it.';
 
--- sql/functions/index/_document_tokens.sql
-CREATE OR REPLACE FUNCTION colbert._document_tokens(index colbert._index)
-RETURNS bigint
+CREATE OR REPLACE FUNCTION colbert._index_damage(index colbert._index)
+RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_document_tokens$
+AS $_index_damage$
 DECLARE
-  _count text := colbert._operation(index.method, 'count');
-  _tokens bigint;
+  _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = index.embeddings);
 BEGIN
-  IF _count IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _count) INTO _tokens USING index;
+  IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
+    RETURN 'the table was dropped, the next create_index clears this away';
+  ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
+    RETURN format('column "%s" is gone or of another type', index.embeddings);
+  ELSIF _declared NOT IN (-1, index.dimensions) THEN
+    RETURN format('column "%s" has vectors of %s dimensions now, drop the index and create it anew',
+                  index.embeddings, _declared);
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = index.source AND a.attname = index.key) THEN
+    RETURN format('column "%s" is gone or of another type', index.key);
+  ELSIF colbert._text_column(index) IS NOT NULL
+        AND NOT EXISTS (SELECT FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
+    RETURN format('column "%s" is gone or of another type', colbert._text_column(index));
+  ELSIF colbert._lacks_tables(index) THEN
+    RETURN 'a table of the index was dropped, run repair_index';
+  ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
+                 WHERE colbert._owner(t) <> colbert._owner(index.source)) THEN
+    RETURN 'the table has a new owner, run repair_index as a superuser';
+  ELSE
+    RETURN colbert._sync_problem(index) || ', run repair_index';
   END IF;
-  RETURN _tokens;
 END
-$_document_tokens$;
+$_index_damage$;
 
-COMMENT ON FUNCTION colbert._document_tokens(colbert._index) IS
-  'About how many document tokens an index holds; NULL when its method does not know.';
+COMMENT ON FUNCTION colbert._index_damage(colbert._index) IS
+  'What is damaged about an index, beyond its method''s tables, and what to do about it; NULL when nothing is.';
 
 -- sql/functions/index/indexes.sql
 -- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE; NULL before
@@ -3581,12 +3820,14 @@ SELECT i.source,
        i.dimensions,
        i.options,
        nullif(c.reltuples, -1)::bigint AS documents,
-       colbert._document_tokens(i) AS tokens,
+       colbert._method_count(i) AS tokens,
        size.bytes AS index_bytes,
        pg_catalog.pg_size_pretty(size.bytes) AS index_size,
-       colbert._index_state(i) AS state
+       condition.state,
+       condition.advice
   FROM colbert._index AS i
   LEFT JOIN pg_catalog.pg_class AS c ON c.oid = i.source
+ CROSS JOIN LATERAL colbert._index_state(i) AS condition
  CROSS JOIN LATERAL (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t)), 0)::bigint AS bytes
                        FROM colbert._derived_tables(i) AS t) AS size;
 
@@ -3604,7 +3845,8 @@ COMMENT ON COLUMN colbert.indexes.tokens IS
   'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived, and of a plaid index for who does not own it.';
 COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
 COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
-COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken, and what to do about it.';
+COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken.';
+COMMENT ON COLUMN colbert.indexes.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
 
 GRANT SELECT ON colbert.indexes TO PUBLIC;
 
@@ -3624,7 +3866,7 @@ BEGIN
     RAISE EXCEPTION 'query: %', _found.problem
       USING ERRCODE = _found.code,
             DETAIL = format('The index is on column "%s" of table "%s".', index.embeddings, index.source),
-            HINT = CASE WHEN _found.problem LIKE '% expected %'
+            HINT = CASE WHEN _found.kind IN ('dimensions', 'length')
                         THEN 'Encode the query with the model of the documents; pass vectors of unit length.'
                         ELSE _found.hint END;
   END IF;
@@ -3900,18 +4142,16 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_candidates$
 DECLARE
-  _candidates text := colbert._operation(index.method, 'candidates');
   _few bigint := greatest(100, sqrt(30 * colbert._estimated_rows(index.source)));
 BEGIN
-  IF _candidates IS NULL
+  IF colbert._method_is_exact(index.method)
      OR scope.restricted AND colbert._count_matching(scope, _few + 1) <= _few THEN
     RETURN;
   END IF;
 
-  EXECUTE format('SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank) '
-                 '  FROM %s($1, $2, $3, $4) WITH ORDINALITY AS c (doc_id, gain, rank)', _candidates)
-     INTO keys, gains
-    USING index, query, scope, effort;
+  SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
+    INTO keys, gains
+    FROM colbert._method_candidates(index, query, scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
 END
 $_candidates$;
 
@@ -4752,7 +4992,7 @@ BEGIN
     PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
   END IF;
 
-  IF exact OR colbert._operation(_index.method, 'candidates') IS NULL THEN
+  IF exact OR colbert._method_is_exact(_index.method) THEN
     _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
                  AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
   ELSE
@@ -5067,9 +5307,9 @@ BEGIN
     'SELECT array_agg(l.doc_id::text) FROM ('
     'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
     ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
-    '   AND a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
+    '   AND a.due_at <= statement_timestamp() AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._attempts(_index), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
+    colbert._derived_table(_index, 'attempts'), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
     RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
@@ -5080,8 +5320,8 @@ BEGIN
     -- Another worker may have claimed all of those that this statement saw as it began; the next one sees others.
     _claim := colbert._claim_statement(_index, format(
       'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
-      ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
-      colbert._attempts(_index), _index.key));
+      ' AND (a.due_at > statement_timestamp() OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
+      colbert._derived_table(_index, 'attempts'), _index.key));
     FOR _attempt IN 1 .. 5 LOOP
       RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);
       EXIT WHEN FOUND;
@@ -5125,7 +5365,7 @@ BEGIN
     '  RETURNING a.doc_id) '
     'SELECT d.doc_id::text, d.content FROM due AS d JOIN claimed AS c ON c.doc_id = d.doc_id ORDER BY d.doc_id',
     index.key, colbert._text_column(index), index.source, index.embeddings, condition,
-    colbert._attempts(index));
+    colbert._derived_table(index, 'attempts'));
 END
 $_claim_statement$;
 
@@ -5207,7 +5447,7 @@ BEGIN
     '       failed_at = statement_timestamp(), worker = $4, error = $3 '
     'RETURNING due_at',
     _index.key, _index.source, (colbert._source_types(_index)).key_cast, _index.embeddings,
-    colbert._text_column(_index), colbert._attempts(_index))
+    colbert._text_column(_index), colbert._derived_table(_index, 'attempts'))
      INTO _due
     USING doc_id, content, left(coalesce(error, 'no error was given'), 2000),
           colbert._worker_name(worker), _first;
@@ -5233,8 +5473,9 @@ DECLARE
   _index colbert._index := colbert._find_text_index(source, embeddings);
   _failures bigint;
 BEGIN
-  EXECUTE format('DELETE FROM %s AS a WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp()',
-                 colbert._attempts(_index));
+  EXECUTE format('DELETE FROM %s AS a '
+                 ' WHERE colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) IN (''failed'', ''lost'')',
+                 colbert._derived_table(_index, 'attempts'));
   GET DIAGNOSTICS _failures = ROW_COUNT;
   PERFORM colbert._notify_workers(_index.id);
   RETURN _failures;
@@ -5255,14 +5496,19 @@ AS $_failures$
 BEGIN
   IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
     RETURN QUERY EXECUTE format(
-      'SELECT a.doc_id::text, '
-      '       CASE WHEN a.failed_at >= a.claimed_at THEN a.error ELSE %L END, '
-      '       a.attempts, CASE WHEN a.failed_at >= a.claimed_at THEN a.failed_at ELSE a.due_at END, '
-      '       a.due_at, a.worker '
-      '  FROM %s AS a '
-      ' WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp() '
-      ' ORDER BY 4 DESC',
-      'the worker was lost', colbert._attempts(index));
+      $failures$
+      SELECT a.doc_id::text,
+             CASE s.state WHEN 'failed' THEN a.error ELSE 'the worker was lost' END,
+             a.attempts,
+             CASE s.state WHEN 'failed' THEN a.failed_at ELSE a.due_at END,
+             a.due_at,
+             a.worker
+        FROM %s AS a
+       CROSS JOIN LATERAL colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) AS s (state)
+       WHERE s.state IN ('failed', 'lost')
+       ORDER BY 4 DESC
+      $failures$,
+      colbert._derived_table(index, 'attempts'));
   END IF;
 END
 $_failures$;
@@ -5282,7 +5528,7 @@ RETURN CASE
                                   ON a.attrelid = index.source AND a.attname = c.name
                           WHERE has_column_privilege(index.source, a.attnum, 'SELECT') IS NOT TRUE)
          THEN false
-         ELSE colbert._index_state(index) NOT LIKE 'broken: %'
+         ELSE (colbert._index_state(index)).state <> 'broken'
        END;
 
 COMMENT ON FUNCTION colbert._readable(colbert._index) IS
@@ -5370,11 +5616,14 @@ BEGIN
                    index.source, index.embeddings, colbert._text_column(index))
        INTO pending;
     EXECUTE format(
-      'SELECT count(*) FILTER (WHERE (a.failed_at >= a.claimed_at) IS NOT TRUE AND a.due_at > statement_timestamp()), '
-      '       count(*) FILTER (WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp()), '
-      '       min(a.due_at) FILTER (WHERE a.failed_at >= a.claimed_at) '
-      '  FROM %s AS a',
-      colbert._attempts(index))
+      $attempts$
+      SELECT count(*) FILTER (WHERE s.state = 'encoding'),
+             count(*) FILTER (WHERE s.state IN ('failed', 'lost')),
+             min(a.due_at) FILTER (WHERE s.state = 'failed')
+        FROM %s AS a
+       CROSS JOIN LATERAL colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) AS s (state)
+      $attempts$,
+      colbert._derived_table(index, 'attempts'))
        INTO encoding, failed, retry_at;
   END IF;
 END
@@ -5660,7 +5909,6 @@ SET search_path = pg_catalog, pg_temp
 AS $_tune$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _settings text := colbert._operation(_index.method, 'settings');
   _session jsonb;  -- the caller's own settings, which come back at the end
   _drawn record;
   _setting jsonb;
@@ -5669,7 +5917,7 @@ DECLARE
   _best jsonb;
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source);
-  IF _settings IS NULL THEN
+  IF colbert._method_is_exact(_index.method) THEN
     RAISE EXCEPTION 'an index of method % has nothing to tune', _index.method
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Its searches are exact. Create the index with another method.';
@@ -5683,7 +5931,7 @@ BEGIN
                  FROM unnest(ARRAY['candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
   PERFORM set_config('colbert.' || n, '', true) FROM jsonb_object_keys(_session) AS n;
   _drawn := colbert._draw_sample(_index, queries, query_column, sample, k, filter, params, search_path);
-  FOR _setting IN EXECUTE format('SELECT * FROM %s($1)', _settings) USING _index LOOP
+  FOR _setting IN SELECT t FROM colbert._tuning_trials() AS t LOOP
     PERFORM set_config('colbert.' || s.key, s.value, true) FROM jsonb_each_text(_setting) AS s;
     _measured := colbert._measure(_index, _drawn.sample, k, NULL, filter, params, search_path);
     _tried := _tried || jsonb_build_object(
@@ -5707,6 +5955,19 @@ $_tune$;
 
 COMMENT ON FUNCTION colbert._tune(regclass, float8, regclass, integer, integer, name, name, text, jsonb, text) IS
   'The body of tune; search_path is the caller''s.';
+
+-- The cheapest first: how much is read, and when a search stops. They hold for every method and every k.
+CREATE OR REPLACE FUNCTION colbert._tuning_trials()
+RETURNS SETOF jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+ROWS 20
+BEGIN ATOMIC
+  SELECT jsonb_build_object('effort', e.effort, 'margin', m.margin)
+    FROM unnest(ARRAY[0.25, 0.5, 1, 2, 4]) AS e (effort)
+   CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
+END;
+
+COMMENT ON FUNCTION colbert._tuning_trials() IS 'The settings that tune tries.';
 
 CREATE OR REPLACE FUNCTION colbert.tune(
   source regclass,
@@ -5763,7 +6024,7 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  IF exact IS NOT TRUE AND colbert._operation(_index.method, 'candidates') IS NOT NULL THEN
+  IF exact IS NOT TRUE AND NOT colbert._method_is_exact(_index.method) THEN
     _effort := colbert._effort(_index, k, candidates);
     _read := colbert._rows_read(_index);
     _started := clock_timestamp();

@@ -1,5 +1,5 @@
--- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting; doc_id
--- is its column of keys, where it has one.
+-- Makes a table of derived data beside the source and enters it in the registry, where suffix is its name. The table
+-- belongs to the source's owner, and is unlogged where the source is. doc_id is its column of keys, where it has one.
 --
 -- Anybody may read it, and sees the rows of just those documents that they may read in the source with what the
 -- rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so
@@ -35,6 +35,10 @@ BEGIN
                       ELSE format('s.%I = %s.%I', index.key, _table, doc_id) END,
                  index.key, coalesce(seen, index.embeddings));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
+  UPDATE colbert._index AS i
+     SET tables = i.tables || _table::regclass,
+         table_names = i.table_names || suffix
+   WHERE i.id = index.id;
   RETURN _table::regclass;
 END
 $_create_derived$;

@@ -1,4 +1,4 @@
--- The tables of an index, in the order in which its method made them. The registry says which they are, and
+-- The tables of an index, in the order in which they were made. The registry says which they are, and
 -- the owner of a source may write its registry row; the tables' comments, which only their own owner can
 -- write, say that they belong to this index. So nobody can be led to drop or change another table.
 CREATE OR REPLACE FUNCTION colbert._derived_tables(index colbert._index)

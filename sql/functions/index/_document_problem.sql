@@ -3,7 +3,7 @@
 -- that are not finite are refused by pgvector itself, wherever a vector is made.
 CREATE OR REPLACE FUNCTION colbert._document_problem(
   embeddings anyarray, dimensions integer, normalized boolean,
-  OUT code text, OUT problem text, OUT hint text)
+  OUT kind text, OUT code text, OUT problem text, OUT hint text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_document_problem$
@@ -17,6 +17,7 @@ BEGIN
   END IF;
 
   IF array_ndims(embeddings) <> 1 THEN
+    kind := 'nested';
     code := '2202E';  -- array_subscript_error
     problem := format('the array has %s dimensions', array_ndims(embeddings));
     hint := 'Store a one-dimensional array with one vector for each token.';
@@ -38,18 +39,22 @@ BEGIN
   IF NOT FOUND THEN
     RETURN;
   ELSIF _norm IS NULL THEN
+    kind := 'null';
     code := '22004';  -- null_value_not_allowed
     problem := format('token %s is NULL', _position);
     hint := 'Leave the token out, or encode the text again.';
   ELSIF _dimensions <> dimensions THEN
+    kind := 'dimensions';
     code := '22000';  -- data_exception, as pgvector has it
     problem := format('token %s has %s dimensions, expected %s', _position, _dimensions, dimensions);
     hint := 'Encode it with the model that the index was made for.';
   ELSIF _norm = 0 THEN
+    kind := 'zero';
     code := '22023';  -- invalid_parameter_value
     problem := format('token %s is a zero vector', _position);
     hint := 'Leave the token out: it has no direction to compare.';
   ELSE
+    kind := 'length';
     code := '22023';  -- invalid_parameter_value
     problem := format('token %s has length %s, expected 1', _position, round(_norm::numeric, 4));
     hint := 'Normalise the vectors, or create the index with options => ''{"normalized": false}''.';
@@ -58,4 +63,4 @@ END
 $_document_problem$;
 
 COMMENT ON FUNCTION colbert._document_problem(anyarray, integer, boolean) IS
-  'SQLSTATE, description and hint of the first thing that is wrong with an array of token vectors; NULLs when nothing is.';
+  'Kind, SQLSTATE, description and hint of the first thing that is wrong with an array of token vectors; NULLs when nothing is.';

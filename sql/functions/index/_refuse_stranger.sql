@@ -42,7 +42,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_old_snapshot$
 BEGIN
-  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+  IF colbert._keeps_snapshot() THEN
     RAISE EXCEPTION 'an index cannot be changed in a % transaction',
                     upper(current_setting('transaction_isolation'))
       USING ERRCODE = 'active_sql_transaction',

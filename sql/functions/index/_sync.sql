@@ -18,22 +18,13 @@ BEGIN
     RETURN;
   END IF;
 
-  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
-      USING ERRCODE = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
-                           THEN 'undefined_object' ELSE 'serialization_failure' END,
-            HINT = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
-                        THEN 'Drop the triggers that colbert_pg left on the table, and create the index anew.'
-                        ELSE 'It was created after this transaction began: run the transaction again.' END;
-  END IF;
-
+  _index := colbert._index_of_trigger(index_id);
   IF old_key IS NOT NULL THEN
     PERFORM colbert._forget_attempts(_index, old_key);
   END IF;
   IF row_security_active(_index.source) THEN  -- FORCE: even the owner may not see the row
     IF old_key <> new_key OR new_key IS NULL THEN
-      PERFORM colbert._remove(_index, old_key);
+      PERFORM colbert._method_remove(_index, old_key);
     END IF;
     IF new_key IS NOT NULL THEN
       PERFORM colbert._put(_index, new_key, new_embeddings);
@@ -66,7 +57,7 @@ BEGIN
      INTO _found
     USING index, doc_id;
   IF _found = 0 THEN
-    PERFORM colbert._remove(index, doc_id);
+    PERFORM colbert._method_remove(index, doc_id);
   END IF;
 END
 $_put_current$;
@@ -81,36 +72,17 @@ RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_put$
-DECLARE
-  _put text := colbert._operation(index.method, 'put');
 BEGIN
   PERFORM colbert._refuse_document(index, doc_id, embeddings),
-          colbert._remove(index, doc_id);
-  IF _put IS NOT NULL AND cardinality(embeddings) > 0 THEN
-    EXECUTE format('SELECT %s($1, $2, $3)', _put) USING index, doc_id, embeddings;
+          colbert._method_remove(index, doc_id);
+  IF cardinality(embeddings) > 0 THEN
+    PERFORM colbert._method_put(index, doc_id, embeddings);
   END IF;
 END
 $_put$;
 
 COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
   'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
-
-CREATE OR REPLACE FUNCTION colbert._remove(index colbert._index, doc_id text)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_remove$
-DECLARE
-  _remove text := colbert._operation(index.method, 'remove');
-BEGIN
-  IF _remove IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1, $2)', _remove) USING index, doc_id;
-  END IF;
-END
-$_remove$;
-
-COMMENT ON FUNCTION colbert._remove(colbert._index, text) IS
-  'Takes a document out of an index; one that is not there is no error.';
 
 -- After TRUNCATE of the source.
 CREATE OR REPLACE FUNCTION colbert._sync_truncate(index_id integer)
@@ -119,15 +91,10 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_sync_truncate$
 DECLARE
-  _index colbert._index;
-  _clear text;
+  _index colbert._index := colbert._index_of_trigger(index_id);
 BEGIN
-  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
-  _clear := colbert._operation(_index.method, 'clear');
-  IF _clear IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _clear) USING _index;
-  END IF;
-  PERFORM colbert._forget_attempts(_index);
+  PERFORM colbert._method_clear(_index),
+          colbert._forget_attempts(_index);
 END
 $_sync_truncate$;
 

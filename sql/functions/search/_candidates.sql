@@ -12,18 +12,16 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_candidates$
 DECLARE
-  _candidates text := colbert._operation(index.method, 'candidates');
   _few bigint := greatest(100, sqrt(30 * colbert._estimated_rows(index.source)));
 BEGIN
-  IF _candidates IS NULL
+  IF colbert._method_is_exact(index.method)
      OR scope.restricted AND colbert._count_matching(scope, _few + 1) <= _few THEN
     RETURN;
   END IF;
 
-  EXECUTE format('SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank) '
-                 '  FROM %s($1, $2, $3, $4) WITH ORDINALITY AS c (doc_id, gain, rank)', _candidates)
-     INTO keys, gains
-    USING index, query, scope, effort;
+  SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
+    INTO keys, gains
+    FROM colbert._method_candidates(index, query, scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
 END
 $_candidates$;
 

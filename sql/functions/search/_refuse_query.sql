@@ -13,7 +13,7 @@ BEGIN
     RAISE EXCEPTION 'query: %', _found.problem
       USING ERRCODE = _found.code,
             DETAIL = format('The index is on column "%s" of table "%s".', index.embeddings, index.source),
-            HINT = CASE WHEN _found.problem LIKE '% expected %'
+            HINT = CASE WHEN _found.kind IN ('dimensions', 'length')
                         THEN 'Encode the query with the model of the documents; pass vectors of unit length.'
                         ELSE _found.hint END;
   END IF;

@@ -28,7 +28,7 @@ BEGIN
     PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
   END IF;
 
-  IF exact OR colbert._operation(_index.method, 'candidates') IS NULL THEN
+  IF exact OR colbert._method_is_exact(_index.method) THEN
     _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
                  AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
   ELSE

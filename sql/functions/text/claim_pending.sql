@@ -38,9 +38,9 @@ BEGIN
     'SELECT array_agg(l.doc_id::text) FROM ('
     'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
     ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
-    '   AND a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
+    '   AND a.due_at <= statement_timestamp() AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._attempts(_index), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
+    colbert._derived_table(_index, 'attempts'), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
     RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
@@ -51,8 +51,8 @@ BEGIN
     -- Another worker may have claimed all of those that this statement saw as it began; the next one sees others.
     _claim := colbert._claim_statement(_index, format(
       'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
-      ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
-      colbert._attempts(_index), _index.key));
+      ' AND (a.due_at > statement_timestamp() OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
+      colbert._derived_table(_index, 'attempts'), _index.key));
     FOR _attempt IN 1 .. 5 LOOP
       RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);
       EXIT WHEN FOUND;
@@ -96,7 +96,7 @@ BEGIN
     '  RETURNING a.doc_id) '
     'SELECT d.doc_id::text, d.content FROM due AS d JOIN claimed AS c ON c.doc_id = d.doc_id ORDER BY d.doc_id',
     index.key, colbert._text_column(index), index.source, index.embeddings, condition,
-    colbert._attempts(index));
+    colbert._derived_table(index, 'attempts'));
 END
 $_claim_statement$;
 

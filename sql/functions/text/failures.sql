@@ -8,14 +8,19 @@ AS $_failures$
 BEGIN
   IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
     RETURN QUERY EXECUTE format(
-      'SELECT a.doc_id::text, '
-      '       CASE WHEN a.failed_at >= a.claimed_at THEN a.error ELSE %L END, '
-      '       a.attempts, CASE WHEN a.failed_at >= a.claimed_at THEN a.failed_at ELSE a.due_at END, '
-      '       a.due_at, a.worker '
-      '  FROM %s AS a '
-      ' WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp() '
-      ' ORDER BY 4 DESC',
-      'the worker was lost', colbert._attempts(index));
+      $failures$
+      SELECT a.doc_id::text,
+             CASE s.state WHEN 'failed' THEN a.error ELSE 'the worker was lost' END,
+             a.attempts,
+             CASE s.state WHEN 'failed' THEN a.failed_at ELSE a.due_at END,
+             a.due_at,
+             a.worker
+        FROM %s AS a
+       CROSS JOIN LATERAL colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) AS s (state)
+       WHERE s.state IN ('failed', 'lost')
+       ORDER BY 4 DESC
+      $failures$,
+      colbert._derived_table(index, 'attempts'));
   END IF;
 END
 $_failures$;
@@ -35,7 +40,7 @@ RETURN CASE
                                   ON a.attrelid = index.source AND a.attname = c.name
                           WHERE has_column_privilege(index.source, a.attnum, 'SELECT') IS NOT TRUE)
          THEN false
-         ELSE colbert._index_state(index) NOT LIKE 'broken: %'
+         ELSE (colbert._index_state(index)).state <> 'broken'
        END;
 
 COMMENT ON FUNCTION colbert._readable(colbert._index) IS

@@ -11,11 +11,14 @@ BEGIN
                    index.source, index.embeddings, colbert._text_column(index))
        INTO pending;
     EXECUTE format(
-      'SELECT count(*) FILTER (WHERE (a.failed_at >= a.claimed_at) IS NOT TRUE AND a.due_at > statement_timestamp()), '
-      '       count(*) FILTER (WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp()), '
-      '       min(a.due_at) FILTER (WHERE a.failed_at >= a.claimed_at) '
-      '  FROM %s AS a',
-      colbert._attempts(index))
+      $attempts$
+      SELECT count(*) FILTER (WHERE s.state = 'encoding'),
+             count(*) FILTER (WHERE s.state IN ('failed', 'lost')),
+             min(a.due_at) FILTER (WHERE s.state = 'failed')
+        FROM %s AS a
+       CROSS JOIN LATERAL colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) AS s (state)
+      $attempts$,
+      colbert._derived_table(index, 'attempts'))
        INTO encoding, failed, retry_at;
   END IF;
 END

@@ -30,7 +30,7 @@ BEGIN
     '       failed_at = statement_timestamp(), worker = $4, error = $3 '
     'RETURNING due_at',
     _index.key, _index.source, (colbert._source_types(_index)).key_cast, _index.embeddings,
-    colbert._text_column(_index), colbert._attempts(_index))
+    colbert._text_column(_index), colbert._derived_table(_index, 'attempts'))
      INTO _due
     USING doc_id, content, left(coalesce(error, 'no error was given'), 2000),
           colbert._worker_name(worker), _first;

@@ -9,8 +9,9 @@ DECLARE
   _index colbert._index := colbert._find_text_index(source, embeddings);
   _failures bigint;
 BEGIN
-  EXECUTE format('DELETE FROM %s AS a WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp()',
-                 colbert._attempts(_index));
+  EXECUTE format('DELETE FROM %s AS a '
+                 ' WHERE colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) IN (''failed'', ''lost'')',
+                 colbert._derived_table(_index, 'attempts'));
   GET DIAGNOSTICS _failures = ROW_COUNT;
   PERFORM colbert._notify_workers(_index.id);
   RETURN _failures;

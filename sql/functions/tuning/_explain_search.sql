@@ -30,7 +30,7 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  IF exact IS NOT TRUE AND colbert._operation(_index.method, 'candidates') IS NOT NULL THEN
+  IF exact IS NOT TRUE AND NOT colbert._method_is_exact(_index.method) THEN
     _effort := colbert._effort(_index, k, candidates);
     _read := colbert._rows_read(_index);
     _started := clock_timestamp();

@@ -7,8 +7,8 @@ SET search_path = pg_catalog, pg_temp
 SET application_name = 'colbert_pg'
 AS $_plaid_build$
 DECLARE
-  _postings regclass := colbert._derived_table(index, 2);
-  _documents regclass := colbert._derived_table(index, 3);
+  _postings regclass := colbert._derived_table(index, 'postings');
+  _documents regclass := colbert._derived_table(index, 'documents');
   _batches integer;
 BEGIN
   PERFORM colbert._plaid_train(index);
@@ -66,9 +66,10 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_rebuild$
 DECLARE
   _old regclass := colbert._plaid_ann(index);
+  _name text;
 BEGIN
-  FOR _place IN 1 .. 3 LOOP
-    EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _place));
+  FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP
+    EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));
   END LOOP;
   PERFORM colbert._plaid_build(index);
   UPDATE colbert._index AS i SET tables = i.tables WHERE i.id = index.id;
@@ -89,7 +90,7 @@ BEGIN ATOMIC
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
     JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
-   WHERE i.indrelid = index.tables[1]
+   WHERE i.indrelid = colbert._registered_table(index, 'centroids')
      AND i.indisvalid
      AND m.amname = 'ivfflat'
    ORDER BY i.indexrelid DESC

@@ -58,8 +58,8 @@ DECLARE
      ORDER BY r.gain DESC, r.ordinal
      LIMIT $5
     $candidates$,
-    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 1),
-    colbert._derived_table(index, 2), colbert._derived_table(index, 3),
+    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 'centroids'),
+    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
     CASE WHEN NOT scope.restricted THEN 'LIMIT $5' END,
     CASE WHEN scope.restricted
          THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) d.doc_id OFFSET 0)', scope.documents) END);
@@ -82,8 +82,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_reading$
 DECLARE
   _nprobe integer := colbert._knob('nprobe', NULL, index.options, NULL);
-  _centroids float8 := greatest(1, colbert._estimated_rows(index.tables[1]));
-  _postings float8 := greatest(1, colbert._estimated_rows(index.tables[2]));
+  _centroids float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'centroids')));
+  _postings float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'postings')));
 BEGIN
   postings := CASE WHEN _nprobe IS NULL THEN ceil(3 * effort.reading) END;
   -- Where all are as large as their mean, half of these hold the postings.

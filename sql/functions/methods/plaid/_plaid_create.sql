@@ -9,34 +9,31 @@
 --
 -- A posting takes 40 bytes with its share of the index, whatever the type of the key.
 CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)
-RETURNS regclass[]
+RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_create$
 DECLARE
-  _centroids regclass;
   _postings regclass;
-  _documents regclass;
 BEGIN
   IF index.dimensions > 4000 THEN
     RAISE EXCEPTION 'plaid takes vectors of at most 4000 dimensions, not %', index.dimensions
       USING ERRCODE = 'program_limit_exceeded',
             HINT = 'That is the limit of pgvector''s index on the centroids. Use the method exact.';
   END IF;
-  _centroids := colbert._create_derived(
+  PERFORM colbert._create_derived(
     index, 'centroids',
     format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
            colbert._plaid_type(index)));
   _postings := colbert._create_derived(
     index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL');
   EXECUTE format('CREATE INDEX ON %s (centroid_id)', _postings);
-  _documents := colbert._create_derived(
+  PERFORM colbert._create_derived(
     index, 'documents',
     format('doc_id %s PRIMARY KEY, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
            'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL',
            (colbert._source_types(index)).key_type),
     'doc_id');
-  RETURN ARRAY[_centroids, _postings, _documents];
 END
 $_plaid_create$;
 

@@ -35,7 +35,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_centroid_ids$
 BEGIN
   RETURN ARRAY(SELECT DISTINCT n.id
-                 FROM unnest(colbert._plaid_nearest(index.tables[1], embeddings)) AS n (id)
+                 FROM unnest(colbert._plaid_nearest(colbert._registered_table(index, 'centroids'), embeddings)) AS n (id)
                 ORDER BY n.id);
 END
 $_plaid_centroid_ids$;

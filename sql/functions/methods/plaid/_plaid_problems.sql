@@ -48,8 +48,8 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM %6$s AS d WHERE d.ordinal = p.ordinal)
     HAVING count(*) > 0
     $problems$,
-    index.key, index.embeddings, index.source, colbert._derived_table(index, 1),
-    colbert._derived_table(index, 2), colbert._derived_table(index, 3))
+    index.key, index.embeddings, index.source, colbert._derived_table(index, 'centroids'),
+    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'))
     USING index.dimensions, colbert._normalized(index);
 END
 $_plaid_problems$;
@@ -65,9 +65,9 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_mend$
 BEGIN
   EXECUTE format('DELETE FROM %s AS p WHERE NOT EXISTS (SELECT FROM %s AS d WHERE d.ordinal = p.ordinal)',
-                 colbert._derived_table(index, 2), colbert._derived_table(index, 3));
-  IF colbert._plaid_state(index) LIKE 'broken: %' THEN
-    PERFORM colbert._plaid_index_centroids(index.tables[1], (colbert._plaid_centroid_count(index)).trained);
+                 colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
+  IF (colbert._plaid_state(index)).state = 'broken' THEN
+    PERFORM colbert._plaid_index_centroids(colbert._registered_table(index, 'centroids'), (colbert._plaid_centroid_count(index)).trained);
   END IF;
 END
 $_plaid_mend$;

@@ -6,7 +6,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
 BEGIN
-  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+  IF colbert._keeps_snapshot() THEN
     PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
   END IF;
   PERFORM colbert._plaid_grow(index, embeddings);
@@ -16,7 +16,7 @@ BEGIN
     '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
     '  RETURNING ordinal, centroid_ids) '
     'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
-    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
     USING index, doc_id, embeddings;
 END
 $_plaid_put$;
@@ -33,7 +33,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_grow$
 DECLARE
-  _centroids regclass := colbert._derived_table(index, 1);
+  _centroids regclass := colbert._derived_table(index, 'centroids');
   _count integer;
 BEGIN
   EXECUTE format('SELECT max(c.id) - min(c.id) + 1 FROM %s AS c', _centroids) INTO _count;
@@ -66,7 +66,7 @@ BEGIN
     '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s RETURNING d.ordinal, d.centroid_ids) '
     'DELETE FROM %s AS p USING document AS d '
     ' WHERE p.centroid_id = ANY (d.centroid_ids) AND p.ordinal = d.ordinal',
-    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
     USING doc_id;
 END
 $_plaid_remove$;
@@ -80,7 +80,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_clear$
 BEGIN
-  EXECUTE format('TRUNCATE %s, %s RESTART IDENTITY', colbert._derived_table(index, 2), colbert._derived_table(index, 3));
+  EXECUTE format('TRUNCATE %s, %s RESTART IDENTITY', colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
 END
 $_plaid_clear$;
 

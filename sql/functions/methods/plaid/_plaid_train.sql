@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $_plaid_train$
 DECLARE
-  _centroids regclass := colbert._derived_table(index, 1);
+  _centroids regclass := colbert._derived_table(index, 'centroids');
   _schema name := colbert._vector_schema();
   _sample_per_centroid constant integer := 4;
   _tokens float8 := colbert._plaid_estimated_tokens(index);

@@ -6,7 +6,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_build$
 DECLARE
-  _tokens regclass := colbert._derived_table(index, 1);
+  _tokens regclass := colbert._derived_table(index, 'tokens');
 BEGIN
   EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
                  'SELECT s.%I, u.position, %s '
@@ -30,7 +30,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_build_ann$
 DECLARE
-  _tokens regclass := colbert._derived_table(index, 1);
+  _tokens regclass := colbert._derived_table(index, 'tokens');
   _old regclass[] := colbert._tokens_ann(index);
   _parameters text;
 BEGIN
@@ -65,7 +65,7 @@ BEGIN ATOMIC
     FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
     JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
-   WHERE i.indrelid = index.tables[1]
+   WHERE i.indrelid = colbert._registered_table(index, 'tokens')
      AND i.indisvalid
      AND m.amname = index.method;
 END;
@@ -84,7 +84,7 @@ DECLARE
   _tokens bigint;
 BEGIN
   IF _lists IS NULL THEN
-    EXECUTE format('SELECT count(*) FROM %s', colbert._derived_table(index, 1)) INTO _tokens;
+    EXECUTE format('SELECT count(*) FROM %s', colbert._derived_table(index, 'tokens')) INTO _tokens;
     _lists := greatest(1, CASE WHEN _tokens <= 1000000 THEN _tokens / 1000 ELSE sqrt(_tokens) END);
   END IF;
   RETURN _lists;

@@ -52,7 +52,7 @@ BEGIN
      ORDER BY sum(h.similarity) DESC, h.doc_id
      LIMIT $4
     $candidates$,
-    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
+    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 'tokens'),
     CASE WHEN scope.restricted
          THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) t.doc_id OFFSET 0)', scope.documents) END,
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));

@@ -42,7 +42,7 @@ BEGIN
         OR e.tokens IS DISTINCT FROM f.tokens
     $problems$,
     index.key, index.embeddings, index.source,
-    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 1))
+    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 'tokens'))
     USING index.dimensions, colbert._normalized(index);
 END
 $_tokens_problems$;

@@ -7,7 +7,7 @@ AS $_tokens_put$
 BEGIN
   EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
                  'SELECT $1::%s, u.position, %s FROM unnest($2) WITH ORDINALITY AS u (token, position)',
-                 colbert._derived_table(index, 1), (colbert._source_types(index)).key_type,
+                 colbert._derived_table(index, 'tokens'), (colbert._source_types(index)).key_type,
                  format((colbert._tokens_layout(index)).conversion, 'u.token'))
     USING doc_id, embeddings;
 END
@@ -23,7 +23,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_remove$
 BEGIN
   EXECUTE format('DELETE FROM %s AS t WHERE t.doc_id = $1::%s',
-                 colbert._derived_table(index, 1), (colbert._source_types(index)).key_type)
+                 colbert._derived_table(index, 'tokens'), (colbert._source_types(index)).key_type)
     USING doc_id;
 END
 $_tokens_remove$;
@@ -37,7 +37,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_clear$
 BEGIN
-  EXECUTE format('TRUNCATE %s', colbert._derived_table(index, 1));
+  EXECUTE format('TRUNCATE %s', colbert._derived_table(index, 'tokens'));
 END
 $_tokens_clear$;
 
