@@ -49,13 +49,3 @@ $_refuse_options$;
 
 COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
   'Raises for an option that is not among the types, or has a value of another type.';
-
-CREATE OR REPLACE FUNCTION colbert._option_types(method text)
-RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN colbert._method_options(method)
-       || '{"normalized": "boolean", "dimensions": "integer", "model": "any", "effort": "number", "margin": "number",
-            "candidates": "integer", "patience": "integer", "triggers": "boolean", "text": "string"}'::jsonb;
-
-COMMENT ON FUNCTION colbert._option_types(text) IS
-  'The options that an index of a method takes, and their types.';

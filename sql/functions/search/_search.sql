@@ -63,7 +63,7 @@ BEGIN
     _statement := format(
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
-      colbert._scoring_statement(cardinality(query), _types.element, _scope.documents, _parallel));
+      colbert._scoring_sql(cardinality(query), _types.element, _scope.documents, _parallel));
     PERFORM set_config('search_path', _scope.search_path, true);
     RETURN QUERY EXECUTE _statement USING query[:], params, k;
   END IF;

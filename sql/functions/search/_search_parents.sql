@@ -33,7 +33,7 @@ BEGIN
                  AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path);
-    _documents := colbert._documents_of_keys(_documents, _types.key_cast);
+    _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
   END IF;
 
   _statement := format(
@@ -45,7 +45,7 @@ BEGIN
     '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b'
     ' ORDER BY b.score DESC, b.parent LIMIT $4',
     colbert._type_name(pg_typeof(key)), parent,
-    colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel),
+    colbert._scoring_sql(cardinality(query), _types.element, _documents, _parallel),
     _index.source, _index.key);
   PERFORM set_config('search_path', _scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k;

@@ -67,8 +67,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $_text_terms$
 DECLARE
-  _document text := colbert._document_statement(index, content, language, search_path);
-  _documents text := colbert._source_rows(index, 'document', _document, filter);
+  _document text := colbert._tsvector_sql(index, content, language, search_path);
+  _documents text := colbert._source_rows_sql(index, 'document', _document, filter);
   _statement text;
 BEGIN
   -- Concatenating nothing takes a stored document out of its compressed form once, not once for each lexeme.
@@ -93,12 +93,12 @@ COMMENT ON FUNCTION colbert._text_terms(colbert._index, anyelement, text, regcon
 
 -- SQL for a document's tsvector, of an expression over the columns of the source that gives a tsvector or a
 -- text.
-CREATE OR REPLACE FUNCTION colbert._document_statement(
+CREATE OR REPLACE FUNCTION colbert._tsvector_sql(
   index colbert._index, content text, language regconfig, search_path text)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_document_statement$
+AS $_tsvector_sql$
 DECLARE
   _statement text := format(
     'SELECT pg_catalog.pg_typeof(d.content) FROM (SELECT) AS one'
@@ -128,9 +128,9 @@ BEGIN
                             'content => ''title || '''' '''' || body''.', index.source);
   END CASE;
 END
-$_document_statement$;
+$_tsvector_sql$;
 
-COMMENT ON FUNCTION colbert._document_statement(colbert._index, text, regconfig, text) IS
+COMMENT ON FUNCTION colbert._tsvector_sql(colbert._index, text, regconfig, text) IS
   'SQL for the tsvector of a document; raises for content that is neither text nor tsvector.';
 
 -- A query for one lexeme, as it is.

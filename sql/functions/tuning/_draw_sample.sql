@@ -23,7 +23,7 @@ BEGIN
       '               1 + floor(random() * greatest(1, cardinality(s.embeddings) - $1 + 1))::integer AS first '
       '          FROM %s AS s) AS d',
       colbert._vector_schema(),
-      colbert._documents_of_keys(colbert._documents(index), (colbert._source_types(index)).key_cast))
+      colbert._documents_of_keys_sql(colbert._documents_sql(index), (colbert._source_types(index)).key_cast))
        INTO sample
       USING _tokens, NULL::jsonb, colbert._draw_keys(colbert._scope(index, filter, params, search_path), size);
   ELSE

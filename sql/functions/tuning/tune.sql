@@ -1,3 +1,16 @@
+-- The cheapest first: how much is read, and when a search stops. They hold for every method and every k.
+CREATE OR REPLACE FUNCTION colbert._tuning_trials()
+RETURNS SETOF jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+ROWS 20
+BEGIN ATOMIC
+  SELECT jsonb_build_object('effort', e.effort, 'margin', m.margin)
+    FROM unnest(ARRAY[0.25, 0.5, 1, 2, 4]) AS e (effort)
+   CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
+END;
+
+COMMENT ON FUNCTION colbert._tuning_trials() IS 'The settings that tune tries.';
+
 -- Tries settings of an index on the caller's own data, keeps the fastest that reaches the target in the index's
 -- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries,
 -- sample, filter and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
@@ -56,19 +69,6 @@ $_tune$;
 
 COMMENT ON FUNCTION colbert._tune(regclass, float8, regclass, integer, integer, name, name, text, jsonb, text) IS
   'The body of tune; search_path is the caller''s.';
-
--- The cheapest first: how much is read, and when a search stops. They hold for every method and every k.
-CREATE OR REPLACE FUNCTION colbert._tuning_trials()
-RETURNS SETOF jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-ROWS 20
-BEGIN ATOMIC
-  SELECT jsonb_build_object('effort', e.effort, 'margin', m.margin)
-    FROM unnest(ARRAY[0.25, 0.5, 1, 2, 4]) AS e (effort)
-   CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
-END;
-
-COMMENT ON FUNCTION colbert._tuning_trials() IS 'The settings that tune tries.';
 
 CREATE OR REPLACE FUNCTION colbert.tune(
   source regclass,

@@ -39,20 +39,3 @@ $_plaid_create$;
 
 COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
   'Makes the tables of a plaid index, empty: centroids, postings, documents.';
-
--- Half the bytes of vector, and as good for finding the nearest.
-CREATE OR REPLACE FUNCTION colbert._plaid_type(index colbert._index)
-RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('%I.halfvec(%s)', colbert._vector_schema(), index.dimensions);
-
-COMMENT ON FUNCTION colbert._plaid_type(colbert._index) IS 'The type of a centroid.';
-
--- Of the bytes of the array, in which any change shows, but for the first twelve: they hold the OID of its element
--- type, which is another one in a restored database.
-CREATE OR REPLACE FUNCTION colbert._plaid_digest(embeddings anyarray)
-RETURNS bytea
-LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
-AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.substr(pg_catalog.array_send(embeddings), 13)) $_plaid_digest$;
-
-COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array of token vectors.';
