@@ -355,6 +355,8 @@ DROP FUNCTION IF EXISTS colbert._documents_of_keys(text, text);
 DROP FUNCTION IF EXISTS colbert._scoring_statement(integer, regtype, text, boolean);
 DROP FUNCTION IF EXISTS colbert._source_rows(colbert._index, name, text, text);
 DROP FUNCTION IF EXISTS colbert._text_sync(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_ann(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_ann(colbert._index);
 $step$;
     INSERT INTO colbert._migration (name, version) VALUES ('0010_renamed_functions', '0.3.0');
   END IF;
@@ -444,8 +446,8 @@ COMMENT ON FUNCTION colbert._vector_schema() IS
   'The schema in which pgvector lives today, for statements that are built when they run.';
 
 -- sql/functions/scoring/_refuse_malformed.sql
--- Refuses what no score can be computed from: a NULL element, more than one array dimension, and a query
--- without tokens. Cheap enough to run on every document (a few microseconds).
+-- Refuses what no score can be computed from: NULL, a NULL element, more than one array dimension, and a query without
+-- tokens. It takes a few microseconds, so that it may run on every document.
 CREATE OR REPLACE FUNCTION colbert._refuse_malformed(embeddings anyarray, role text)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -479,18 +481,18 @@ COMMENT ON FUNCTION colbert._refuse_malformed(anyarray, text) IS
   'Raises when an array of token vectors is NULL, has NULL elements or more than one dimension, or is a query without tokens.';
 
 -- sql/functions/scoring/_maxsim.sql
--- MaxSim: for every query token its best document token by inner product, summed over the query.
+-- MaxSim: the best document token of every query token, by inner product, summed over the query.
 --
 --   score(Q, D) = sum over query tokens q of max over document tokens d of <q, d>
 --
--- Khattab and Zaharia, ColBERT (2020), https://arxiv.org/abs/2004.12832. An empty document scores 0; a
--- NULL argument gives NULL. Refused: an empty query, NULL elements, arrays of more than one dimension,
--- vectors of different dimensions (by pgvector).
+-- Khattab and Zaharia, ColBERT (2020), https://arxiv.org/abs/2004.12832. An empty document scores 0. A NULL argument
+-- gives NULL. Refused: an empty query, NULL elements, arrays of more than one dimension, and vectors of different
+-- dimensions (by pgvector).
 --
--- The document is unnested once for sixteen query tokens, each with a min() of its own: about three
--- times as fast as a cross join of two unnests (benchmarks/). A slot past the end of the query is NULL
--- and costs next to nothing. Scores are summed in groups of sixteen, exactly as
--- colbert._scoring_sql sums them, so that both give the same bits.
+-- The document is unnested once for sixteen query tokens, and each of them has a min() of its own. That is about three
+-- times as fast as a cross join of two unnests (benchmarks/). A slot past the end of the query is NULL and costs next
+-- to nothing. Scores are summed in groups of sixteen, as colbert._scoring_sql sums them, so that both give the same
+-- bits.
 CREATE OR REPLACE FUNCTION colbert._maxsim(query anyarray, document anyarray)
 RETURNS float8
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -540,6 +542,7 @@ COMMENT ON FUNCTION colbert._maxsim(anyarray, anyarray) IS
   'MaxSim for arrays of vector and of halfvec: the body of both forms of maxsim.';
 
 -- sql/functions/scoring/maxsim.sql
+-- The forms of maxsim for two arrays: see _maxsim.
 CREATE OR REPLACE FUNCTION colbert.maxsim(query vector[], document vector[])
 RETURNS float8
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -559,8 +562,8 @@ COMMENT ON FUNCTION colbert.maxsim(halfvec[], halfvec[]) IS
   'The late-interaction score of a document: for each query token its largest inner product with a document token, summed.';
 
 -- sql/functions/scoring/_maxsim_matches.sql
--- Which document token answered each query token: the terms of the sum that maxsim returns. Positions
--- count from 1; of equal similarities the first document token is named. No rows for an empty document.
+-- Which document token answers each query token: the terms of the sum that maxsim returns. Positions count from 1. Of
+-- equal similarities the first document token is named. There are no rows for an empty document.
 CREATE OR REPLACE FUNCTION colbert._maxsim_matches(query anyarray, document anyarray)
 RETURNS TABLE (query_position integer, document_position integer, similarity float8)
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -586,6 +589,7 @@ COMMENT ON FUNCTION colbert._maxsim_matches(anyarray, anyarray) IS
   'The matches of arrays of vector and of halfvec: the body of the forms of maxsim_matches.';
 
 -- sql/functions/scoring/maxsim_matches.sql
+-- The forms of maxsim_matches for two arrays: see _maxsim_matches.
 CREATE OR REPLACE FUNCTION colbert.maxsim_matches(query vector[], document vector[])
 RETURNS TABLE (query_position integer, document_position integer, similarity float8)
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -611,19 +615,18 @@ COMMENT ON FUNCTION colbert.maxsim_matches(halfvec[], halfvec[]) IS
   'For each query token the document token with the largest inner product: positions from 1, and the similarity.';
 
 -- sql/functions/scoring/_scoring_sql.sql
--- The statement that scores many documents in one pass: the kernel of exact search, of rerank, and of the
--- last stage of every search. It returns (doc_id, score) for every row of documents, SQL for a relation
--- (doc_id, embeddings); $1 is the query, an array of vector with lower bound 1.
+-- The statement that scores many documents in one pass: exact search, rerank and the last stage of every search run it.
+-- It returns (doc_id, score) for every row of documents, which is SQL for a relation (doc_id, embeddings). $1 is the
+-- query, an array of vector with lower bound 1.
 --
--- Run it with EXECUTE … USING: the plan is then made for this one run, the query's vectors are constants in
--- it, and each query token is one min() over the unnested document: no join, no sort, no call. That is the
--- fastest form in one process (benchmarks/), but PostgreSQL keeps correlated subqueries out of parallel
--- workers; with parallel the same score comes from colbert._maxsim, which workers may call.
+-- Run it with EXECUTE … USING. The plan is then made for this one run, and the query's vectors are constants in it.
+-- Each query token is one min() over the unnested document: no join, no sort, no call. That is the fastest form in one
+-- process (benchmarks/). PostgreSQL keeps correlated subqueries out of parallel workers, so with parallel the same
+-- score comes from colbert._maxsim, which workers may call.
 --
--- It runs under the caller's search_path, so that a filter in documents means what it means to the caller:
--- all types match exactly, and what is polymorphic, and equality of keys, names its schema, so that nothing planted
--- matches better.
--- The terms are summed in groups of sixteen, exactly as colbert._maxsim sums them.
+-- It runs under the caller's search_path, under which a filter in documents means what it means to the caller. So all
+-- types match exactly, and polymorphic functions and the equality of keys name their schema: nothing that is planted
+-- matches better. The terms are summed in groups of sixteen, as colbert._maxsim sums them.
 CREATE OR REPLACE FUNCTION colbert._scoring_sql(
   query_tokens integer, element regtype, documents text, parallel boolean)
 RETURNS text
@@ -658,8 +661,8 @@ COMMENT ON FUNCTION colbert._scoring_sql(integer, regtype, text, boolean) IS
   'The SQL that scores every document of a relation (doc_id, embeddings) against the query in $1.';
 
 -- sql/functions/registry/_find_index.sql
--- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, the
--- column while the source has exactly one indexed column.
+-- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, and the column
+-- while the source has exactly one indexed column.
 CREATE OR REPLACE FUNCTION colbert._find_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -705,6 +708,7 @@ COMMENT ON FUNCTION colbert._find_index(regclass, name) IS
   'The registry row of an index, or an error that says which there are.';
 
 -- sql/functions/registry/_normalized.sql
+-- Option normalized: see _option_types.
 CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -714,6 +718,7 @@ COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
   'Whether the index takes unit vectors only.';
 
 -- sql/functions/registry/_triggers.sql
+-- Option triggers: see _option_types.
 CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -723,8 +728,7 @@ COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
   'Whether triggers keep the index in step.';
 
 -- sql/functions/registry/_text_column.sql
--- The column of the source whose text the vectors come from: option "text" of the index, NULL where the
--- vectors are the writers' own business.
+-- Option text: see _option_types. An index without one leaves the vectors to the writers.
 CREATE OR REPLACE FUNCTION colbert._text_column(index colbert._index)
 RETURNS name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -733,9 +737,27 @@ RETURN (index.options ->> 'text')::name;
 COMMENT ON FUNCTION colbert._text_column(colbert._index) IS
   'The text column of an index; NULL for one without.';
 
+-- sql/functions/registry/_to_count.sql
+-- Nine digits are as many as a count has anywhere: a knob, an option, how many documents a search asks for.
+CREATE OR REPLACE FUNCTION colbert._largest_count()
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN 999999999;
+
+COMMENT ON FUNCTION colbert._largest_count() IS 'The largest number that a knob may have.';
+
+CREATE OR REPLACE FUNCTION colbert._to_count(value float8)
+RETURNS integer
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+RETURN least(colbert._largest_count(), ceil(value))::integer;
+
+COMMENT ON FUNCTION colbert._to_count(float8) IS
+  'A number as a count: rounded up, and no larger than the largest.';
+
 -- sql/functions/registry/_knob.sql
--- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
--- index's options, the default. NULL where nobody names one and there is no default.
+-- A knob is what the session sets and an option of the index stores for searching. Its value is the first of: the
+-- argument, SET colbert.<name>, the index's option, the default. It is a whole number of at least 1. NULL where nobody
+-- names one and there is no default.
 CREATE OR REPLACE FUNCTION colbert._knob(
   name text, argument integer, options jsonb, fallback integer)
 RETURNS integer
@@ -745,7 +767,7 @@ AS $_knob$
 DECLARE
   _session text := nullif(current_setting('colbert.' || name, true), '');
   _value text := coalesce(argument::text, _session, options ->> name,
-                         CASE WHEN fallback > 999999999 THEN '999999999' ELSE fallback::text END);
+                         colbert._to_count(fallback)::text);
 BEGIN
   IF _value !~ '^[1-9][0-9]{0,8}$' THEN
     RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value
@@ -764,7 +786,7 @@ COMMENT ON FUNCTION colbert._knob(text, integer, jsonb, integer) IS
   'The value of a search knob: the argument, else SET colbert.<name>, else the index''s option, else the default.';
 
 -- sql/functions/registry/_factor.sql
--- A positive number in the same way: a knob that is not a count, such as effort.
+-- A knob that is a positive number and not a count, such as effort. It has no argument.
 CREATE OR REPLACE FUNCTION colbert._factor(name text, options jsonb, fallback float8)
 RETURNS float8
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -790,8 +812,7 @@ COMMENT ON FUNCTION colbert._factor(text, jsonb, float8) IS
   'The value of a knob that is a positive number: SET colbert.<name>, else the index''s option, else the default.';
 
 -- sql/functions/registry/_element_type.sql
--- vector or halfvec, for a column that is an array of one of them; NULL for every other column, and for
--- one that is not there.
+-- NULL for a column of another type, and for one that is not there.
 CREATE OR REPLACE FUNCTION colbert._element_type(source regclass, embeddings name)
 RETURNS regtype
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -828,7 +849,7 @@ END;
 COMMENT ON FUNCTION colbert._base_type(oid) IS 'The type under a domain; any other type is its own.';
 
 -- sql/functions/registry/_type_name.sql
--- Under every search_path, where format_type leaves out the schema that is on this one.
+-- For statements that run under the caller's search_path. format_type would leave out the schema that is on this one.
 CREATE OR REPLACE FUNCTION colbert._type_name(type regtype)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -842,12 +863,11 @@ END;
 COMMENT ON FUNCTION colbert._type_name(regtype) IS 'The name of a type with its schema, for statements run under the caller''s search_path.';
 
 -- sql/functions/registry/_source_types.sql
--- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its
--- type.
+-- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its type.
 --
 --   key_type     the key's, as it is declared: varchar(20)
---   key_cast     what keys are cast to when they are looked up: no integer is out of range for bigint, and no
---                string is cut by a length
+--   key_cast     what keys are cast to when they are looked up: bigint for integers, so that none is out of range, and
+--                a type without a length, so that no string is cut
 --   key_base     that of a domain, or else the key's own
 --   element      the element type of the array column: vector or halfvec
 CREATE OR REPLACE FUNCTION colbert._source_types(
@@ -879,8 +899,8 @@ COMMENT ON FUNCTION colbert._source_types(colbert._index) IS
   'The type of the key, as declared, to be cast to, and without domains, and the element type of the array column.';
 
 -- sql/functions/registry/_estimated_rows.sql
--- The number of rows of a table as the planner estimates it: from the last ANALYZE or VACUUM and the size of the table
--- now. A table that was never analyzed counts as ten rows a page. Those of partitions add up.
+-- The number of rows of a table as the planner estimates it: from the last ANALYZE or VACUUM, and from the size of the
+-- table now. A table that was never analyzed counts as ten rows a page. Those of partitions add up.
 CREATE OR REPLACE FUNCTION colbert._estimated_rows(relation regclass)
 RETURNS float8
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -900,9 +920,10 @@ COMMENT ON FUNCTION colbert._estimated_rows(regclass) IS
   'About how many rows a table has, from its size and what the last ANALYZE found.';
 
 -- sql/functions/registry/_document_problem.sql
--- What is wrong with an array of token vectors, if anything is: all OUT columns are NULL for a good one.
--- Positions count from 1. Unit length is taken with a tolerance of 0.01, wide enough for half precision. Numbers
--- that are not finite are refused by pgvector itself, wherever a vector is made.
+-- The first thing that is wrong with an array of token vectors. All OUT columns are NULL for a good one. kind is a word
+-- that callers may compare: nested, null, dimensions, zero or length. Positions count from 1. Lengths are compared with
+-- a tolerance of 0.01, which is wide enough for half precision. pgvector itself refuses numbers that are not finite,
+-- wherever a vector is made.
 CREATE OR REPLACE FUNCTION colbert._document_problem(
   embeddings anyarray, dimensions integer, normalized boolean,
   OUT kind text, OUT code text, OUT problem text, OUT hint text)
@@ -968,7 +989,7 @@ COMMENT ON FUNCTION colbert._document_problem(anyarray, integer, boolean) IS
   'Kind, SQLSTATE, description and hint of the first thing that is wrong with an array of token vectors; NULLs when nothing is.';
 
 -- sql/functions/registry/_refuse_document.sql
--- Raises for a document that may not be indexed, naming it by its key, and does nothing for a good one.
+-- A good document passes.
 CREATE OR REPLACE FUNCTION colbert._refuse_document(
   index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
@@ -1002,9 +1023,9 @@ END;
 COMMENT ON FUNCTION colbert._owner(regclass) IS 'The role that owns a table.';
 
 -- sql/functions/registry/_is_own.sql
--- Views for everybody read tables of the reader's own alone. To read another's, even to plan it, may run that other's
--- code (policies, views, casts, expressions of indexes) with the reader's rights, which may be a superuser's; so that is
--- for those who name the table.
+-- Views for everybody read only those tables that belong to the reader. To read another's table, or even to plan that,
+-- may run its owner's code (policies, views, casts, expressions of indexes) with the rights of the reader, who may be a
+-- superuser. That is left to readers who name the table themselves.
 CREATE OR REPLACE FUNCTION colbert._is_own(relation regclass)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1013,7 +1034,7 @@ RETURN coalesce(colbert._owner(relation) = current_user, false);
 COMMENT ON FUNCTION colbert._is_own(regclass) IS 'Whether a table is the caller''s own.';
 
 -- sql/functions/registry/_refuse_stranger.sql
--- Whatever makes, changes or drops an index is for the source's owner, as it is for CREATE INDEX.
+-- Only the owner of a source may make, change or drop an index on it, as with CREATE INDEX.
 CREATE OR REPLACE FUNCTION colbert._refuse_stranger(source regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1032,8 +1053,8 @@ COMMENT ON FUNCTION colbert._refuse_stranger(regclass) IS
   'Raises unless the caller owns the table.';
 
 -- sql/functions/registry/_refuse_partial_view.sql
--- What is derived from the source, or compared with it, has to be derived from all of it. FORCE ROW LEVEL
--- SECURITY hides rows from the owner, too.
+-- What is derived from the source, or compared with it, needs all of the source. FORCE ROW LEVEL SECURITY hides rows
+-- even from the owner.
 CREATE OR REPLACE FUNCTION colbert._refuse_partial_view(source regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1052,6 +1073,7 @@ COMMENT ON FUNCTION colbert._refuse_partial_view(regclass) IS
   'Raises where row-level security applies to the caller.';
 
 -- sql/functions/registry/_keeps_snapshot.sql
+-- REPEATABLE READ and SERIALIZABLE keep the snapshot of the first statement.
 CREATE OR REPLACE FUNCTION colbert._keeps_snapshot()
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1061,7 +1083,7 @@ COMMENT ON FUNCTION colbert._keeps_snapshot() IS
   'Whether all statements of the transaction see the snapshot of its first one: REPEATABLE READ, SERIALIZABLE.';
 
 -- sql/functions/registry/_refuse_old_snapshot.sql
--- A snapshot from before the lock on the source would miss rows.
+-- A snapshot that is older than the lock on the source would miss rows.
 CREATE OR REPLACE FUNCTION colbert._refuse_old_snapshot()
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1081,7 +1103,7 @@ COMMENT ON FUNCTION colbert._refuse_old_snapshot() IS
   'Raises unless every statement of the transaction sees what was committed before it.';
 
 -- sql/functions/derived/_derived_comment.sql
--- The comment that marks a table or a function as part of an index.
+-- Only the owner of a table or a function can write its comment: so it proves what belongs to an index.
 CREATE OR REPLACE FUNCTION colbert._derived_comment(index colbert._index)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -1091,9 +1113,9 @@ COMMENT ON FUNCTION colbert._derived_comment(colbert._index) IS
   'The comment that marks a table or a function as part of an index.';
 
 -- sql/functions/derived/_derived_name.sql
--- <source>_<column>_<suffix>, the name of what belongs to an index. A name of more than 63 bytes is cut, and
--- keeps a hash of the whole, so that two long names stay two; so does one that is taken, by what was derived from
--- a table that had this name before.
+-- <source>_<column>_<suffix>, the name of a table or an index that belongs to an index. A name of more than 63 bytes is
+-- cut and keeps a hash of the whole, so that two long names stay two. So does a name that is taken, which happens when
+-- an older table had the source's name.
 CREATE OR REPLACE FUNCTION colbert._derived_name(source regclass, embeddings name, suffix text)
 RETURNS name
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1120,9 +1142,9 @@ COMMENT ON FUNCTION colbert._derived_name(regclass, name, text) IS
   'The name of a table, function or trigger that belongs to an index; cut, with a hash, when it would be too long.';
 
 -- sql/functions/derived/_derived_tables.sql
--- The tables of an index, in the order in which they were made. The registry says which they are, and
--- the owner of a source may write its registry row; the tables' comments, which only their own owner can
--- write, say that they belong to this index. So nobody can be led to drop or change another table.
+-- The tables of an index, in the order in which they were made. The registry says which they are, and the owner of a
+-- source may write its registry row. The tables' comments, which only the tables' owner can write, say that they belong
+-- to this index. So nobody can be led to drop or change another table.
 CREATE OR REPLACE FUNCTION colbert._derived_tables(index colbert._index)
 RETURNS SETOF regclass
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1139,6 +1161,7 @@ COMMENT ON FUNCTION colbert._derived_tables(colbert._index) IS
   'The tables of an index that are there and are its own.';
 
 -- sql/functions/derived/_lacks_tables.sql
+-- Whether somebody dropped a table of the index, or took its comment away.
 CREATE OR REPLACE FUNCTION colbert._lacks_tables(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1150,8 +1173,8 @@ COMMENT ON FUNCTION colbert._lacks_tables(colbert._index) IS
   'Whether a table of an index was dropped.';
 
 -- sql/functions/derived/_registered_table.sql
--- The names of an index's tables, in the order of index.tables. _create_derived writes them. A row that 0.1.0 or 0.2.0
--- wrote has none, nor has one that was restored from a dump of those: its names follow from its method.
+-- The names of an index's tables, in the order of index.tables: _create_derived writes them. Rows that 0.1.0 and 0.2.0
+-- wrote have none, nor have rows that were restored from their dumps. The names of those follow from the method.
 CREATE OR REPLACE FUNCTION colbert._table_names(index colbert._index)
 RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -1166,7 +1189,7 @@ RETURN coalesce(
 COMMENT ON FUNCTION colbert._table_names(colbert._index) IS
   'The names of an index''s tables, in the order in which the registry has them.';
 
--- What the registry says, which is not to be trusted: see _derived_tables.
+-- The registry's word alone. It is not proof that the table belongs to the index: see _derived_tables.
 CREATE OR REPLACE FUNCTION colbert._registered_table(index colbert._index, name text)
 RETURNS regclass
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -1198,6 +1221,24 @@ $_derived_table$;
 COMMENT ON FUNCTION colbert._derived_table(colbert._index, text) IS
   'A table of an index, by its name; an error when it was dropped behind the index''s back.';
 
+-- sql/functions/derived/_pgvector_indexes.sql
+-- pgvector's own indexes on a derived table that searches can use, the newest first. While one is built anew there are two.
+CREATE OR REPLACE FUNCTION colbert._pgvector_indexes(index colbert._index, table_name text, access_method text)
+RETURNS regclass[]
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT array_agg(i.indexrelid::regclass ORDER BY i.indexrelid DESC)
+    FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
+   WHERE i.indrelid = colbert._registered_table(index, table_name)
+     AND i.indisvalid
+     AND m.amname = access_method;
+END;
+
+COMMENT ON FUNCTION colbert._pgvector_indexes(colbert._index, text, text) IS
+  'The valid indexes of pgvector on a table of an index, the newest first; NULL when there is none.';
+
 -- sql/functions/derived/_give_to_owner.sql
 -- What belongs to an index belongs to the owner of its source, whoever ran create_index.
 CREATE OR REPLACE FUNCTION colbert._give_to_owner(index colbert._index, object text)
@@ -1215,18 +1256,18 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
   'ALTER … OWNER TO the owner of the source. The object comes quoted: TABLE a.b, FUNCTION a.b().';
 
 -- sql/functions/derived/_create_derived.sql
--- Makes a table of derived data beside the source and enters it in the registry, where suffix is its name. The table
+-- Makes a table of derived data beside the source, and enters it in the registry with suffix as its name. The table
 -- belongs to the source's owner, and is unlogged where the source is. doc_id is its column of keys, where it has one.
 --
--- Anybody may read it, and sees the rows of just those documents that they may read in the source with what the
--- rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so
--- row-level security, column privileges and their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
--- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
--- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
--- answer for a few rows.)
+-- Everybody may read the table, and sees the rows of the documents that they may read in the source. The policy asks
+-- the source, as the reader. What it asks for is the key and the column that the rows were derived from: the array, or
+-- seen where that is given. So row-level security and column privileges of the source hold for derived data, too, and
+-- one GRANT, on the source, is all that a reader needs. Where no row-level security applies to the reader, the right to
+-- read both columns answers for all rows: PostgreSQL checks it before anything runs. (OFFSET 0 keeps the planner from
+-- reading the whole source to answer for a few rows.)
 --
--- Rows that are about no document, such as the mean of tokens of many, would tell a reader who may not see all
--- documents about the others: such a reader sees none of them. (The subquery finds nothing; it is there for its
+-- Some rows are about no single document, such as the mean of tokens of many. They would tell a reader who may not see
+-- all documents about the others, so such a reader sees none of them. (The subquery finds nothing. It is there for its
 -- check of privileges.)
 CREATE OR REPLACE FUNCTION colbert._create_derived(
   index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL, seen name DEFAULT NULL)
@@ -1264,8 +1305,8 @@ COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, na
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
 
 -- sql/functions/derived/_create_tables.sql
--- Makes the tables of an index, empty: those of its method, and the table of attempts where texts are encoded.
--- Returns the registry row, which knows them.
+-- Makes the tables of an index, empty: those of its method, and the table of attempts where texts are encoded. Returns
+-- the registry row, which knows them.
 CREATE OR REPLACE FUNCTION colbert._create_tables(index colbert._index)
 RETURNS colbert._index
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1512,9 +1553,9 @@ COMMENT ON FUNCTION colbert._method_state(colbert._index) IS
   'What is the matter with the tables of an index, stale or broken, and advice; NULLs when all is well.';
 
 -- sql/functions/methods/_report_progress.sql
--- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which is seen at once, where
--- anything written would be seen after the commit. For functions with a SET clause for application_name, at whose
--- end the caller's own comes back.
+-- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which they see at once. What is
+-- written to a table they would see after the commit. The caller needs a SET clause for application_name, at whose end
+-- the caller's own comes back.
 CREATE OR REPLACE FUNCTION colbert._report_progress(index colbert._index, progress text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1547,12 +1588,12 @@ RETURN '{"token_type": ["halfvec", "vector", "bit"], "hits": "integer"}'::jsonb
 COMMENT ON FUNCTION colbert._tokens_options(text) IS 'The options of the methods hnsw and ivfflat.';
 
 -- sql/functions/methods/tokens/_tokens_layout.sql
--- The methods hnsw and ivfflat: a table with a row for every document token, and pgvector's own index on it.
--- This says how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit
--- (one bit a dimension, compared by Hamming distance: the smallest and the roughest).
+-- The methods hnsw and ivfflat: a table with a row for every document token, and pgvector's own index on it. This says
+-- how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit (one bit a dimension,
+-- compared by Hamming distance: the smallest and the roughest).
 --
--- Two of the answers are templates for format(): conversion turns an expression for a vector into one for a
--- kept token, similarity one for a distance into one for a similarity, as near to an inner product as it can be had:
+-- Two of the answers are templates for format(). conversion turns an expression for a vector into one for a kept token.
+-- similarity turns an expression for a distance into one for a similarity, as near to an inner product as it can be:
 -- vectors whose signs differ in a share h of the dimensions are at an angle of about 180 degrees times h.
 CREATE OR REPLACE FUNCTION colbert._tokens_layout(
   index colbert._index,
@@ -1608,27 +1649,9 @@ $_tokens_create$;
 COMMENT ON FUNCTION colbert._tokens_create(colbert._index) IS
   'Makes the token table of an index, empty and without pgvector''s index.';
 
--- sql/functions/methods/tokens/_tokens_ann.sql
--- pgvector's own indexes on a token table that searches can use.
-CREATE OR REPLACE FUNCTION colbert._tokens_ann(index colbert._index)
-RETURNS regclass[]
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT array_agg(i.indexrelid::regclass)
-    FROM pg_catalog.pg_index AS i
-    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-    JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
-   WHERE i.indrelid = colbert._registered_table(index, 'tokens')
-     AND i.indisvalid
-     AND m.amname = index.method;
-END;
-
-COMMENT ON FUNCTION colbert._tokens_ann(colbert._index) IS
-  'The valid hnsw or ivfflat indexes on a token table.';
-
 -- sql/functions/methods/tokens/_tokens_build_ann.sql
--- Builds pgvector's index on a token table, and only then drops the one that was there: searches use the
--- old one until the transaction ends, and wait for no longer than its last moment.
+-- Builds pgvector's index on a token table, and only then drops the one that was there. Searches use the old one until
+-- the transaction ends, and wait only for its last moment.
 CREATE OR REPLACE FUNCTION colbert._tokens_build_ann(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1636,7 +1659,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_build_ann$
 DECLARE
   _tokens regclass := colbert._derived_table(index, 'tokens');
-  _old regclass[] := colbert._tokens_ann(index);
+  _old regclass[] := colbert._pgvector_indexes(index, 'tokens', index.method);
   _parameters text;
 BEGIN
   SELECT string_agg(format('%s = %s', p.name, p.value), ', ')
@@ -1683,8 +1706,8 @@ COMMENT ON FUNCTION colbert._tokens_lists(colbert._index) IS
   'The number of lists of an ivfflat index: the option, or what pgvector''s documentation advises.';
 
 -- sql/functions/methods/tokens/_tokens_build.sql
--- Fills the token table from the source, but for bad documents, then builds pgvector's index, which is faster than the other way
--- round and, for ivfflat, the only way that makes sense.
+-- Fills the token table from the source and leaves out bad documents. pgvector's index is built last: that is faster,
+-- and for ivfflat it is the only way that makes sense.
 CREATE OR REPLACE FUNCTION colbert._tokens_build(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1756,7 +1779,7 @@ $_tokens_clear$;
 COMMENT ON FUNCTION colbert._tokens_clear(colbert._index) IS 'Empties the token table.';
 
 -- sql/functions/methods/tokens/_tokens_rebuild.sql
--- hnsw keeps the graph's dead tokens until VACUUM, and ivfflat the centres of the data it was built on.
+-- hnsw keeps dead tokens in its graph until VACUUM, and ivfflat the centres of the data that it was built on.
 CREATE OR REPLACE FUNCTION colbert._tokens_rebuild(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1771,14 +1794,14 @@ COMMENT ON FUNCTION colbert._tokens_rebuild(colbert._index) IS
   'Builds pgvector''s index anew on the tokens that are there.';
 
 -- sql/functions/methods/tokens/_tokens_candidates.sql
--- The candidate stage of hnsw and ivfflat: each query token fetches its nearest tokens through pgvector's
--- index, half of effort.reading or as many as hits names, and documents are ranked by the sum of their best hits. A query token that did not hit a document
--- adds nothing to it: measured, that finds more of the true top ten than counting it as that query token's
--- last hit does (on SciFact .96 against .93 among 100 candidates).
+-- The candidate stage of hnsw and ivfflat. Each query token fetches its nearest tokens through pgvector's index: half
+-- of effort.reading, or as many as hits names. Documents are ranked by the sum of their best hits. A query token that
+-- did not hit a document adds nothing to it. Measured, that finds more of the true top ten than counting it as that
+-- query token's last hit (on SciFact .96 against .93 among 100 candidates).
 --
--- Where the scope is restricted, only tokens of documents in it are hits, and pgvector's index is scanned on
--- until there are enough (iterative scan). The settings of this function make the planner walk that index,
--- which returns tokens nearest first, and never sort the whole table.
+-- Where the scope is restricted, only tokens of its documents are hits, and pgvector scans its index until there are
+-- enough (iterative scan). The settings of this function make the planner walk that index, which returns the nearest
+-- tokens first, and never sort the whole table.
 CREATE OR REPLACE FUNCTION colbert._tokens_candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
 RETURNS TABLE (doc_id text, gain float8)
@@ -1826,8 +1849,7 @@ BEGIN
      LIMIT $4
     $candidates$,
     format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 'tokens'),
-    CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) t.doc_id OFFSET 0)', scope.documents) END,
+    colbert._in_scope_sql(scope, 't.doc_id'),
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, effort.candidates;
@@ -1844,8 +1866,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_hits$
 BEGIN
-  RETURN colbert._knob('hits', NULL, index.options,
-                       least(999999999, greatest(20, ceil(effort.reading / 2)))::integer);
+  RETURN colbert._knob('hits', NULL, index.options, colbert._to_count(greatest(20, effort.reading / 2)));
 END
 $_tokens_hits$;
 
@@ -1853,8 +1874,8 @@ COMMENT ON FUNCTION colbert._tokens_hits(colbert._index, colbert._effort) IS
   'How many nearest tokens each query token fetches.';
 
 -- sql/functions/methods/tokens/_tokens_problems.sql
--- How a token table differs from its source: documents without their tokens, tokens without their document,
--- tokens of an array that has changed since. Bad documents have no tokens to compare.
+-- How a token table differs from its source: documents without their tokens, tokens without their document, tokens of
+-- an array that has changed since. Bad documents have no tokens to compare.
 CREATE OR REPLACE FUNCTION colbert._tokens_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1912,7 +1933,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_mend$
 BEGIN
-  IF colbert._tokens_ann(index) IS NULL THEN
+  IF colbert._pgvector_indexes(index, 'tokens', index.method) IS NULL THEN
     PERFORM colbert._tokens_build_ann(index);
   END IF;
 END
@@ -1933,14 +1954,13 @@ COMMENT ON FUNCTION colbert._tokens_count(colbert._index) IS
   'The number of document tokens in the index, as of the last ANALYZE.';
 
 -- sql/functions/methods/tokens/_tokens_state.sql
--- What colbert.indexes says of a token table: whether pgvector's index is there, and for ivfflat whether the
--- table has outgrown its lists.
+-- Whether pgvector's index on the token table is there, and for ivfflat whether the table has outgrown its lists.
 CREATE OR REPLACE FUNCTION colbert._tokens_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_state$
 DECLARE
-  _ann regclass := (colbert._tokens_ann(index))[1];
+  _ann regclass := (colbert._pgvector_indexes(index, 'tokens', index.method))[1];
   _lists integer;
 BEGIN
   IF _ann IS NULL THEN
@@ -1986,8 +2006,8 @@ RETURN format('%I.halfvec(%s)', colbert._vector_schema(), index.dimensions);
 COMMENT ON FUNCTION colbert._plaid_type(colbert._index) IS 'The type of a centroid.';
 
 -- sql/functions/methods/plaid/_plaid_digest.sql
--- Of the bytes of the array, in which any change shows, but for the first twelve: they hold the OID of its element
--- type, which is another one in a restored database.
+-- A digest of the bytes of the array, in which any change shows. The first twelve bytes are left out: they hold the OID
+-- of the element type, which differs in a restored database.
 CREATE OR REPLACE FUNCTION colbert._plaid_digest(embeddings anyarray)
 RETURNS bytea
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -1996,14 +2016,14 @@ AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.substr(pg_catalog.array_s
 COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array of token vectors.';
 
 -- sql/functions/methods/plaid/_plaid_create.sql
--- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et
--- al., PLAID (2022), https://arxiv.org/abs/2205.09707.
+-- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et al.,
+-- PLAID (2022), https://arxiv.org/abs/2205.09707. It has three tables.
 --
---   centroids    points that stand for the tokens near them; trained ones are means, the others are tokens that
---                came in since (_plaid_grow)
+--   centroids    points that stand for the tokens near them. Trained ones are means. The others are tokens that came in
+--                since (_plaid_grow).
 --   postings     under which centroids a document has tokens, each once
---   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given
---                out once, the centroids of its postings, and a digest of its array, by which problems are found
+--   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given out once;
+--                the centroids of its postings; and a digest of its array, by which problems are found
 --
 -- A posting takes 40 bytes with its share of the index, whatever the type of the key.
 CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)
@@ -2039,6 +2059,7 @@ COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
   'Makes the tables of a plaid index, empty: centroids, postings, documents.';
 
 -- sql/functions/methods/plaid/_plaid_few.sql
+-- Few centroids are compared one by one fast enough.
 CREATE OR REPLACE FUNCTION colbert._plaid_few()
 RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -2048,9 +2069,9 @@ COMMENT ON FUNCTION colbert._plaid_few() IS
   'Below how many centroids pgvector''s index on them is not worth having.';
 
 -- sql/functions/methods/plaid/_plaid_index_centroids.sql
--- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Its lists are short, since
--- pgvector sorts all that it reads of them. Few centroids are compared one by one; so are those of an index that grew
--- from an empty table, until reindex.
+-- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Its lists are short,
+-- because pgvector sorts all that it reads of them. Few centroids have no index. An index that grew from an empty table
+-- has none until reindex.
 CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2069,9 +2090,9 @@ COMMENT ON FUNCTION colbert._plaid_index_centroids(regclass, integer) IS
   'Builds pgvector''s index on a table of centroids, unless they are few.';
 
 -- sql/functions/methods/plaid/_plaid_nearest.sql
--- The nearest centroid of each token, in the order of the tokens. Through pgvector's index on the centroids, three
--- lists of which hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact,
--- reading twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971).
+-- The nearest centroid of each token, in the order of the tokens, through pgvector's index on the centroids. Three of
+-- its lists hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact: reading
+-- twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971).
 CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids regclass, tokens anyarray)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -2116,9 +2137,9 @@ COMMENT ON FUNCTION colbert._plaid_centroid_ids(colbert._index, anyarray) IS
   'The ids of the centroids under which a document is filed, each once.';
 
 -- sql/functions/methods/plaid/_plaid_train.sql
--- The centroids: tokens drawn at random, each moved once to the mean of those tokens of a sample that are nearest
--- to it (a round of spherical k-means). Measured on SciFact, that one round finds what unmoved tokens do not (.96
--- of the true top ten among 75 candidates instead of .94), and three rounds find no more.
+-- The centroids: tokens drawn at random, each moved once to the mean of the tokens of a sample that are nearest to it
+-- (a round of spherical k-means). Measured on SciFact: one round finds .96 of the true top ten among 75 candidates,
+-- where unmoved tokens find .94; three rounds find no more than one.
 CREATE OR REPLACE FUNCTION colbert._plaid_train(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2165,7 +2186,7 @@ $_plaid_train$;
 COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
   'Adds trained centroids for the documents of the source, and builds pgvector''s index on them.';
 
--- From the size of the arrays, which does not take reading them.
+-- The size of the arrays tells, so that they need not be read.
 CREATE OR REPLACE FUNCTION colbert._plaid_estimated_tokens(index colbert._index)
 RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -2188,8 +2209,8 @@ COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
 
 -- sql/functions/methods/plaid/_plaid_build.sql
--- Trains the centroids on what is in the source, then files every document. In batches, so that another session can
--- watch (_report_progress); each batch in parallel workers where the server has them.
+-- Trains the centroids on what is in the source, then files every document. It works in batches, so that another
+-- session can watch (_report_progress), and each batch in parallel workers where the server has them.
 CREATE OR REPLACE FUNCTION colbert._plaid_build(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2222,7 +2243,7 @@ $_plaid_build$;
 COMMENT ON FUNCTION colbert._plaid_build(colbert._index) IS
   'Trains centroids and files every document of the source.';
 
--- One batch of the source's documents, but for bad ones, as they are filed.
+-- One batch of the source's documents as they are filed. Bad documents are left out.
 CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
 RETURNS TABLE (doc_id text, tokens integer, centroid_ids integer[], digest bytea)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
@@ -2246,36 +2267,17 @@ $_plaid_filed$;
 COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
   'The documents of one of several batches of the source, with the centroids under which they are filed.';
 
--- sql/functions/methods/plaid/_plaid_ann.sql
-CREATE OR REPLACE FUNCTION colbert._plaid_ann(index colbert._index)
-RETURNS regclass
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT i.indexrelid::regclass
-    FROM pg_catalog.pg_index AS i
-    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-    JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
-   WHERE i.indrelid = colbert._registered_table(index, 'centroids')
-     AND i.indisvalid
-     AND m.amname = 'ivfflat'
-   ORDER BY i.indexrelid DESC
-   LIMIT 1;
-END;
-
-COMMENT ON FUNCTION colbert._plaid_ann(colbert._index) IS
-  'pgvector''s index on the centroids; NULL when there is none.';
-
 -- sql/functions/methods/plaid/_plaid_rebuild.sql
--- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees the one or
--- the other, whole, and none waits, but for the moment in which pgvector's old index on the centroids goes. The change
--- of the registry row is for _plaid_put.
+-- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees either the
+-- old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old index on the
+-- centroids goes. The registry row is changed for the sake of _plaid_put.
 CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_rebuild$
 DECLARE
-  _old regclass := colbert._plaid_ann(index);
+  _old regclass := (colbert._pgvector_indexes(index, 'centroids', 'ivfflat'))[1];
   _name text;
 BEGIN
   FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP
@@ -2293,8 +2295,8 @@ COMMENT ON FUNCTION colbert._plaid_rebuild(colbert._index) IS
   'Trains centroids anew and files every document under them, while searches go on.';
 
 -- sql/functions/methods/plaid/_plaid_put.sql
--- A snapshot from before a reindex knows centroids that are gone: in a transaction that keeps its first snapshot, the
--- lock on the registry row, which reindex changes, raises a serialization failure then.
+-- A snapshot from before a reindex knows centroids that are gone. A transaction that keeps its first snapshot therefore
+-- locks the registry row, which reindex changes, and gets a serialization failure.
 CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2319,9 +2321,10 @@ $_plaid_put$;
 COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
   'Files a document that is not there under the centroids of its tokens.';
 
--- Lets the centroids grow with the tokens, from an empty table on: as 16 * sqrt(tokens) does, a token becomes a
--- centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt n).)
--- So nothing has to be counted but the ids, which were given out one after the other.
+-- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
+-- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
+-- n).) The number of centroids is taken from their ids, which are given out one after the other: nothing has to be
+-- counted.
 CREATE OR REPLACE FUNCTION colbert._plaid_grow(index colbert._index, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2447,8 +2450,7 @@ DECLARE
     colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 'centroids'),
     colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
     CASE WHEN NOT scope.restricted THEN 'LIMIT $5' END,
-    CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) d.doc_id OFFSET 0)', scope.documents) END);
+    colbert._in_scope_sql(scope, 'd.doc_id'));
 BEGIN
   PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('search_path', scope.search_path, true);
@@ -2459,8 +2461,8 @@ $_plaid_candidates$;
 COMMENT ON FUNCTION colbert._plaid_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
   'The keys of the documents filed under the centroids nearest to the query''s tokens, as text, best first, with their gains.';
 
--- How much each query token reads: postings, at most so many centroids, and as many lists of pgvector's index on the
--- centroids as hold these. A list holds sqrt(centroids) / 3 of them (_plaid_index_centroids).
+-- How much each query token reads: how many postings, of at most how many centroids, in how many lists of pgvector's
+-- index. A list holds sqrt(centroids) / 3 centroids (_plaid_index_centroids).
 CREATE OR REPLACE FUNCTION colbert._plaid_reading(
   index colbert._index, effort colbert._effort, OUT postings bigint, OUT centroids integer, OUT lists integer)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -2473,7 +2475,7 @@ DECLARE
 BEGIN
   postings := CASE WHEN _nprobe IS NULL THEN ceil(3 * effort.reading) END;
   -- Where all are as large as their mean, half of these hold the postings.
-  centroids := coalesce(_nprobe, least(999999999, ceil(8 + 2 * postings * _centroids / _postings)));
+  centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _centroids / _postings));
   lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
 END
 $_plaid_reading$;
@@ -2482,9 +2484,9 @@ COMMENT ON FUNCTION colbert._plaid_reading(colbert._index, colbert._effort) IS
   'How many postings each query token reads, of at most how many centroids, in how many lists.';
 
 -- sql/functions/methods/plaid/_plaid_problems.sql
--- How a plaid index differs from its source: documents that are not filed, filed documents that are not there, arrays
--- that have changed since (by their digests), documents whose postings or centroids are not those they were filed
--- with, and postings of no document.
+-- How a plaid index differs from its source: documents that are not filed, filed documents that are gone, arrays that
+-- have changed since (by their digests), documents whose postings or centroids are not those that they were filed with,
+-- and postings of no document.
 CREATE OR REPLACE FUNCTION colbert._plaid_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2558,8 +2560,8 @@ COMMENT ON FUNCTION colbert._plaid_centroid_count(colbert._index) IS
   'How many centroids were trained, and how many have come in since.';
 
 -- sql/functions/methods/plaid/_plaid_readable.sql
--- Whether the tables are there and the caller's own, without a policy that would have to be asked: colbert.indexes is
--- for everybody, and for every state that an index may be in.
+-- colbert.indexes is for everybody, and for every state that an index may be in: it reads the tables of an index only
+-- when they are there, belong to the reader, and have no policy that would have to be asked.
 CREATE OR REPLACE FUNCTION colbert._plaid_readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -2600,9 +2602,9 @@ COMMENT ON FUNCTION colbert._plaid_count(colbert._index) IS
   'About how many document tokens are filed, as of the last ANALYZE.';
 
 -- sql/functions/methods/plaid/_plaid_state.sql
--- What colbert.indexes says of a plaid index. Retraining is due when as many centroids have come in since the training
--- as came out of it, which is when there are four times as many tokens; and never for fewer than a few thousand, which
--- are compared one by one fast enough.
+-- Training is due anew when as many centroids have come in since the last one as it made, which is when there are four
+-- times as many tokens. It is never due for fewer than a few thousand centroids, which are compared one by one fast
+-- enough.
 CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -2614,7 +2616,7 @@ BEGIN
     RETURN;
   END IF;
   _count := colbert._plaid_centroid_count(index);
-  IF _count.trained >= colbert._plaid_few() AND colbert._plaid_ann(index) IS NULL THEN
+  IF _count.trained >= colbert._plaid_few() AND colbert._pgvector_indexes(index, 'centroids', 'ivfflat') IS NULL THEN
     state := 'broken';
     advice := format('%s has no ivfflat index, run repair_index', colbert._registered_table(index, 'centroids'));
   ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
@@ -2629,7 +2631,7 @@ COMMENT ON FUNCTION colbert._plaid_state(colbert._index) IS
   'Whether pgvector''s index on the centroids is there, and whether retraining is due; NULL when all is well.';
 
 -- sql/functions/methods/plaid/_plaid_mend.sql
--- After its documents were mended: postings of no document go, and pgvector's index comes back.
+-- The documents were mended before. Postings of no document go, and pgvector's index comes back.
 CREATE OR REPLACE FUNCTION colbert._plaid_mend(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2648,6 +2650,7 @@ COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
   'Takes out postings of no document; builds pgvector''s index on the centroids anew where it is gone.';
 
 -- sql/functions/sync/_index_of_trigger.sql
+-- A trigger names its index by number. The row may be gone, or newer than the snapshot of the transaction.
 CREATE OR REPLACE FUNCTION colbert._index_of_trigger(index_id integer)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -2675,8 +2678,8 @@ COMMENT ON FUNCTION colbert._index_of_trigger(integer) IS
   'The registry row of the index whose trigger calls, or an error.';
 
 -- sql/functions/sync/_forget_attempts.sql
--- A document that is encoded, gone, or has another text starts afresh. Called by the triggers, under the lock of
--- the source row, as every change of an attempt is.
+-- A document that is encoded, gone, or has another text starts afresh. The triggers call this under the lock of the
+-- source row, as every change of an attempt is made.
 CREATE OR REPLACE FUNCTION colbert._forget_attempts(index colbert._index, doc_id text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2695,7 +2698,7 @@ COMMENT ON FUNCTION colbert._forget_attempts(colbert._index, text) IS
   'Forgets the attempts at encoding one document, or all; nothing for an index without a text column.';
 
 -- sql/functions/sync/_put.sql
--- What the index has under the key already goes: the array before this one, or what a write left behind that the
+-- What the index already has under the key goes first: the array before this one, or what a write left behind that the
 -- triggers did not see.
 CREATE OR REPLACE FUNCTION colbert._put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
@@ -2715,7 +2718,7 @@ COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
   'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
 
 -- sql/functions/sync/_put_current.sql
--- Makes a document in an index that of the source's row, if there is one.
+-- The source's row as it is now, not as a trigger or a check saw it.
 CREATE OR REPLACE FUNCTION colbert._put_current(index colbert._index, doc_id text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2738,8 +2741,8 @@ COMMENT ON FUNCTION colbert._put_current(colbert._index, text) IS
   'Makes a document in an index that of the source''s row, or takes it out where there is none.';
 
 -- sql/functions/sync/_sync.sql
--- Brings an index in step with one row of its source: called by the triggers, after the row has changed and
--- while its lock orders the writers of the document.
+-- Brings an index in step with one row of its source. The triggers call it after the row has changed, while the lock of
+-- the row orders the writers of the document.
 --
 -- What goes in is what the source holds at this moment. The row of the event may be older: the events of a statement's
 -- rows wait for its end, and a trigger on the first of them may have changed the others again.
@@ -2752,7 +2755,7 @@ AS $_sync$
 DECLARE
   _index colbert._index;
 BEGIN
-  -- Equal for pgvector are 0 and -0, too.
+  -- pgvector takes 0 and -0 for equal: array_send tells them apart.
   IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings
      AND array_send(old_embeddings) IS NOT DISTINCT FROM array_send(new_embeddings) THEN
     RETURN;
@@ -2802,7 +2805,7 @@ COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
   'Empties an index: what the TRUNCATE trigger calls.';
 
 -- sql/functions/sync/_sync_text.sql
--- A changed text is a new one: called by the trigger, under the lock of the row.
+-- A changed text is a new one. The trigger calls this under the lock of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2814,8 +2817,8 @@ COMMENT ON FUNCTION colbert._sync_text(integer, text) IS
   'Forgets the attempts at encoding a text that has changed: what the trigger on the text column calls.';
 
 -- sql/functions/sync/_notify_workers.sql
--- Tells the workers that listen that there is something to encode: once for each transaction and index, and
--- when it commits.
+-- Tells the workers that listen that there is something to encode: once for each transaction and index, when it
+-- commits.
 CREATE OR REPLACE FUNCTION colbert._notify_workers(index_id integer)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2827,9 +2830,10 @@ COMMENT ON FUNCTION colbert._notify_workers(integer) IS
   'NOTIFY colbert_pending, with the number of an index.';
 
 -- sql/functions/sync/_sync_names.sql
--- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
--- event fire in the order of their names: those that come after the change are the first of theirs, the one that comes
--- before it is the last but for names beyond ASCII, so that it sees what other triggers have made of the row.
+-- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one event
+-- fire in the order of their names. Those that fire after the change have names that sort first. The one that fires
+-- before the change has a name that sorts last, except for names beyond ASCII, so that it sees what other triggers have
+-- made of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_names(
   index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name,
   OUT text_trigger name)
@@ -2847,7 +2851,7 @@ COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
   'The names of the trigger function of an index, with its schema, and of its triggers.';
 
 -- sql/functions/sync/_pending_index.sql
--- The partial index on the source that holds the keys of its pending documents; NULL when it is not there.
+-- The partial index on the source that holds the keys of its pending documents.
 CREATE OR REPLACE FUNCTION colbert._pending_index(index colbert._index)
 RETURNS regclass
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -2864,16 +2868,16 @@ COMMENT ON FUNCTION colbert._pending_index(colbert._index) IS
 -- sql/functions/sync/_create_sync.sql
 -- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
 --
--- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who
--- may write the source keeps the derived tables in step without any right to write those. It can only be
--- called as a trigger, and all it does is in colbert._sync and colbert._sync_text.
+-- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who may
+-- write the source keeps the derived tables in step without a right to write those. It can only be called as a trigger,
+-- and all it does is in colbert._sync and colbert._sync_text.
 --
--- Somebody else may have made a function of that name before, to be taken over: what calls it elsewhere would call ours
--- then, and who was let to call it could. The first is refused, the second taken away.
+-- Somebody may have made a function of that name before, so that this one would take its place. If triggers of other
+-- tables call it, it is refused. If others were granted the right to call it, that right is taken away.
 --
--- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
--- ENABLE ALWAYS, as on a subscriber of logical replication, stay so; of the two that keep the index in step, both are
--- when one is.
+-- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are ENABLE
+-- ALWAYS, as on a subscriber of logical replication, stay so. When one of the two that keep the index in step is, both
+-- are.
 CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2948,9 +2952,9 @@ $_create_sync$;
 COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
   'Makes the trigger function and the triggers of an index; those that are there are made anew.';
 
--- What the trigger function of an index does for its text column: BEFORE an update that changes the text, the
--- array of the old one goes, unless the writer has set another; AFTER any change, the workers hear of a row
--- that is pending.
+-- What the trigger function of an index does for its text column. BEFORE an update that changes the text, the array of
+-- the old text goes, unless the writer has set another array. AFTER any change, the workers hear of a row that is
+-- pending.
 CREATE OR REPLACE FUNCTION colbert._text_sync_sql(index colbert._index, OUT before text, OUT after text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
@@ -2971,8 +2975,8 @@ END;
 COMMENT ON FUNCTION colbert._text_sync_sql(colbert._index) IS
   'The parts of the trigger function that are for the text column; NULL without one.';
 
--- The trigger that sees a change of the text, and the index in which workers find pending documents. Texts are
--- compared letter by letter, whatever their type and collation take to be equal.
+-- The trigger that sees a change of the text, and the index in which workers find pending documents. Texts are compared
+-- letter by letter, whatever their type and collation take to be equal.
 CREATE OR REPLACE FUNCTION colbert._create_text_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3001,8 +3005,8 @@ COMMENT ON FUNCTION colbert._create_text_sync(colbert._index) IS
   'Makes the trigger on the text column, and the index of pending documents where it is missing.';
 
 -- sql/functions/sync/_sync_problem.sql
--- What keeps an index from being kept in step, if anything does: a trigger that is gone, disabled, or runs
--- with the rights of a former owner; or pending documents that cannot be found.
+-- What keeps an index from being kept in step: a trigger that is gone, disabled, or runs with the rights of a former
+-- owner; or pending documents that cannot be found.
 CREATE OR REPLACE FUNCTION colbert._sync_problem(index colbert._index)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3032,10 +3036,10 @@ COMMENT ON FUNCTION colbert._sync_problem(colbert._index) IS
   'The trigger that does not keep the index in step, or what else does not; NULL when all is well.';
 
 -- sql/functions/sync/upsert.sql
--- Stores the token vectors of a document and brings the index in step in the same statement: for engines that
--- restrict triggers, with an index whose option "triggers" is false. Where there are triggers they do the
--- work. The row is updated, or inserted with nothing but key and array; NULL takes the document out of the
--- index. Only for roles that may write the index's tables, which is the owner of the table.
+-- Stores the token vectors of a document and brings the index in step in the same statement. It is for engines that
+-- restrict triggers, with an index whose option "triggers" is false. Where there are triggers they do the work. The row
+-- is updated, or inserted with nothing but key and array. NULL takes the document out of the index. Only roles that may
+-- write the index's tables can call it, which is the owner of the table.
 CREATE OR REPLACE FUNCTION colbert.upsert(
   source regclass, doc_id anynonarray, vectors vector[], embeddings name DEFAULT NULL)
 RETURNS void
@@ -3081,10 +3085,10 @@ COMMENT ON FUNCTION colbert.upsert(regclass, anynonarray, vector[], name) IS
   'Stores the token vectors of a document, by its key, and brings an index without triggers in step.';
 
 -- sql/functions/index/_default_method.sql
--- The method of an index for which none is named: plaid, which is the fastest, the smallest, and works from an empty
--- table on; but hnsw where plaid is weak:
+-- The method of an index for which none is named. It is plaid: the fastest, the smallest, and it works from an empty
+-- table on. It is hnsw where plaid is weak:
 --
---   * row-level security: readers whom it applies to may not see centroids, so plaid scores all that they may see
+--   * row-level security: readers to whom it applies may not see centroids, so plaid scores all that they may see
 --   * vectors that are not normalised: a centroid stands for directions, and says nothing of lengths
 CREATE OR REPLACE FUNCTION colbert._default_method(source regclass, options jsonb)
 RETURNS text
@@ -3099,8 +3103,8 @@ COMMENT ON FUNCTION colbert._default_method(regclass, jsonb) IS
   'The method of an index for which none is named.';
 
 -- sql/functions/index/_refuse_source.sql
--- Refuses what cannot be indexed: a view, another's table, one that is not seen whole, a column of another
--- type.
+-- Refuses what cannot be indexed: a view, a table of another owner, a table that the caller does not see whole, and a
+-- column that is no array of vectors.
 CREATE OR REPLACE FUNCTION colbert._refuse_source(source regclass, embeddings name)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3151,8 +3155,8 @@ COMMENT ON FUNCTION colbert._refuse_source(regclass, name) IS
   'Raises unless the table and its column can be indexed by the caller.';
 
 -- sql/functions/index/_refuse_options.sql
--- Refuses options that nobody would read, and values of the wrong type. types is a jsonb object:
--- name -> "integer", "number", "boolean", "string", "any", or an array of the strings allowed.
+-- Refuses options that nobody would read, and values of the wrong type. types is a jsonb object: name -> "integer",
+-- "number", "boolean", "string", "any", or an array of the strings allowed.
 CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, types jsonb)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -3226,9 +3230,9 @@ COMMENT ON FUNCTION colbert._option_types(text) IS
   'The options that an index of a method takes, and their types.';
 
 -- sql/functions/index/_refuse_text_column.sql
--- Refuses a column whose text cannot be encoded, or whose changes could not be seen: a generated column has no
--- value yet where a BEFORE trigger looks at it. A changed text loses its array, which a column that is NOT NULL would
--- not allow.
+-- Refuses a column whose text cannot be encoded, or whose changes could not be seen. A generated column has no value
+-- yet where a BEFORE trigger looks at it. A changed text loses its array, which a column that is NOT NULL would not
+-- allow.
 CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, embeddings name, options jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3274,8 +3278,8 @@ COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
   'Raises unless the column that option "text" names, if there is the option, can be encoded.';
 
 -- sql/functions/index/_key_column.sql
--- The column that names a document: the one that is asked for, or else the single-column primary key. It
--- has to be unique by itself and NOT NULL.
+-- The column that names a document: the one that is asked for, or else the single-column primary key. It has to be
+-- unique by itself and NOT NULL.
 CREATE OR REPLACE FUNCTION colbert._key_column(source regclass, key name)
 RETURNS name
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3320,8 +3324,8 @@ COMMENT ON FUNCTION colbert._key_column(regclass, name) IS
   'The column that names a document: unique by itself and NOT NULL; the primary key when none is asked for.';
 
 -- sql/functions/index/_vector_dimensions.sql
--- The length of the vectors in a column: as declared (vector(128)[]), as the options say, or that of the
--- first vector there is.
+-- The length of the vectors in a column: as declared (vector(128)[]), as the options say, or that of the first vector
+-- there is.
 CREATE OR REPLACE FUNCTION colbert._vector_dimensions(source regclass, embeddings name, options jsonb)
 RETURNS integer
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3431,8 +3435,8 @@ COMMENT ON FUNCTION colbert._drop_derived(colbert._index) IS
   'Drops the tables and the trigger function of an index, and its place in the registry.';
 
 -- sql/functions/index/_forget_dropped_sources.sql
--- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index
--- clears that away, as far as it is the caller's own and nothing else depends on it.
+-- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index clears that away,
+-- where it belongs to the caller and nothing else depends on it.
 CREATE OR REPLACE FUNCTION colbert._forget_dropped_sources()
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3462,11 +3466,11 @@ COMMENT ON FUNCTION colbert._forget_dropped_sources() IS
   'Clears away what was derived from tables that have since been dropped, where it belongs to the caller.';
 
 -- sql/functions/index/create_index.sql
--- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it
--- blocks writers of the table, not readers, until the transaction ends.
+-- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it blocks writers
+-- of the table, not readers, until the transaction ends.
 --
--- Errors: every document that is there is checked before anything is built, and the first bad one is
--- named with its key and token. Cost: a scan of the arrays, and the build of the method.
+-- Errors: every document that is there is checked before anything is built, and the first bad one is named with its key
+-- and token. Cost: a scan of the arrays, and the build of the method.
 CREATE OR REPLACE FUNCTION colbert.create_index(
   source regclass,
   embeddings name DEFAULT 'embeddings',
@@ -3516,8 +3520,8 @@ COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
   'Creates an index (exact, hnsw, ivfflat or plaid; chosen for the table when no method is named) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
 
 -- sql/functions/index/drop_index.sql
--- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts
--- that somebody else dropped already are passed over.
+-- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts that
+-- somebody dropped before are passed over.
 CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3546,8 +3550,8 @@ COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
   'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
 
 -- sql/functions/index/check_index.sql
--- Compares an index with the arrays, document by document, and returns every difference: no rows for an index
--- that is right. Reads only; for the owner of the table, who sees all of it.
+-- Compares an index with the arrays, document by document, and returns every difference. There are no rows for an index
+-- that is right. Reads only. It is for the owner of the table, who sees all of it.
 --
 --   trigger            the index is not kept in step
 --   missing table, missing index    a part of the index was dropped
@@ -3600,9 +3604,9 @@ COMMENT ON FUNCTION colbert.check_index(regclass, name) IS
   'Every way in which an index differs from the arrays: no rows when there is none. For the owner of the table.';
 
 -- sql/functions/index/repair_index.sql
--- Mends what check_index finds, but for bad documents, which only their writer can mend: they are taken out
--- of the index. Documents are mended one by one under their row locks, beside other writers; only a missing
--- table or trigger takes a lock on the whole table. Returns how many documents were mended.
+-- Mends what check_index finds. Bad documents can be mended by their writer alone: they are taken out of the index.
+-- Documents are mended one by one under their row locks, beside other writers. Only a missing table or trigger takes a
+-- lock on the whole table. Returns how many documents were mended.
 CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3643,9 +3647,10 @@ $repair_index$;
 COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
   'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
 
--- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
--- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. There is none
--- to lock for a document that is gone: should it come back meanwhile, it is put in after all.
+-- Puts one document into an index as its array is now. Returns 1 when it is in step after that, and 0 for a bad
+-- document, which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. A
+-- document that is gone has no row to lock: it is looked for once more after it was taken out, and put in should it
+-- have come back.
 CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3712,8 +3717,8 @@ COMMENT ON FUNCTION colbert._recreate_derived(colbert._index) IS
   'Makes the tables of an index anew and fills them; returns the number of documents in them.';
 
 -- sql/functions/index/reindex.sql
--- Mends an index and builds anew what ages in it. Searches go on with the old build until the new one is
--- ready, and wait only for the moment of the change; writers of the table wait until it is done.
+-- Mends an index and builds anew what ages in it. Searches use the old build until the new one is ready, and wait only
+-- for the moment of the change. Writers of the table wait until it is done.
 CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3797,9 +3802,9 @@ COMMENT ON FUNCTION colbert._index_damage(colbert._index) IS
   'What is damaged about an index, beyond its method''s tables, and what to do about it; NULL when nothing is.';
 
 -- sql/functions/index/indexes.sql
--- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE; NULL before
--- the first one. Row-level security hides rows from a search, not their estimated number from this view,
--- which pg_class tells anybody.
+-- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE, and NULL before the
+-- first one. Row-level security hides rows from a search. It does not hide their estimated number from this view, which
+-- pg_class tells anybody.
 CREATE OR REPLACE VIEW colbert.indexes WITH (security_invoker = true) AS
 SELECT i.source,
        i.embeddings,
@@ -3883,8 +3888,8 @@ $_refuse_count$;
 COMMENT ON FUNCTION colbert._refuse_count(text, integer) IS 'Raises unless a count is at least 1.';
 
 -- sql/functions/search/_refuse_key_type.sql
--- Keys come and go as text, whatever their own type, or as their own type: an integer of any size as bigint. key is the
--- key's type, without domains.
+-- Keys come and go as text, whatever their own type, or as their own type. Integers of any size come as bigint. key is
+-- the key's type, without domains.
 CREATE OR REPLACE FUNCTION colbert._refuse_key_type(source regclass, key regtype, given regtype)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3907,9 +3912,24 @@ $_refuse_key_type$;
 COMMENT ON FUNCTION colbert._refuse_key_type(regclass, regtype, regtype) IS
   'Raises when keys cannot be given or returned as the type that the caller uses.';
 
--- sql/functions/search/_refuse_key_value.sql
--- The argument key of a search names a type. A value is most often meant for k: what comes untyped in its place,
--- PostgreSQL takes for a text.
+-- sql/functions/search/_refuse_search.sql
+CREATE OR REPLACE FUNCTION colbert._refuse_search(index colbert._index, query vector[], k integer, key anyelement)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_search$
+BEGIN
+  PERFORM colbert._refuse_query(index, query),
+          colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key);
+END
+$_refuse_search$;
+
+COMMENT ON FUNCTION colbert._refuse_search(colbert._index, vector[], integer, anyelement) IS
+  'Raises for a query, a k or a key with which no search can be made.';
+
+-- The argument key of a search names a type. A value in its place is most often meant for k: PostgreSQL takes what is
+-- untyped there for a text.
 CREATE OR REPLACE FUNCTION colbert._refuse_key_value(key anyelement)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -3928,9 +3948,9 @@ $_refuse_key_value$;
 COMMENT ON FUNCTION colbert._refuse_key_value(anyelement) IS 'Raises for a key that has a value.';
 
 -- sql/functions/search/_source_rows_sql.sql
--- SQL for the rows of a source as a relation (doc_id, <name>), name being what the SQL expression value gives:
--- those rows that meet the filter, which is the caller's own SQL condition over the columns of the source and
--- takes its values from the jsonb params, $2 in the statement.
+-- SQL for the rows of a source as a relation (doc_id, <name>), where <name> is what the SQL expression value gives. The
+-- rows are those that meet the filter, the caller's own SQL condition over the columns of the source. It takes its
+-- values from the jsonb params, which are $2 in the statement.
 CREATE OR REPLACE FUNCTION colbert._source_rows_sql(
   index colbert._index, name name, value text, filter text DEFAULT NULL)
 RETURNS text
@@ -3950,8 +3970,7 @@ COMMENT ON FUNCTION colbert._source_rows_sql(colbert._index, name, text, text) I
   'SQL for the rows of a source that meet a filter, as a relation of doc_id and one value.';
 
 -- sql/functions/search/_documents_sql.sql
--- SQL for the documents of an index as a relation (doc_id, embeddings): the rows of the source that meet the
--- filter.
+-- SQL for the documents of an index as a relation (doc_id, embeddings): the rows of the source that meet the filter.
 CREATE OR REPLACE FUNCTION colbert._documents_sql(index colbert._index, filter text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3977,11 +3996,11 @@ COMMENT ON FUNCTION colbert._documents_of_keys_sql(text, text) IS
   'SQL for the documents of a relation whose keys are in $3, an array of text.';
 
 -- sql/functions/search/_scope.sql
--- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's
--- rights, and with a filter under the caller's search_path.
+-- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's rights,
+-- and with a filter under the caller's search_path.
 --
--- NULL and empty arrays are left out by their size: an empty array takes 16 bytes, one of a single
--- one-dimensional vector more than 24, and asking for the size does not fetch the array.
+-- NULL and empty arrays are left out by their size. An empty array takes 16 bytes, and one of a single one-dimensional
+-- vector more than 24. To ask for the size does not fetch the array.
 CREATE OR REPLACE FUNCTION colbert._scope(
   index colbert._index, filter text, params jsonb, search_path text)
 RETURNS colbert._scope
@@ -4018,8 +4037,8 @@ COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
   'The documents that a search may see: those of the source that meet the filter and have tokens.';
 
 -- A filter that spells params->'name' or params->>'name' compares with NULL where params has no such member, and would
--- find nothing without a word. Other spellings are not seen. params is a column of the source where it has one of that
--- name, and args.params always the argument. What stands in strings, quoted names and comments is passed over.
+-- find nothing without a word. Other spellings are not seen. Where the source has a column params, the filter's params
+-- is that column, and args.params the argument. What stands in strings, quoted names and comments is passed over.
 CREATE OR REPLACE FUNCTION colbert._refuse_missing_params(source regclass, filter text, params jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -4058,6 +4077,20 @@ $_refuse_missing_params$;
 COMMENT ON FUNCTION colbert._refuse_missing_params(regclass, text, jsonb) IS
   'Raises for a value that a filter names and params lacks.';
 
+-- sql/functions/search/_in_scope_sql.sql
+-- The WHERE clause by which an index names only documents of the scope: doc_id is SQL for their key. NULL, of which format
+-- makes nothing, where the scope is the whole source. OFFSET 0 keeps the planner from reading the whole source to answer
+-- for a few documents.
+CREATE OR REPLACE FUNCTION colbert._in_scope_sql(scope colbert._scope, doc_id text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN CASE WHEN scope.restricted
+            THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) %s OFFSET 0)',
+                        scope.documents, doc_id) END;
+
+COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
+  'SQL of a WHERE clause for the documents of a scope; NULL where the scope is not restricted.';
+
 -- sql/functions/search/_effort.sql
 -- How much a search does. It follows from what the search sees, by one rule with two parts:
 --
@@ -4089,7 +4122,7 @@ BEGIN
   _effort.k := k;
   _effort.reading := colbert._factor('effort', index.options, 1)
                      * sqrt(k * greatest(1, colbert._estimated_rows(index.source)));
-  _effort.candidates := greatest(k, coalesce(_candidates, least(999999999, greatest(1000, 10 * k::bigint))::integer));
+  _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(greatest(1000, 10 * k::bigint))));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _effort.margin := colbert._factor(
     'margin', index.options,
@@ -4126,11 +4159,11 @@ COMMENT ON FUNCTION colbert._count_matching(colbert._scope, bigint) IS
 -- sql/functions/search/_candidates.sql
 -- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
 -- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates, or
--- the scope is so small that scoring all of it costs less than finding candidates in it.
+-- the scope is so small that to score all of it costs less than to find candidates in it.
 --
--- How small that is follows from costs: an exact pass takes about 0.2 ms a document, while an index scan has
--- to pass over documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about
--- sqrt(30 * documents) matching documents.
+-- How small that is follows from costs. An exact pass takes about 0.2 ms a document. An index scan has to pass over
+-- documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about sqrt(30 * documents)
+-- matching documents.
 CREATE OR REPLACE FUNCTION colbert._candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
   OUT keys text[], OUT gains float8[])
@@ -4270,6 +4303,20 @@ RETURN format('(SELECT c.rank AS doc_id, d.embeddings'
 COMMENT ON FUNCTION colbert._documents_in_order_sql(text, text) IS
   'SQL for the documents of a relation whose keys are in $3, an array of text, by their place in it.';
 
+-- sql/functions/search/_worth_workers.sql
+-- A thousand documents take one process about 0.2 s. Starting workers for fewer takes longer than it saves.
+CREATE OR REPLACE FUNCTION colbert._worth_workers(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT current_setting('max_parallel_workers_per_gather')::integer > 0 AND c.reltuples >= 1000
+    FROM pg_catalog.pg_class AS c
+   WHERE c.oid = index.source;
+END;
+
+COMMENT ON FUNCTION colbert._worth_workers(colbert._index) IS
+  'Whether scoring all documents is worth starting parallel workers for.';
+
 -- sql/functions/search/_search.sql
 -- One search, from the query to its rows:
 --
@@ -4278,13 +4325,12 @@ COMMENT ON FUNCTION colbert._documents_in_order_sql(text, text) IS
 --   3. scores: the exact MaxSim of the candidates, from the arrays, until going on      (_score_candidates)
 --      is not worth it
 --
--- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
--- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
--- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
--- size of the table tells the planner little about the work, hence the settings.
+-- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search faster, never
+-- shorter. That pass runs in parallel workers where they are worth starting (_worth_workers). The arrays are long and
+-- stored apart, so that the size of the table tells the planner little about the work: hence the settings.
 --
--- One snapshot, since the function is STABLE; reads only. key has the type in which keys are returned; ties follow their
--- own.
+-- The function is STABLE, so that a search sees one snapshot. It reads only. key has the type in which keys are
+-- returned. Ties follow the key's own type.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -4307,12 +4353,11 @@ DECLARE
   _parallel boolean;
   _statement text;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
 
-  -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
+  -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could wait for
+  -- each other.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
     _effort := colbert._effort(_index, k, candidates);
@@ -4331,8 +4376,7 @@ BEGIN
       colbert._type_name(pg_typeof(key)), _types.key_cast)
       USING _keys, _scores, k;
   ELSE
-    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
-                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
+    _parallel := colbert._worth_workers(_index);
     _statement := format(
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
@@ -4347,13 +4391,13 @@ COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, tex
   'The body of all forms of search; search_path is the caller''s.';
 
 -- sql/functions/search/search.sql
--- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores
--- are exact; which documents are scored is the index's choice, unless exact is true.
+-- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores are exact.
+-- The index chooses which documents are scored, unless exact is true.
 --
--- Keys are integers in the first form. key names another type, and takes no value: key => NULL::uuid for the second
--- form, key => NULL::text for the third, which serves keys of every type. The types are concrete, since PostgreSQL
--- resolves a polymorphic result by the place of an argument in the call. There is no form with key bigint: a k of type
--- smallint would fit it as well as k integer.
+-- Keys are integers in the first form. In the others key names their type and takes no value: key => NULL::uuid for the
+-- second form, key => NULL::text for the third, which serves keys of every type. The types are concrete, because
+-- PostgreSQL resolves a polymorphic result by the place of an argument in the call. There is no form with key bigint: a
+-- k of type smallint would fit it as well as k integer.
 CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
   query vector[],
@@ -4420,7 +4464,7 @@ COMMENT ON FUNCTION colbert.search(regclass, vector[], text, integer, text, json
   'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
 
 -- sql/functions/search/_rerank.sql
--- The exact scores of the documents that ids name, best first, ties in the order of their keys' own type. Keys are
+-- The exact scores of the documents that ids name, best first, ties in the order of the key's own type. Keys are
 -- returned as the type of the ids.
 CREATE OR REPLACE FUNCTION colbert._rerank(
   source regclass, query vector[], ids anyarray, k integer, embeddings name)
@@ -4456,11 +4500,11 @@ COMMENT ON FUNCTION colbert._rerank(regclass, vector[], anyarray, integer, name)
   'The body of all forms of rerank.';
 
 -- sql/functions/search/rerank.sql
--- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business
--- rules. Best first, ties in the order of their keys. Keys that are not there, that the caller may not see,
--- or that have no tokens are left out.
+-- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business rules. Best
+-- first, ties in the order of their keys. Left out are keys that are not there, that the caller may not see, or that
+-- have no tokens.
 --
--- The ids' type is that in which keys are returned; text[] serves keys of every type.
+-- Keys are returned as the type of the ids. text[] serves keys of every type.
 CREATE OR REPLACE FUNCTION colbert.rerank(
   source regclass,
   query vector[],
@@ -4513,8 +4557,8 @@ COMMENT ON FUNCTION colbert.rerank(regclass, vector[], text[], integer, name) IS
   'The same for text keys, and for keys of any other type as text.';
 
 -- sql/functions/search/_search_parents.sql
--- One search for parents: chunks that rank high name the parents worth scoring, then all chunks of these are scored.
--- key has the type in which keys of parents are returned; where that is bigint, so are those of chunks.
+-- One search for parents. Chunks that rank high name the parents worth scoring, and then all chunks of these are
+-- scored. key has the type in which keys of parents are returned. Where that is bigint, so are those of chunks.
 CREATE OR REPLACE FUNCTION colbert._search_parents(
   source regclass, query vector[], parent name, key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -4535,17 +4579,14 @@ DECLARE
   _parallel boolean := false;
   _statement text;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_parent(_index.source, parent, pg_typeof(key));
   IF pg_typeof(key) = 'bigint'::regtype THEN
     PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
   END IF;
 
   IF exact OR colbert._method_is_exact(_index.method) THEN
-    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
-                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
+    _parallel := colbert._worth_workers(_index);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path);
     _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
@@ -4570,8 +4611,8 @@ $_search_parents$;
 COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text) IS
   'The body of all forms of search_parents; search_path is the caller''s.';
 
--- The keys, as text, of all chunks of the parents worth scoring: twice as many as are asked for. The search for them
--- grows until it has found k parents, or has returned all there is.
+-- The keys, as text, of all chunks of the parents worth scoring: twice as many parents as are asked for. The search for
+-- chunks grows until it has found k parents, or has returned all there is.
 CREATE OR REPLACE FUNCTION colbert._chunks_of_parents(
   index colbert._index, query vector[], parent name, k integer, filter text, params jsonb,
   candidates integer, search_path text)
@@ -4581,7 +4622,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_chunks_of_parents$
 DECLARE
   _key_cast text := (colbert._source_types(index)).key_cast;
-  _wanted integer := least(4 * k::bigint, 999999999);
+  _wanted integer := colbert._to_count(4 * k::bigint);
   _found text[];
   _parents text[];
   _chunks text[];
@@ -4605,8 +4646,8 @@ BEGIN
       USING _found, k;
     EXIT WHEN cardinality(_parents) >= k
            OR coalesce(cardinality(_found), 0) < _wanted
-           OR _wanted = 999999999;
-    _wanted := least(4 * _wanted::bigint, 999999999);
+           OR _wanted = colbert._largest_count();
+    _wanted := colbert._to_count(4 * _wanted::bigint);
   END LOOP;
 
   EXECUTE format('SELECT array_agg(c.%I::pg_catalog.text) FROM %s AS c WHERE c.%I = ANY ($1::%s[])',
@@ -4653,16 +4694,16 @@ COMMENT ON FUNCTION colbert._refuse_parent(regclass, name, regtype) IS
   'Raises unless there is the column, of the type in which parents are to be returned.';
 
 -- sql/functions/search/search_parents.sql
--- The k parents that answer a query best, where the rows of the source are chunks of longer documents: the score of
--- a parent is that of its best chunk, which is named beside it. k parents come back whenever k exist, however
--- many chunks of one of them rank ahead of the next. Best first, ties in the order of the parents' keys; chunks
--- without a parent are left out.
+-- The k parents that answer a query best, where the rows of the source are chunks of longer documents. The score of a
+-- parent is that of its best chunk, which is named beside it. k parents come back whenever k exist, however many chunks
+-- of one of them rank ahead of the next. Best first, ties in the order of the parents' keys. Chunks without a parent
+-- are left out.
 --
--- Scores are exact, and the best chunk is the best of all that meet the filter: the chunks of a parent that is found
--- are all scored.
+-- Scores are exact, and the best chunk is the best of all that meet the filter: all chunks of a parent that is found
+-- are scored.
 --
--- Keys of parents and of chunks are integers in the first form. In the others key names the type of the parents'
--- keys, as in search; those of chunks come as text.
+-- Keys of parents and of chunks are integers in the first form. In the others key names the type of the parents' keys,
+-- as in search, and those of chunks come as text.
 CREATE OR REPLACE FUNCTION colbert.search_parents(
   source regclass,
   query vector[],
@@ -4732,17 +4773,17 @@ COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, text, integ
   'The same for text keys of parents, and for keys of any other type, which come as text: key => NULL::text. Keys of chunks come as text.';
 
 -- sql/functions/search/_text_search.sql
--- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most
--- so many, ties in the order of their keys.
+-- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most so many,
+-- ties in the order of their keys.
 --
--- A document's score is the sum over the words' lexemes of ts_rank(document, lexeme), each weighted by how rare
--- the lexeme is: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that were found hold it. That is
--- BM25's weight (Robertson and Zaragoza 2009), which PostgreSQL's ranking functions lack; ts_rank brings what
--- grows with the occurrences in a document, less and less, and the weights of a tsvector's labels. On SciFact
--- it finds .67 (nDCG@10) where ts_rank of the whole query finds .60, and ts_rank_cd .47 (benchmarks/hybrid.py).
+-- A document's score is the sum over the words' lexemes of ts_rank(document, lexeme), each weighted by how rare the
+-- lexeme is: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that were found hold it. That is BM25's
+-- weight (Robertson and Zaragoza 2009), which PostgreSQL's ranking functions lack. ts_rank brings what grows less and
+-- less with the occurrences in a document, and the weights of a tsvector's labels. On SciFact it finds .67 (nDCG@10),
+-- ts_rank of the whole query .60, and ts_rank_cd .47 (benchmarks/hybrid.py).
 --
--- Cost: every document that matches is read. All counts are of documents that the search may see, so that
--- nothing shows through them of what a filter or row-level security hides.
+-- Cost: every document that matches is read. All counts are of documents that the search may see, so that they show
+-- nothing of what a filter or row-level security hides.
 CREATE OR REPLACE FUNCTION colbert._text_search(
   index colbert._index, words text, key anyelement, content text, language regconfig, match text,
   filter text, params jsonb, search_path text, candidates integer)
@@ -4788,9 +4829,9 @@ $_text_search$;
 COMMENT ON FUNCTION colbert._text_search(colbert._index, text, anyelement, text, regconfig, text, text, jsonb, text, integer) IS
   'The documents whose text answers some words best, with their ranks and scores.';
 
--- Which lexemes of a query are in which documents, and with what ts_rank: a row for each such pair, the
--- lexeme by its place in the array. The documents are those that match the query and meet the filter, which is
--- run, as content is, under the caller's search_path.
+-- Which lexemes of a query are in which documents, and with what ts_rank: a row for each such pair, with the lexeme by
+-- its place in the array. The documents are those that match the query and meet the filter. Filter and content run
+-- under the caller's search_path.
 CREATE OR REPLACE FUNCTION colbert._text_terms(
   index colbert._index, key anyelement, content text, language regconfig,
   filter text, params jsonb, search_path text, query tsquery, lexemes tsquery[])
@@ -4825,8 +4866,7 @@ $_text_terms$;
 COMMENT ON FUNCTION colbert._text_terms(colbert._index, anyelement, text, regconfig, text, jsonb, text, tsquery, tsquery[]) IS
   'A row for each document that matches a query and each lexeme in it, with ts_rank.';
 
--- SQL for a document's tsvector, of an expression over the columns of the source that gives a tsvector or a
--- text.
+-- content is an expression over the columns of the source that gives a tsvector or a text.
 CREATE OR REPLACE FUNCTION colbert._tsvector_sql(
   index colbert._index, content text, language regconfig, search_path text)
 RETURNS text
@@ -4867,7 +4907,7 @@ $_tsvector_sql$;
 COMMENT ON FUNCTION colbert._tsvector_sql(colbert._index, text, regconfig, text) IS
   'SQL for the tsvector of a document; raises for content that is neither text nor tsvector.';
 
--- A query for one lexeme, as it is.
+-- The lexeme is taken as it is: it may hold quotes and backslashes.
 CREATE OR REPLACE FUNCTION colbert._lexeme_query(lexeme text)
 RETURNS tsquery
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -4876,9 +4916,9 @@ RETURN ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsqu
 COMMENT ON FUNCTION colbert._lexeme_query(text) IS 'A tsquery for one lexeme.';
 
 -- sql/functions/search/_hybrid_search.sql
--- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what
--- only its text has found, the ranks, the fusion. key has the type in which keys are returned. In the statement they
--- are text, and ties follow their own type.
+-- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what only the
+-- text has found, the ranks, and the fusion. key has the type in which keys are returned. In the statement keys are
+-- text, and ties follow the key's own type.
 CREATE OR REPLACE FUNCTION colbert._hybrid_search(
   source regclass, query vector[], words text, key anyelement, k integer,
   content text, language regconfig, match text, text_weight float8, constant integer,
@@ -4896,12 +4936,10 @@ DECLARE
   _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
   _candidates integer;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key)),
           colbert._refuse_fusion(words, match, text_weight, constant);
-  _candidates := greatest(least(k, 999999999), colbert._knob('candidates', candidates, _index.options, 100));
+  _candidates := greatest(colbert._to_count(k), colbert._knob('candidates', candidates, _index.options, 100));
 
   RETURN QUERY EXECUTE format(
     $fusion$
@@ -5090,8 +5128,8 @@ COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, text, intege
   'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
 
 -- sql/functions/search/_by_key_sql.sql
--- Completes a statement about one document. The template takes the element type and the SQL for the relation
--- (doc_id, embeddings); the statement takes the query as $1 and an array with the key, as text, as $3.
+-- Completes a statement about one document. The template takes the element type and the SQL for the relation (doc_id,
+-- embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
 CREATE OR REPLACE FUNCTION colbert._by_key_sql(
   index colbert._index, query vector[], template text)
 RETURNS text
@@ -5111,9 +5149,8 @@ COMMENT ON FUNCTION colbert._by_key_sql(colbert._index, vector[], text) IS
   'Completes the SQL of maxsim and maxsim_matches by key.';
 
 -- sql/functions/search/maxsim.sql
--- maxsim and maxsim_matches of a stored document, by its key. The table may be left out while exactly one is
--- indexed. NULL, or no rows, for a document that is not there, that the caller may not see, or that has no
--- array. A key of type text has to be typed: 'a'::text.
+-- maxsim of a stored document, by its key. The table may be left out while exactly one is indexed. NULL for a document
+-- that is not there, that the caller may not see, or that has no array. A key of type text has to be typed: 'a'::text.
 CREATE OR REPLACE FUNCTION colbert.maxsim(
   query vector[], doc_id anynonarray, source regclass DEFAULT NULL, embeddings name DEFAULT NULL)
 RETURNS float8
@@ -5137,6 +5174,9 @@ COMMENT ON FUNCTION colbert.maxsim(vector[], anynonarray, regclass, name) IS
   'The MaxSim of a stored document, by its key; the table may be left out while exactly one is indexed.';
 
 -- sql/functions/search/maxsim_matches.sql
+-- maxsim_matches of a stored document, by its key. The table may be left out while exactly one is indexed. No rows for
+-- a document that is not there, that the caller may not see, or that has no array. A key of type text has to be typed:
+-- 'a'::text.
 CREATE OR REPLACE FUNCTION colbert.maxsim_matches(
   query vector[], doc_id anynonarray, source regclass DEFAULT NULL, embeddings name DEFAULT NULL)
 RETURNS TABLE (query_position integer, document_position integer, similarity float8)
@@ -5158,7 +5198,7 @@ COMMENT ON FUNCTION colbert.maxsim_matches(vector[], anynonarray, regclass, name
   'The matches of a stored document, by its key; the table may be left out while exactly one is indexed.';
 
 -- sql/functions/encoding/_find_text_index.sql
--- Of an index whose texts workers encode: an error for any other, and for one whose column is gone.
+-- The index on a column whose texts workers encode. Any other index, and one whose text column is gone, is an error.
 CREATE OR REPLACE FUNCTION colbert._find_text_index(source regclass, embeddings name)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -5186,11 +5226,11 @@ COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
   'The registry row of an index that names a text column, or an error.';
 
 -- sql/functions/encoding/_create_attempts.sql
--- The attempts at encoding pending documents: the table "attempts" of an index with a text column. A pending
--- document is a row of the source with a text and no array, nothing else; it has a row here while a worker
--- is at it or after it failed, which says when it is due again. So whatever is lost here is done again.
+-- The attempts at encoding pending documents: the table "attempts" of an index with a text column. A pending document
+-- is a row of the source with a text and no array, and nothing else. It has a row here while a worker is at it, or
+-- after it failed, which says when it is due again. So whatever is lost here is done again.
 --
--- It is written by whoever may write the array in the source and see the row.
+-- The table is written by whoever may write the array in the source and see the row.
 CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -5236,7 +5276,7 @@ COMMENT ON FUNCTION colbert._attempt_state(timestamptz, timestamptz, timestamptz
   'encoding, failed or lost: what is known of an attempt at encoding.';
 
 -- sql/functions/encoding/_retry_after.sql
--- When to try again: after twice as long each time, up to an hour.
+-- The time to wait doubles with each attempt, up to an hour.
 CREATE OR REPLACE FUNCTION colbert._retry_after(first interval, attempts integer)
 RETURNS interval
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -5246,7 +5286,7 @@ COMMENT ON FUNCTION colbert._retry_after(interval, integer) IS
   'How long to wait after so many attempts: twice as long each time, up to an hour.';
 
 -- sql/functions/encoding/_worker_name.sql
--- How a worker is known that does not say its name: by its session.
+-- A worker that does not say its name is known by its session.
 CREATE OR REPLACE FUNCTION colbert._worker_name(worker text)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -5255,8 +5295,8 @@ RETURN coalesce(worker, 'session ' || pg_backend_pid());
 COMMENT ON FUNCTION colbert._worker_name(text) IS 'The name of a worker: its session, where it gives none.';
 
 -- sql/functions/encoding/_saw_worker.sql
--- A worker is there, and has encoded so many documents and tokens, or failed with so many, since it was last
--- seen: a claim has none of them, and the time before it was not spent on work. Who has not been seen for a day is
+-- A worker is there, and has encoded so many documents and tokens, or failed with so many, since it was last seen. A
+-- claim brings none of them, and the time before it was not spent on work. A worker that was not seen for a day is
 -- forgotten.
 CREATE OR REPLACE FUNCTION colbert._saw_worker(
   index colbert._index, worker text, documents bigint, tokens bigint, failures bigint)
@@ -5290,15 +5330,15 @@ COMMENT ON FUNCTION colbert._saw_worker(colbert._index, text, bigint, bigint, bi
   'Keeps account of what a worker has done.';
 
 -- sql/functions/encoding/claim_pending.sql
--- Takes pending documents for a worker: those with a text and no array that nobody else is at. They are the
--- worker's for the time of the lease, longer at every further attempt; a worker that dies loses nothing, since what
--- it does not store in that time is due again.
+-- Takes pending documents for a worker: those with a text and no array that nobody else is at. They are the worker's
+-- for the time of the lease, which is longer at every further attempt. A worker that dies loses nothing: what it does
+-- not store in that time is due again.
 --
--- A document whose worker was lost comes alone, ahead of all others: should it be what kills workers, then it
--- takes no others with it.
+-- A document whose worker was lost comes alone, ahead of all others. Should it be what kills workers, then it takes no
+-- others with it.
 --
--- One statement and no lock held after it: encode outside of any transaction. Cost: a partial index holds the keys
--- of pending documents, so that neither the size of the table nor the length of the backlog matters.
+-- It is one statement, and no lock is held after it: encode outside of any transaction. Cost: a partial index holds the
+-- keys of pending documents, so that neither the size of the table nor the length of the backlog matters.
 CREATE OR REPLACE FUNCTION colbert.claim_pending(
   source regclass,
   batch integer DEFAULT 32,
@@ -5340,7 +5380,7 @@ BEGIN
       USING 1, lease, colbert._worker_name(worker), _lost;
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
-    -- Another worker may have claimed all of those that this statement saw as it began; the next one sees others.
+    -- Another worker may have claimed all documents that this statement saw as it began. The next statement sees others.
     _claim := colbert._claim_sql(_index, format(
       'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
       ' AND (a.due_at > statement_timestamp() OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
@@ -5359,9 +5399,9 @@ COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, te
 
 -- SQL that claims documents which meet a condition: at most $1 of them, leased for $2 to worker $3.
 --
--- The lock of the source row orders this with writers of the row, and SKIP LOCKED leaves alone what others are at. It
--- ends with the statement, and a worker whose snapshot is older than another's claim can still get it: the attempt
--- itself, seen as it is now, then says that the document is not due.
+-- The lock of the source row orders this with writers of the row, and SKIP LOCKED leaves alone what others are at. The
+-- lock ends with the transaction, and a worker whose snapshot is older than another's claim can still get it. The
+-- attempt itself, which is read as it is now, then says that the document is not due.
 CREATE OR REPLACE FUNCTION colbert._claim_sql(index colbert._index, condition text)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -5395,8 +5435,8 @@ $_claim_sql$;
 COMMENT ON FUNCTION colbert._claim_sql(colbert._index, text) IS
   'SQL that claims pending documents which meet a condition.';
 
--- The model whose vectors an index holds is in its option "model": an object, the fingerprint of an encoder, or
--- nothing or a mere name until the first worker comes. The owner's worker then leaves its fingerprint there.
+-- The model whose vectors an index holds is in its option "model". It is an object, the fingerprint of an encoder.
+-- Until the first worker comes it may be missing, or a mere name. The owner's worker then leaves its fingerprint there.
 CREATE OR REPLACE FUNCTION colbert._agree_on_model(index colbert._index, model jsonb)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -5439,9 +5479,9 @@ COMMENT ON FUNCTION colbert._agree_on_model(colbert._index, jsonb) IS
   'Raises unless the index holds vectors of this model; the first one becomes the index''s.';
 
 -- sql/functions/encoding/store_encoded.sql
--- Stores the vectors of a pending document: if its text is still the one that was encoded, and nobody else has
--- stored an array meanwhile. Returns whether it was stored; if not, there is nothing left to do: a text that has
--- changed is pending again.
+-- Stores the vectors of a pending document, if its text is still the one that was encoded and nobody else has stored an
+-- array meanwhile. Returns whether it was stored. If not, there is nothing left to do: a text that has changed is
+-- pending again.
 CREATE OR REPLACE FUNCTION colbert.store_encoded(
   source regclass,
   doc_id text,
@@ -5482,8 +5522,8 @@ COMMENT ON FUNCTION colbert.store_encoded(regclass, text, text, vector[], text, 
 
 -- sql/functions/encoding/report_failure.sql
 -- Sets a pending document aside that could not be encoded: with the error, and for a time that doubles with every
--- attempt, from ten seconds to an hour. Returns when it is due again; NULL when the text is another by now, or
--- the document is not pending any more.
+-- attempt, from ten seconds to an hour. Returns when it is due again. NULL when the text is another by now, or the
+-- document is not pending any more.
 CREATE OR REPLACE FUNCTION colbert.report_failure(
   source regclass,
   doc_id text,
@@ -5528,7 +5568,7 @@ COMMENT ON FUNCTION colbert.report_failure(regclass, text, text, text, text, nam
   'Sets a pending document aside with the error of its encoding; returns when it is due again: after ten seconds, twice as long each time, up to an hour.';
 
 -- sql/functions/encoding/retry_failures.sql
--- Makes the documents that failed due at once, as if they had never been tried: when what made them fail has been
+-- Makes the documents that failed due at once, as if they had never been tried: for when what made them fail has been
 -- mended. Returns how many there were.
 CREATE OR REPLACE FUNCTION colbert.retry_failures(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint
@@ -5670,8 +5710,8 @@ COMMENT ON COLUMN colbert.workers.documents_per_minute IS 'Its throughput while 
 GRANT SELECT ON colbert.workers TO PUBLIC;
 
 -- sql/functions/encoding/pending.sql
--- How many documents of an index wait, are being encoded, and have failed; NULLs where the caller may not read
--- them. Those of another's table are read only when the caller named it.
+-- How many documents of an index wait, are being encoded, and have failed. NULLs where the caller may not read them.
+-- Those of another's table are read only when the caller named it.
 CREATE OR REPLACE FUNCTION colbert._pending(
   index colbert._index, named boolean, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -5758,7 +5798,7 @@ COMMENT ON FUNCTION colbert.pending(regclass) IS
   'How many documents of a table have no vectors yet, are being encoded, and have failed: as the view pending, but of another''s table, too.';
 
 -- sql/functions/tuning/_timed_search.sql
--- One search for one query of a sample: the scores found, best first, and how long it took. A document that the query
+-- One search for one query of a sample: the scores found, best first, and how long it took. The document that the query
 -- was drawn from is left out.
 CREATE OR REPLACE FUNCTION colbert._timed_search(
   index colbert._index, sample colbert._sample, k integer, candidates integer, exact boolean,
@@ -5785,9 +5825,9 @@ COMMENT ON FUNCTION colbert._timed_search(colbert._index, colbert._sample, integ
   'The scores that one search finds, best first, and its milliseconds.';
 
 -- sql/functions/tuning/_measure.sql
--- Searches for all queries of a sample with the settings that are in force: the share of the best k documents that is
--- found, and the median and 95th percentile of the times. A document is found when its score is no lower than the
--- k-th best one; so documents of equal score count alike.
+-- Searches for all queries of a sample with the knobs that are in force: the share of the best k documents that is
+-- found, and the median and 95th percentile of the times. A document is found when its score is no lower than the k-th
+-- best one, so that documents of equal score count alike.
 CREATE OR REPLACE FUNCTION colbert._measure(
   index colbert._index, sample colbert._sample[], k integer, candidates integer,
   filter text, params jsonb, search_path text,
@@ -5810,10 +5850,10 @@ COMMENT ON FUNCTION colbert._measure(colbert._index, colbert._sample[], integer,
   'Recall and times of an index for a sample of queries, with the settings that are in force.';
 
 -- sql/functions/tuning/_draw_sample.sql
--- Queries to measure an index with, and what exact search finds for each: queries of the caller's, from a column of
--- token-vector arrays in a table or view, or else some drawn from the documents: 24 tokens in a row of a document, which
--- is left out of what its query finds. Where there is a filter, it limits the searches and the documents to draw from.
--- milliseconds is the median of the exact searches.
+-- Queries to measure an index with, and what exact search finds for each. They are the caller's, from a column of
+-- token-vector arrays in a table or view, or else drawn from the documents: 24 tokens in a row of a document, which is
+-- left out of what its query finds. A filter limits the searches and the documents to draw from. milliseconds is the
+-- median of the exact searches.
 CREATE OR REPLACE FUNCTION colbert._draw_sample(
   index colbert._index, queries regclass, query_column name, size integer, k integer,
   filter text, params jsonb, search_path text,
@@ -5914,11 +5954,11 @@ COMMENT ON FUNCTION colbert._query_column(regclass, name) IS
 
 -- sql/functions/tuning/measure_recall.sql
 -- How good an index is on the caller's own data: the share of the k best documents that it finds, and how long it
--- takes, beside exact search. queries is a table or view with a column of token-vector arrays; without one, queries
--- are drawn from the documents (_draw_sample), which measures about what real ones do, if not exactly. filter and params
--- are those of the searches.
+-- takes, beside exact search. queries is a table or view with a column of token-vector arrays. Without one, queries are
+-- drawn from the documents (_draw_sample), which measures about what real ones do. filter and params are those of the
+-- searches.
 --
--- Settings of the session (SET colbert.nprobe …) count, so that one can try them out. Cost: sample exact searches.
+-- Knobs of the session (SET colbert.effort …) count, so that one can try them out. Cost: sample exact searches.
 CREATE OR REPLACE FUNCTION colbert._measure_recall(
   source regclass, queries regclass, k integer, sample integer, candidates integer, embeddings name,
   query_column name, filter text, params jsonb, search_path text)
@@ -5978,9 +6018,9 @@ END;
 
 COMMENT ON FUNCTION colbert._tuning_trials() IS 'The settings that tune tries.';
 
--- Tries settings of an index on the caller's own data, keeps the fastest that reaches the target in the index's
--- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries,
--- sample, filter and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
+-- Tries values of knobs on the caller's own data, keeps the fastest that reach the target in the index's options, and
+-- returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries, sample, filter
+-- and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
 CREATE OR REPLACE FUNCTION colbert._tune(
   source regclass, target_recall float8, queries regclass, k integer, sample integer, embeddings name,
   query_column name, filter text, params jsonb, search_path text)
@@ -6078,9 +6118,7 @@ DECLARE
   _scored bigint := 0;
   _started timestamptz;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
 
   IF _scope.restricted THEN
@@ -6135,8 +6173,7 @@ $_explain_search$;
 COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
   'The body of all forms of explain_search; search_path is the caller''s.';
 
--- How many rows of derived tables this transaction has read so far, as PostgreSQL counts them: through indexes, and in
--- scans of whole tables.
+-- PostgreSQL counts rows that are read through indexes, and in scans of whole tables.
 CREATE OR REPLACE FUNCTION colbert._rows_read(index colbert._index)
 RETURNS bigint
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED SECURITY INVOKER

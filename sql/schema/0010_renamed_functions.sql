@@ -38,3 +38,5 @@ DROP FUNCTION IF EXISTS colbert._documents_of_keys(text, text);
 DROP FUNCTION IF EXISTS colbert._scoring_statement(integer, regtype, text, boolean);
 DROP FUNCTION IF EXISTS colbert._source_rows(colbert._index, name, text, text);
 DROP FUNCTION IF EXISTS colbert._text_sync(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_ann(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_ann(colbert._index);

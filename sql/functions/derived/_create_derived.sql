@@ -1,15 +1,15 @@
--- Makes a table of derived data beside the source and enters it in the registry, where suffix is its name. The table
+-- Makes a table of derived data beside the source, and enters it in the registry with suffix as its name. The table
 -- belongs to the source's owner, and is unlogged where the source is. doc_id is its column of keys, where it has one.
 --
--- Anybody may read it, and sees the rows of just those documents that they may read in the source with what the
--- rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so
--- row-level security, column privileges and their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
--- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
--- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
--- answer for a few rows.)
+-- Everybody may read the table, and sees the rows of the documents that they may read in the source. The policy asks
+-- the source, as the reader. What it asks for is the key and the column that the rows were derived from: the array, or
+-- seen where that is given. So row-level security and column privileges of the source hold for derived data, too, and
+-- one GRANT, on the source, is all that a reader needs. Where no row-level security applies to the reader, the right to
+-- read both columns answers for all rows: PostgreSQL checks it before anything runs. (OFFSET 0 keeps the planner from
+-- reading the whole source to answer for a few rows.)
 --
--- Rows that are about no document, such as the mean of tokens of many, would tell a reader who may not see all
--- documents about the others: such a reader sees none of them. (The subquery finds nothing; it is there for its
+-- Some rows are about no single document, such as the mean of tokens of many. They would tell a reader who may not see
+-- all documents about the others, so such a reader sees none of them. (The subquery finds nothing. It is there for its
 -- check of privileges.)
 CREATE OR REPLACE FUNCTION colbert._create_derived(
   index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL, seen name DEFAULT NULL)

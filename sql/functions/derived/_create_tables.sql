@@ -1,5 +1,5 @@
--- Makes the tables of an index, empty: those of its method, and the table of attempts where texts are encoded.
--- Returns the registry row, which knows them.
+-- Makes the tables of an index, empty: those of its method, and the table of attempts where texts are encoded. Returns
+-- the registry row, which knows them.
 CREATE OR REPLACE FUNCTION colbert._create_tables(index colbert._index)
 RETURNS colbert._index
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

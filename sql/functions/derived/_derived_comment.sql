@@ -1,4 +1,4 @@
--- The comment that marks a table or a function as part of an index.
+-- Only the owner of a table or a function can write its comment: so it proves what belongs to an index.
 CREATE OR REPLACE FUNCTION colbert._derived_comment(index colbert._index)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,6 +1,6 @@
--- <source>_<column>_<suffix>, the name of what belongs to an index. A name of more than 63 bytes is cut, and
--- keeps a hash of the whole, so that two long names stay two; so does one that is taken, by what was derived from
--- a table that had this name before.
+-- <source>_<column>_<suffix>, the name of a table or an index that belongs to an index. A name of more than 63 bytes is
+-- cut and keeps a hash of the whole, so that two long names stay two. So does a name that is taken, which happens when
+-- an older table had the source's name.
 CREATE OR REPLACE FUNCTION colbert._derived_name(source regclass, embeddings name, suffix text)
 RETURNS name
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

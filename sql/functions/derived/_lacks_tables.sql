@@ -1,3 +1,4 @@
+-- Whether somebody dropped a table of the index, or took its comment away.
 CREATE OR REPLACE FUNCTION colbert._lacks_tables(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

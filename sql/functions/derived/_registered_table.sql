@@ -1,5 +1,5 @@
--- The names of an index's tables, in the order of index.tables. _create_derived writes them. A row that 0.1.0 or 0.2.0
--- wrote has none, nor has one that was restored from a dump of those: its names follow from its method.
+-- The names of an index's tables, in the order of index.tables: _create_derived writes them. Rows that 0.1.0 and 0.2.0
+-- wrote have none, nor have rows that were restored from their dumps. The names of those follow from the method.
 CREATE OR REPLACE FUNCTION colbert._table_names(index colbert._index)
 RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -14,7 +14,7 @@ RETURN coalesce(
 COMMENT ON FUNCTION colbert._table_names(colbert._index) IS
   'The names of an index''s tables, in the order in which the registry has them.';
 
--- What the registry says, which is not to be trusted: see _derived_tables.
+-- The registry's word alone. It is not proof that the table belongs to the index: see _derived_tables.
 CREATE OR REPLACE FUNCTION colbert._registered_table(index colbert._index, name text)
 RETURNS regclass
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,8 +1,8 @@
--- The attempts at encoding pending documents: the table "attempts" of an index with a text column. A pending
--- document is a row of the source with a text and no array, nothing else; it has a row here while a worker
--- is at it or after it failed, which says when it is due again. So whatever is lost here is done again.
+-- The attempts at encoding pending documents: the table "attempts" of an index with a text column. A pending document
+-- is a row of the source with a text and no array, and nothing else. It has a row here while a worker is at it, or
+-- after it failed, which says when it is due again. So whatever is lost here is done again.
 --
--- It is written by whoever may write the array in the source and see the row.
+-- The table is written by whoever may write the array in the source and see the row.
 CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

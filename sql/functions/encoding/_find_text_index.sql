@@ -1,4 +1,4 @@
--- Of an index whose texts workers encode: an error for any other, and for one whose column is gone.
+-- The index on a column whose texts workers encode. Any other index, and one whose text column is gone, is an error.
 CREATE OR REPLACE FUNCTION colbert._find_text_index(source regclass, embeddings name)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,4 +1,4 @@
--- When to try again: after twice as long each time, up to an hour.
+-- The time to wait doubles with each attempt, up to an hour.
 CREATE OR REPLACE FUNCTION colbert._retry_after(first interval, attempts integer)
 RETURNS interval
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- A worker is there, and has encoded so many documents and tokens, or failed with so many, since it was last
--- seen: a claim has none of them, and the time before it was not spent on work. Who has not been seen for a day is
+-- A worker is there, and has encoded so many documents and tokens, or failed with so many, since it was last seen. A
+-- claim brings none of them, and the time before it was not spent on work. A worker that was not seen for a day is
 -- forgotten.
 CREATE OR REPLACE FUNCTION colbert._saw_worker(
   index colbert._index, worker text, documents bigint, tokens bigint, failures bigint)

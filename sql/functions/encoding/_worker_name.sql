@@ -1,4 +1,4 @@
--- How a worker is known that does not say its name: by its session.
+-- A worker that does not say its name is known by its session.
 CREATE OR REPLACE FUNCTION colbert._worker_name(worker text)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

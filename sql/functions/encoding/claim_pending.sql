@@ -1,12 +1,12 @@
--- Takes pending documents for a worker: those with a text and no array that nobody else is at. They are the
--- worker's for the time of the lease, longer at every further attempt; a worker that dies loses nothing, since what
--- it does not store in that time is due again.
+-- Takes pending documents for a worker: those with a text and no array that nobody else is at. They are the worker's
+-- for the time of the lease, which is longer at every further attempt. A worker that dies loses nothing: what it does
+-- not store in that time is due again.
 --
--- A document whose worker was lost comes alone, ahead of all others: should it be what kills workers, then it
--- takes no others with it.
+-- A document whose worker was lost comes alone, ahead of all others. Should it be what kills workers, then it takes no
+-- others with it.
 --
--- One statement and no lock held after it: encode outside of any transaction. Cost: a partial index holds the keys
--- of pending documents, so that neither the size of the table nor the length of the backlog matters.
+-- It is one statement, and no lock is held after it: encode outside of any transaction. Cost: a partial index holds the
+-- keys of pending documents, so that neither the size of the table nor the length of the backlog matters.
 CREATE OR REPLACE FUNCTION colbert.claim_pending(
   source regclass,
   batch integer DEFAULT 32,
@@ -48,7 +48,7 @@ BEGIN
       USING 1, lease, colbert._worker_name(worker), _lost;
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
-    -- Another worker may have claimed all of those that this statement saw as it began; the next one sees others.
+    -- Another worker may have claimed all documents that this statement saw as it began. The next statement sees others.
     _claim := colbert._claim_sql(_index, format(
       'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
       ' AND (a.due_at > statement_timestamp() OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
@@ -67,9 +67,9 @@ COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, te
 
 -- SQL that claims documents which meet a condition: at most $1 of them, leased for $2 to worker $3.
 --
--- The lock of the source row orders this with writers of the row, and SKIP LOCKED leaves alone what others are at. It
--- ends with the statement, and a worker whose snapshot is older than another's claim can still get it: the attempt
--- itself, seen as it is now, then says that the document is not due.
+-- The lock of the source row orders this with writers of the row, and SKIP LOCKED leaves alone what others are at. The
+-- lock ends with the transaction, and a worker whose snapshot is older than another's claim can still get it. The
+-- attempt itself, which is read as it is now, then says that the document is not due.
 CREATE OR REPLACE FUNCTION colbert._claim_sql(index colbert._index, condition text)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -103,8 +103,8 @@ $_claim_sql$;
 COMMENT ON FUNCTION colbert._claim_sql(colbert._index, text) IS
   'SQL that claims pending documents which meet a condition.';
 
--- The model whose vectors an index holds is in its option "model": an object, the fingerprint of an encoder, or
--- nothing or a mere name until the first worker comes. The owner's worker then leaves its fingerprint there.
+-- The model whose vectors an index holds is in its option "model". It is an object, the fingerprint of an encoder.
+-- Until the first worker comes it may be missing, or a mere name. The owner's worker then leaves its fingerprint there.
 CREATE OR REPLACE FUNCTION colbert._agree_on_model(index colbert._index, model jsonb)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

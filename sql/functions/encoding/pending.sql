@@ -1,5 +1,5 @@
--- How many documents of an index wait, are being encoded, and have failed; NULLs where the caller may not read
--- them. Those of another's table are read only when the caller named it.
+-- How many documents of an index wait, are being encoded, and have failed. NULLs where the caller may not read them.
+-- Those of another's table are read only when the caller named it.
 CREATE OR REPLACE FUNCTION colbert._pending(
   index colbert._index, named boolean, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

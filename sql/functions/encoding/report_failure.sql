@@ -1,6 +1,6 @@
 -- Sets a pending document aside that could not be encoded: with the error, and for a time that doubles with every
--- attempt, from ten seconds to an hour. Returns when it is due again; NULL when the text is another by now, or
--- the document is not pending any more.
+-- attempt, from ten seconds to an hour. Returns when it is due again. NULL when the text is another by now, or the
+-- document is not pending any more.
 CREATE OR REPLACE FUNCTION colbert.report_failure(
   source regclass,
   doc_id text,

@@ -1,4 +1,4 @@
--- Makes the documents that failed due at once, as if they had never been tried: when what made them fail has been
+-- Makes the documents that failed due at once, as if they had never been tried: for when what made them fail has been
 -- mended. Returns how many there were.
 CREATE OR REPLACE FUNCTION colbert.retry_failures(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint

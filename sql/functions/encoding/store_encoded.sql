@@ -1,6 +1,6 @@
--- Stores the vectors of a pending document: if its text is still the one that was encoded, and nobody else has
--- stored an array meanwhile. Returns whether it was stored; if not, there is nothing left to do: a text that has
--- changed is pending again.
+-- Stores the vectors of a pending document, if its text is still the one that was encoded and nobody else has stored an
+-- array meanwhile. Returns whether it was stored. If not, there is nothing left to do: a text that has changed is
+-- pending again.
 CREATE OR REPLACE FUNCTION colbert.store_encoded(
   source regclass,
   doc_id text,

@@ -1,5 +1,5 @@
--- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index
--- clears that away, as far as it is the caller's own and nothing else depends on it.
+-- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index clears that away,
+-- where it belongs to the caller and nothing else depends on it.
 CREATE OR REPLACE FUNCTION colbert._forget_dropped_sources()
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- Refuses options that nobody would read, and values of the wrong type. types is a jsonb object:
--- name -> "integer", "number", "boolean", "string", "any", or an array of the strings allowed.
+-- Refuses options that nobody would read, and values of the wrong type. types is a jsonb object: name -> "integer",
+-- "number", "boolean", "string", "any", or an array of the strings allowed.
 CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, types jsonb)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- Refuses what cannot be indexed: a view, another's table, one that is not seen whole, a column of another
--- type.
+-- Refuses what cannot be indexed: a view, a table of another owner, a table that the caller does not see whole, and a
+-- column that is no array of vectors.
 CREATE OR REPLACE FUNCTION colbert._refuse_source(source regclass, embeddings name)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,6 +1,6 @@
--- Refuses a column whose text cannot be encoded, or whose changes could not be seen: a generated column has no
--- value yet where a BEFORE trigger looks at it. A changed text loses its array, which a column that is NOT NULL would
--- not allow.
+-- Refuses a column whose text cannot be encoded, or whose changes could not be seen. A generated column has no value
+-- yet where a BEFORE trigger looks at it. A changed text loses its array, which a column that is NOT NULL would not
+-- allow.
 CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, embeddings name, options jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

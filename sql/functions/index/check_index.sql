@@ -1,5 +1,5 @@
--- Compares an index with the arrays, document by document, and returns every difference: no rows for an index
--- that is right. Reads only; for the owner of the table, who sees all of it.
+-- Compares an index with the arrays, document by document, and returns every difference. There are no rows for an index
+-- that is right. Reads only. It is for the owner of the table, who sees all of it.
 --
 --   trigger            the index is not kept in step
 --   missing table, missing index    a part of the index was dropped

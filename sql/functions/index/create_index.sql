@@ -1,8 +1,8 @@
--- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it
--- blocks writers of the table, not readers, until the transaction ends.
+-- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it blocks writers
+-- of the table, not readers, until the transaction ends.
 --
--- Errors: every document that is there is checked before anything is built, and the first bad one is
--- named with its key and token. Cost: a scan of the arrays, and the build of the method.
+-- Errors: every document that is there is checked before anything is built, and the first bad one is named with its key
+-- and token. Cost: a scan of the arrays, and the build of the method.
 CREATE OR REPLACE FUNCTION colbert.create_index(
   source regclass,
   embeddings name DEFAULT 'embeddings',

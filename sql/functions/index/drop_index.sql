@@ -1,5 +1,5 @@
--- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts
--- that somebody else dropped already are passed over.
+-- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts that
+-- somebody dropped before are passed over.
 CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

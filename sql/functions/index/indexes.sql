@@ -1,6 +1,6 @@
--- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE; NULL before
--- the first one. Row-level security hides rows from a search, not their estimated number from this view,
--- which pg_class tells anybody.
+-- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE, and NULL before the
+-- first one. Row-level security hides rows from a search. It does not hide their estimated number from this view, which
+-- pg_class tells anybody.
 CREATE OR REPLACE VIEW colbert.indexes WITH (security_invoker = true) AS
 SELECT i.source,
        i.embeddings,

@@ -1,5 +1,5 @@
--- Mends an index and builds anew what ages in it. Searches go on with the old build until the new one is
--- ready, and wait only for the moment of the change; writers of the table wait until it is done.
+-- Mends an index and builds anew what ages in it. Searches use the old build until the new one is ready, and wait only
+-- for the moment of the change. Writers of the table wait until it is done.
 CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

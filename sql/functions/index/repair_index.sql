@@ -1,6 +1,6 @@
--- Mends what check_index finds, but for bad documents, which only their writer can mend: they are taken out
--- of the index. Documents are mended one by one under their row locks, beside other writers; only a missing
--- table or trigger takes a lock on the whole table. Returns how many documents were mended.
+-- Mends what check_index finds. Bad documents can be mended by their writer alone: they are taken out of the index.
+-- Documents are mended one by one under their row locks, beside other writers. Only a missing table or trigger takes a
+-- lock on the whole table. Returns how many documents were mended.
 CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -41,9 +41,10 @@ $repair_index$;
 COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
   'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
 
--- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
--- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. There is none
--- to lock for a document that is gone: should it come back meanwhile, it is put in after all.
+-- Puts one document into an index as its array is now. Returns 1 when it is in step after that, and 0 for a bad
+-- document, which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. A
+-- document that is gone has no row to lock: it is looked for once more after it was taken out, and put in should it
+-- have come back.
 CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

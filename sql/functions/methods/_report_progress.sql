@@ -1,6 +1,6 @@
--- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which is seen at once, where
--- anything written would be seen after the commit. For functions with a SET clause for application_name, at whose
--- end the caller's own comes back.
+-- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which they see at once. What is
+-- written to a table they would see after the commit. The caller needs a SET clause for application_name, at whose end
+-- the caller's own comes back.
 CREATE OR REPLACE FUNCTION colbert._report_progress(index colbert._index, progress text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,6 +1,7 @@
--- What is wrong with an array of token vectors, if anything is: all OUT columns are NULL for a good one.
--- Positions count from 1. Unit length is taken with a tolerance of 0.01, wide enough for half precision. Numbers
--- that are not finite are refused by pgvector itself, wherever a vector is made.
+-- The first thing that is wrong with an array of token vectors. All OUT columns are NULL for a good one. kind is a word
+-- that callers may compare: nested, null, dimensions, zero or length. Positions count from 1. Lengths are compared with
+-- a tolerance of 0.01, which is wide enough for half precision. pgvector itself refuses numbers that are not finite,
+-- wherever a vector is made.
 CREATE OR REPLACE FUNCTION colbert._document_problem(
   embeddings anyarray, dimensions integer, normalized boolean,
   OUT kind text, OUT code text, OUT problem text, OUT hint text)

@@ -1,5 +1,4 @@
--- vector or halfvec, for a column that is an array of one of them; NULL for every other column, and for
--- one that is not there.
+-- NULL for a column of another type, and for one that is not there.
 CREATE OR REPLACE FUNCTION colbert._element_type(source regclass, embeddings name)
 RETURNS regtype
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- The number of rows of a table as the planner estimates it: from the last ANALYZE or VACUUM and the size of the table
--- now. A table that was never analyzed counts as ten rows a page. Those of partitions add up.
+-- The number of rows of a table as the planner estimates it: from the last ANALYZE or VACUUM, and from the size of the
+-- table now. A table that was never analyzed counts as ten rows a page. Those of partitions add up.
 CREATE OR REPLACE FUNCTION colbert._estimated_rows(relation regclass)
 RETURNS float8
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

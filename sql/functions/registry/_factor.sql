@@ -1,4 +1,4 @@
--- A positive number in the same way: a knob that is not a count, such as effort.
+-- A knob that is a positive number and not a count, such as effort. It has no argument.
 CREATE OR REPLACE FUNCTION colbert._factor(name text, options jsonb, fallback float8)
 RETURNS float8
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

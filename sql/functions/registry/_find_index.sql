@@ -1,5 +1,5 @@
--- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, the
--- column while the source has exactly one indexed column.
+-- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, and the column
+-- while the source has exactly one indexed column.
 CREATE OR REPLACE FUNCTION colbert._find_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

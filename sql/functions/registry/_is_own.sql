@@ -1,6 +1,6 @@
--- Views for everybody read tables of the reader's own alone. To read another's, even to plan it, may run that other's
--- code (policies, views, casts, expressions of indexes) with the reader's rights, which may be a superuser's; so that is
--- for those who name the table.
+-- Views for everybody read only those tables that belong to the reader. To read another's table, or even to plan that,
+-- may run its owner's code (policies, views, casts, expressions of indexes) with the rights of the reader, who may be a
+-- superuser. That is left to readers who name the table themselves.
 CREATE OR REPLACE FUNCTION colbert._is_own(relation regclass)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

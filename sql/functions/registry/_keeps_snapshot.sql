@@ -1,3 +1,4 @@
+-- REPEATABLE READ and SERIALIZABLE keep the snapshot of the first statement.
 CREATE OR REPLACE FUNCTION colbert._keeps_snapshot()
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

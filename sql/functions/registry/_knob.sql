@@ -1,5 +1,6 @@
--- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
--- index's options, the default. NULL where nobody names one and there is no default.
+-- A knob is what the session sets and an option of the index stores for searching. Its value is the first of: the
+-- argument, SET colbert.<name>, the index's option, the default. It is a whole number of at least 1. NULL where nobody
+-- names one and there is no default.
 CREATE OR REPLACE FUNCTION colbert._knob(
   name text, argument integer, options jsonb, fallback integer)
 RETURNS integer
@@ -9,7 +10,7 @@ AS $_knob$
 DECLARE
   _session text := nullif(current_setting('colbert.' || name, true), '');
   _value text := coalesce(argument::text, _session, options ->> name,
-                         CASE WHEN fallback > 999999999 THEN '999999999' ELSE fallback::text END);
+                         colbert._to_count(fallback)::text);
 BEGIN
   IF _value !~ '^[1-9][0-9]{0,8}$' THEN
     RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value

@@ -1,4 +1,4 @@
--- Raises for a document that may not be indexed, naming it by its key, and does nothing for a good one.
+-- A good document passes.
 CREATE OR REPLACE FUNCTION colbert._refuse_document(
   index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void

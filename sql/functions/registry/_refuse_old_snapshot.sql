@@ -1,4 +1,4 @@
--- A snapshot from before the lock on the source would miss rows.
+-- A snapshot that is older than the lock on the source would miss rows.
 CREATE OR REPLACE FUNCTION colbert._refuse_old_snapshot()
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

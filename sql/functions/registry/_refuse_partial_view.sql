@@ -1,5 +1,5 @@
--- What is derived from the source, or compared with it, has to be derived from all of it. FORCE ROW LEVEL
--- SECURITY hides rows from the owner, too.
+-- What is derived from the source, or compared with it, needs all of the source. FORCE ROW LEVEL SECURITY hides rows
+-- even from the owner.
 CREATE OR REPLACE FUNCTION colbert._refuse_partial_view(source regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

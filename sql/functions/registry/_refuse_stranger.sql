@@ -1,4 +1,4 @@
--- Whatever makes, changes or drops an index is for the source's owner, as it is for CREATE INDEX.
+-- Only the owner of a source may make, change or drop an index on it, as with CREATE INDEX.
 CREATE OR REPLACE FUNCTION colbert._refuse_stranger(source regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,9 +1,8 @@
--- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its
--- type.
+-- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its type.
 --
 --   key_type     the key's, as it is declared: varchar(20)
---   key_cast     what keys are cast to when they are looked up: no integer is out of range for bigint, and no
---                string is cut by a length
+--   key_cast     what keys are cast to when they are looked up: bigint for integers, so that none is out of range, and
+--                a type without a length, so that no string is cut
 --   key_base     that of a domain, or else the key's own
 --   element      the element type of the array column: vector or halfvec
 CREATE OR REPLACE FUNCTION colbert._source_types(

@@ -1,5 +1,4 @@
--- The column of the source whose text the vectors come from: option "text" of the index, NULL where the
--- vectors are the writers' own business.
+-- Option text: see _option_types. An index without one leaves the vectors to the writers.
 CREATE OR REPLACE FUNCTION colbert._text_column(index colbert._index)
 RETURNS name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,3 +1,4 @@
+-- Option triggers: see _option_types.
 CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,4 +1,4 @@
--- Under every search_path, where format_type leaves out the schema that is on this one.
+-- For statements that run under the caller's search_path. format_type would leave out the schema that is on this one.
 CREATE OR REPLACE FUNCTION colbert._type_name(type regtype)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

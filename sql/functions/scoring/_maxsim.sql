@@ -1,15 +1,15 @@
--- MaxSim: for every query token its best document token by inner product, summed over the query.
+-- MaxSim: the best document token of every query token, by inner product, summed over the query.
 --
 --   score(Q, D) = sum over query tokens q of max over document tokens d of <q, d>
 --
--- Khattab and Zaharia, ColBERT (2020), https://arxiv.org/abs/2004.12832. An empty document scores 0; a
--- NULL argument gives NULL. Refused: an empty query, NULL elements, arrays of more than one dimension,
--- vectors of different dimensions (by pgvector).
+-- Khattab and Zaharia, ColBERT (2020), https://arxiv.org/abs/2004.12832. An empty document scores 0. A NULL argument
+-- gives NULL. Refused: an empty query, NULL elements, arrays of more than one dimension, and vectors of different
+-- dimensions (by pgvector).
 --
--- The document is unnested once for sixteen query tokens, each with a min() of its own: about three
--- times as fast as a cross join of two unnests (benchmarks/). A slot past the end of the query is NULL
--- and costs next to nothing. Scores are summed in groups of sixteen, exactly as
--- colbert._scoring_sql sums them, so that both give the same bits.
+-- The document is unnested once for sixteen query tokens, and each of them has a min() of its own. That is about three
+-- times as fast as a cross join of two unnests (benchmarks/). A slot past the end of the query is NULL and costs next
+-- to nothing. Scores are summed in groups of sixteen, as colbert._scoring_sql sums them, so that both give the same
+-- bits.
 CREATE OR REPLACE FUNCTION colbert._maxsim(query anyarray, document anyarray)
 RETURNS float8
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER

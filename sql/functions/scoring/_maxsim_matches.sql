@@ -1,5 +1,5 @@
--- Which document token answered each query token: the terms of the sum that maxsim returns. Positions
--- count from 1; of equal similarities the first document token is named. No rows for an empty document.
+-- Which document token answers each query token: the terms of the sum that maxsim returns. Positions count from 1. Of
+-- equal similarities the first document token is named. There are no rows for an empty document.
 CREATE OR REPLACE FUNCTION colbert._maxsim_matches(query anyarray, document anyarray)
 RETURNS TABLE (query_position integer, document_position integer, similarity float8)
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER

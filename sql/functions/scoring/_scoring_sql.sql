@@ -1,16 +1,15 @@
--- The statement that scores many documents in one pass: the kernel of exact search, of rerank, and of the
--- last stage of every search. It returns (doc_id, score) for every row of documents, SQL for a relation
--- (doc_id, embeddings); $1 is the query, an array of vector with lower bound 1.
+-- The statement that scores many documents in one pass: exact search, rerank and the last stage of every search run it.
+-- It returns (doc_id, score) for every row of documents, which is SQL for a relation (doc_id, embeddings). $1 is the
+-- query, an array of vector with lower bound 1.
 --
--- Run it with EXECUTE … USING: the plan is then made for this one run, the query's vectors are constants in
--- it, and each query token is one min() over the unnested document: no join, no sort, no call. That is the
--- fastest form in one process (benchmarks/), but PostgreSQL keeps correlated subqueries out of parallel
--- workers; with parallel the same score comes from colbert._maxsim, which workers may call.
+-- Run it with EXECUTE … USING. The plan is then made for this one run, and the query's vectors are constants in it.
+-- Each query token is one min() over the unnested document: no join, no sort, no call. That is the fastest form in one
+-- process (benchmarks/). PostgreSQL keeps correlated subqueries out of parallel workers, so with parallel the same
+-- score comes from colbert._maxsim, which workers may call.
 --
--- It runs under the caller's search_path, so that a filter in documents means what it means to the caller:
--- all types match exactly, and what is polymorphic, and equality of keys, names its schema, so that nothing planted
--- matches better.
--- The terms are summed in groups of sixteen, exactly as colbert._maxsim sums them.
+-- It runs under the caller's search_path, under which a filter in documents means what it means to the caller. So all
+-- types match exactly, and polymorphic functions and the equality of keys name their schema: nothing that is planted
+-- matches better. The terms are summed in groups of sixteen, as colbert._maxsim sums them.
 CREATE OR REPLACE FUNCTION colbert._scoring_sql(
   query_tokens integer, element regtype, documents text, parallel boolean)
 RETURNS text

@@ -1,3 +1,4 @@
+-- The forms of maxsim for two arrays: see _maxsim.
 CREATE OR REPLACE FUNCTION colbert.maxsim(query vector[], document vector[])
 RETURNS float8
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER

@@ -1,3 +1,4 @@
+-- The forms of maxsim_matches for two arrays: see _maxsim_matches.
 CREATE OR REPLACE FUNCTION colbert.maxsim_matches(query vector[], document vector[])
 RETURNS TABLE (query_position integer, document_position integer, similarity float8)
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- Completes a statement about one document. The template takes the element type and the SQL for the relation
--- (doc_id, embeddings); the statement takes the query as $1 and an array with the key, as text, as $3.
+-- Completes a statement about one document. The template takes the element type and the SQL for the relation (doc_id,
+-- embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
 CREATE OR REPLACE FUNCTION colbert._by_key_sql(
   index colbert._index, query vector[], template text)
 RETURNS text

@@ -1,10 +1,10 @@
 -- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
 -- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates, or
--- the scope is so small that scoring all of it costs less than finding candidates in it.
+-- the scope is so small that to score all of it costs less than to find candidates in it.
 --
--- How small that is follows from costs: an exact pass takes about 0.2 ms a document, while an index scan has
--- to pass over documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about
--- sqrt(30 * documents) matching documents.
+-- How small that is follows from costs. An exact pass takes about 0.2 ms a document. An index scan has to pass over
+-- documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about sqrt(30 * documents)
+-- matching documents.
 CREATE OR REPLACE FUNCTION colbert._candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
   OUT keys text[], OUT gains float8[])

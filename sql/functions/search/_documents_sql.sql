@@ -1,5 +1,4 @@
--- SQL for the documents of an index as a relation (doc_id, embeddings): the rows of the source that meet the
--- filter.
+-- SQL for the documents of an index as a relation (doc_id, embeddings): the rows of the source that meet the filter.
 CREATE OR REPLACE FUNCTION colbert._documents_sql(index colbert._index, filter text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -28,7 +28,7 @@ BEGIN
   _effort.k := k;
   _effort.reading := colbert._factor('effort', index.options, 1)
                      * sqrt(k * greatest(1, colbert._estimated_rows(index.source)));
-  _effort.candidates := greatest(k, coalesce(_candidates, least(999999999, greatest(1000, 10 * k::bigint))::integer));
+  _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(greatest(1000, 10 * k::bigint))));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _effort.margin := colbert._factor(
     'margin', index.options,

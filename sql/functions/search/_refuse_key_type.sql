@@ -1,5 +1,5 @@
--- Keys come and go as text, whatever their own type, or as their own type: an integer of any size as bigint. key is the
--- key's type, without domains.
+-- Keys come and go as text, whatever their own type, or as their own type. Integers of any size come as bigint. key is
+-- the key's type, without domains.
 CREATE OR REPLACE FUNCTION colbert._refuse_key_type(source regclass, key regtype, given regtype)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,4 +1,4 @@
--- The exact scores of the documents that ids name, best first, ties in the order of their keys' own type. Keys are
+-- The exact scores of the documents that ids name, best first, ties in the order of the key's own type. Keys are
 -- returned as the type of the ids.
 CREATE OR REPLACE FUNCTION colbert._rerank(
   source regclass, query vector[], ids anyarray, k integer, embeddings name)

@@ -1,8 +1,8 @@
--- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's
--- rights, and with a filter under the caller's search_path.
+-- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's rights,
+-- and with a filter under the caller's search_path.
 --
--- NULL and empty arrays are left out by their size: an empty array takes 16 bytes, one of a single
--- one-dimensional vector more than 24, and asking for the size does not fetch the array.
+-- NULL and empty arrays are left out by their size. An empty array takes 16 bytes, and one of a single one-dimensional
+-- vector more than 24. To ask for the size does not fetch the array.
 CREATE OR REPLACE FUNCTION colbert._scope(
   index colbert._index, filter text, params jsonb, search_path text)
 RETURNS colbert._scope
@@ -39,8 +39,8 @@ COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
   'The documents that a search may see: those of the source that meet the filter and have tokens.';
 
 -- A filter that spells params->'name' or params->>'name' compares with NULL where params has no such member, and would
--- find nothing without a word. Other spellings are not seen. params is a column of the source where it has one of that
--- name, and args.params always the argument. What stands in strings, quoted names and comments is passed over.
+-- find nothing without a word. Other spellings are not seen. Where the source has a column params, the filter's params
+-- is that column, and args.params the argument. What stands in strings, quoted names and comments is passed over.
 CREATE OR REPLACE FUNCTION colbert._refuse_missing_params(source regclass, filter text, params jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,6 +1,6 @@
--- SQL for the rows of a source as a relation (doc_id, <name>), name being what the SQL expression value gives:
--- those rows that meet the filter, which is the caller's own SQL condition over the columns of the source and
--- takes its values from the jsonb params, $2 in the statement.
+-- SQL for the rows of a source as a relation (doc_id, <name>), where <name> is what the SQL expression value gives. The
+-- rows are those that meet the filter, the caller's own SQL condition over the columns of the source. It takes its
+-- values from the jsonb params, which are $2 in the statement.
 CREATE OR REPLACE FUNCTION colbert._source_rows_sql(
   index colbert._index, name name, value text, filter text DEFAULT NULL)
 RETURNS text

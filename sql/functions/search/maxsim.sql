@@ -1,6 +1,5 @@
--- maxsim and maxsim_matches of a stored document, by its key. The table may be left out while exactly one is
--- indexed. NULL, or no rows, for a document that is not there, that the caller may not see, or that has no
--- array. A key of type text has to be typed: 'a'::text.
+-- maxsim of a stored document, by its key. The table may be left out while exactly one is indexed. NULL for a document
+-- that is not there, that the caller may not see, or that has no array. A key of type text has to be typed: 'a'::text.
 CREATE OR REPLACE FUNCTION colbert.maxsim(
   query vector[], doc_id anynonarray, source regclass DEFAULT NULL, embeddings name DEFAULT NULL)
 RETURNS float8

@@ -1,3 +1,6 @@
+-- maxsim_matches of a stored document, by its key. The table may be left out while exactly one is indexed. No rows for
+-- a document that is not there, that the caller may not see, or that has no array. A key of type text has to be typed:
+-- 'a'::text.
 CREATE OR REPLACE FUNCTION colbert.maxsim_matches(
   query vector[], doc_id anynonarray, source regclass DEFAULT NULL, embeddings name DEFAULT NULL)
 RETURNS TABLE (query_position integer, document_position integer, similarity float8)

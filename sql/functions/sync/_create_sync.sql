@@ -1,15 +1,15 @@
 -- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
 --
--- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who
--- may write the source keeps the derived tables in step without any right to write those. It can only be
--- called as a trigger, and all it does is in colbert._sync and colbert._sync_text.
+-- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who may
+-- write the source keeps the derived tables in step without a right to write those. It can only be called as a trigger,
+-- and all it does is in colbert._sync and colbert._sync_text.
 --
--- Somebody else may have made a function of that name before, to be taken over: what calls it elsewhere would call ours
--- then, and who was let to call it could. The first is refused, the second taken away.
+-- Somebody may have made a function of that name before, so that this one would take its place. If triggers of other
+-- tables call it, it is refused. If others were granted the right to call it, that right is taken away.
 --
--- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
--- ENABLE ALWAYS, as on a subscriber of logical replication, stay so; of the two that keep the index in step, both are
--- when one is.
+-- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are ENABLE
+-- ALWAYS, as on a subscriber of logical replication, stay so. When one of the two that keep the index in step is, both
+-- are.
 CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -84,9 +84,9 @@ $_create_sync$;
 COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
   'Makes the trigger function and the triggers of an index; those that are there are made anew.';
 
--- What the trigger function of an index does for its text column: BEFORE an update that changes the text, the
--- array of the old one goes, unless the writer has set another; AFTER any change, the workers hear of a row
--- that is pending.
+-- What the trigger function of an index does for its text column. BEFORE an update that changes the text, the array of
+-- the old text goes, unless the writer has set another array. AFTER any change, the workers hear of a row that is
+-- pending.
 CREATE OR REPLACE FUNCTION colbert._text_sync_sql(index colbert._index, OUT before text, OUT after text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
@@ -107,8 +107,8 @@ END;
 COMMENT ON FUNCTION colbert._text_sync_sql(colbert._index) IS
   'The parts of the trigger function that are for the text column; NULL without one.';
 
--- The trigger that sees a change of the text, and the index in which workers find pending documents. Texts are
--- compared letter by letter, whatever their type and collation take to be equal.
+-- The trigger that sees a change of the text, and the index in which workers find pending documents. Texts are compared
+-- letter by letter, whatever their type and collation take to be equal.
 CREATE OR REPLACE FUNCTION colbert._create_text_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

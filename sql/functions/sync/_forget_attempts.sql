@@ -1,5 +1,5 @@
--- A document that is encoded, gone, or has another text starts afresh. Called by the triggers, under the lock of
--- the source row, as every change of an attempt is.
+-- A document that is encoded, gone, or has another text starts afresh. The triggers call this under the lock of the
+-- source row, as every change of an attempt is made.
 CREATE OR REPLACE FUNCTION colbert._forget_attempts(index colbert._index, doc_id text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,3 +1,4 @@
+-- A trigger names its index by number. The row may be gone, or newer than the snapshot of the transaction.
 CREATE OR REPLACE FUNCTION colbert._index_of_trigger(index_id integer)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

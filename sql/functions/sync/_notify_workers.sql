@@ -1,5 +1,5 @@
--- Tells the workers that listen that there is something to encode: once for each transaction and index, and
--- when it commits.
+-- Tells the workers that listen that there is something to encode: once for each transaction and index, when it
+-- commits.
 CREATE OR REPLACE FUNCTION colbert._notify_workers(index_id integer)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

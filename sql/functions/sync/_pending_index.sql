@@ -1,4 +1,4 @@
--- The partial index on the source that holds the keys of its pending documents; NULL when it is not there.
+-- The partial index on the source that holds the keys of its pending documents.
 CREATE OR REPLACE FUNCTION colbert._pending_index(index colbert._index)
 RETURNS regclass
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

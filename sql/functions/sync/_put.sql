@@ -1,4 +1,4 @@
--- What the index has under the key already goes: the array before this one, or what a write left behind that the
+-- What the index already has under the key goes first: the array before this one, or what a write left behind that the
 -- triggers did not see.
 CREATE OR REPLACE FUNCTION colbert._put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void

@@ -1,4 +1,4 @@
--- Makes a document in an index that of the source's row, if there is one.
+-- The source's row as it is now, not as a trigger or a check saw it.
 CREATE OR REPLACE FUNCTION colbert._put_current(index colbert._index, doc_id text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- Brings an index in step with one row of its source: called by the triggers, after the row has changed and
--- while its lock orders the writers of the document.
+-- Brings an index in step with one row of its source. The triggers call it after the row has changed, while the lock of
+-- the row orders the writers of the document.
 --
 -- What goes in is what the source holds at this moment. The row of the event may be older: the events of a statement's
 -- rows wait for its end, and a trigger on the first of them may have changed the others again.
@@ -12,7 +12,7 @@ AS $_sync$
 DECLARE
   _index colbert._index;
 BEGIN
-  -- Equal for pgvector are 0 and -0, too.
+  -- pgvector takes 0 and -0 for equal: array_send tells them apart.
   IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings
      AND array_send(old_embeddings) IS NOT DISTINCT FROM array_send(new_embeddings) THEN
     RETURN;

@@ -1,6 +1,7 @@
--- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
--- event fire in the order of their names: those that come after the change are the first of theirs, the one that comes
--- before it is the last but for names beyond ASCII, so that it sees what other triggers have made of the row.
+-- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one event
+-- fire in the order of their names. Those that fire after the change have names that sort first. The one that fires
+-- before the change has a name that sorts last, except for names beyond ASCII, so that it sees what other triggers have
+-- made of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_names(
   index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name,
   OUT text_trigger name)

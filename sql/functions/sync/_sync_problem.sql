@@ -1,5 +1,5 @@
--- What keeps an index from being kept in step, if anything does: a trigger that is gone, disabled, or runs
--- with the rights of a former owner; or pending documents that cannot be found.
+-- What keeps an index from being kept in step: a trigger that is gone, disabled, or runs with the rights of a former
+-- owner; or pending documents that cannot be found.
 CREATE OR REPLACE FUNCTION colbert._sync_problem(index colbert._index)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,4 +1,4 @@
--- A changed text is a new one: called by the trigger, under the lock of the row.
+-- A changed text is a new one. The trigger calls this under the lock of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

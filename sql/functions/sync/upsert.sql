@@ -1,7 +1,7 @@
--- Stores the token vectors of a document and brings the index in step in the same statement: for engines that
--- restrict triggers, with an index whose option "triggers" is false. Where there are triggers they do the
--- work. The row is updated, or inserted with nothing but key and array; NULL takes the document out of the
--- index. Only for roles that may write the index's tables, which is the owner of the table.
+-- Stores the token vectors of a document and brings the index in step in the same statement. It is for engines that
+-- restrict triggers, with an index whose option "triggers" is false. Where there are triggers they do the work. The row
+-- is updated, or inserted with nothing but key and array. NULL takes the document out of the index. Only roles that may
+-- write the index's tables can call it, which is the owner of the table.
 CREATE OR REPLACE FUNCTION colbert.upsert(
   source regclass, doc_id anynonarray, vectors vector[], embeddings name DEFAULT NULL)
 RETURNS void

@@ -1,7 +1,7 @@
--- Queries to measure an index with, and what exact search finds for each: queries of the caller's, from a column of
--- token-vector arrays in a table or view, or else some drawn from the documents: 24 tokens in a row of a document, which
--- is left out of what its query finds. Where there is a filter, it limits the searches and the documents to draw from.
--- milliseconds is the median of the exact searches.
+-- Queries to measure an index with, and what exact search finds for each. They are the caller's, from a column of
+-- token-vector arrays in a table or view, or else drawn from the documents: 24 tokens in a row of a document, which is
+-- left out of what its query finds. A filter limits the searches and the documents to draw from. milliseconds is the
+-- median of the exact searches.
 CREATE OR REPLACE FUNCTION colbert._draw_sample(
   index colbert._index, queries regclass, query_column name, size integer, k integer,
   filter text, params jsonb, search_path text,

@@ -1,6 +1,6 @@
--- Searches for all queries of a sample with the settings that are in force: the share of the best k documents that is
--- found, and the median and 95th percentile of the times. A document is found when its score is no lower than the
--- k-th best one; so documents of equal score count alike.
+-- Searches for all queries of a sample with the knobs that are in force: the share of the best k documents that is
+-- found, and the median and 95th percentile of the times. A document is found when its score is no lower than the k-th
+-- best one, so that documents of equal score count alike.
 CREATE OR REPLACE FUNCTION colbert._measure(
   index colbert._index, sample colbert._sample[], k integer, candidates integer,
   filter text, params jsonb, search_path text,

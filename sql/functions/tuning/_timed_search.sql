@@ -1,4 +1,4 @@
--- One search for one query of a sample: the scores found, best first, and how long it took. A document that the query
+-- One search for one query of a sample: the scores found, best first, and how long it took. The document that the query
 -- was drawn from is left out.
 CREATE OR REPLACE FUNCTION colbert._timed_search(
   index colbert._index, sample colbert._sample, k integer, candidates integer, exact boolean,

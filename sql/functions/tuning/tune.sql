@@ -11,9 +11,9 @@ END;
 
 COMMENT ON FUNCTION colbert._tuning_trials() IS 'The settings that tune tries.';
 
--- Tries settings of an index on the caller's own data, keeps the fastest that reaches the target in the index's
--- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries,
--- sample, filter and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
+-- Tries values of knobs on the caller's own data, keeps the fastest that reach the target in the index's options, and
+-- returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries, sample, filter
+-- and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
 CREATE OR REPLACE FUNCTION colbert._tune(
   source regclass, target_recall float8, queries regclass, k integer, sample integer, embeddings name,
   query_column name, filter text, params jsonb, search_path text)

@@ -1,5 +1,5 @@
--- Trains the centroids on what is in the source, then files every document. In batches, so that another session can
--- watch (_report_progress); each batch in parallel workers where the server has them.
+-- Trains the centroids on what is in the source, then files every document. It works in batches, so that another
+-- session can watch (_report_progress), and each batch in parallel workers where the server has them.
 CREATE OR REPLACE FUNCTION colbert._plaid_build(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -32,7 +32,7 @@ $_plaid_build$;
 COMMENT ON FUNCTION colbert._plaid_build(colbert._index) IS
   'Trains centroids and files every document of the source.';
 
--- One batch of the source's documents, but for bad ones, as they are filed.
+-- One batch of the source's documents as they are filed. Bad documents are left out.
 CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
 RETURNS TABLE (doc_id text, tokens integer, centroid_ids integer[], digest bytea)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,11 +1,11 @@
--- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et
--- al., PLAID (2022), https://arxiv.org/abs/2205.09707.
+-- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et al.,
+-- PLAID (2022), https://arxiv.org/abs/2205.09707. It has three tables.
 --
---   centroids    points that stand for the tokens near them; trained ones are means, the others are tokens that
---                came in since (_plaid_grow)
+--   centroids    points that stand for the tokens near them. Trained ones are means. The others are tokens that came in
+--                since (_plaid_grow).
 --   postings     under which centroids a document has tokens, each once
---   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given
---                out once, the centroids of its postings, and a digest of its array, by which problems are found
+--   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given out once;
+--                the centroids of its postings; and a digest of its array, by which problems are found
 --
 -- A posting takes 40 bytes with its share of the index, whatever the type of the key.
 CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)

@@ -1,5 +1,5 @@
--- Of the bytes of the array, in which any change shows, but for the first twelve: they hold the OID of its element
--- type, which is another one in a restored database.
+-- A digest of the bytes of the array, in which any change shows. The first twelve bytes are left out: they hold the OID
+-- of the element type, which differs in a restored database.
 CREATE OR REPLACE FUNCTION colbert._plaid_digest(embeddings anyarray)
 RETURNS bytea
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER

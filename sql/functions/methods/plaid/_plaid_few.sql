@@ -1,3 +1,4 @@
+-- Few centroids are compared one by one fast enough.
 CREATE OR REPLACE FUNCTION colbert._plaid_few()
 RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

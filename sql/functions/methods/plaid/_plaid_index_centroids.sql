@@ -1,6 +1,6 @@
--- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Its lists are short, since
--- pgvector sorts all that it reads of them. Few centroids are compared one by one; so are those of an index that grew
--- from an empty table, until reindex.
+-- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Its lists are short,
+-- because pgvector sorts all that it reads of them. Few centroids have no index. An index that grew from an empty table
+-- has none until reindex.
 CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

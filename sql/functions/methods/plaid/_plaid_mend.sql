@@ -1,4 +1,4 @@
--- After its documents were mended: postings of no document go, and pgvector's index comes back.
+-- The documents were mended before. Postings of no document go, and pgvector's index comes back.
 CREATE OR REPLACE FUNCTION colbert._plaid_mend(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,6 +1,6 @@
--- The nearest centroid of each token, in the order of the tokens. Through pgvector's index on the centroids, three
--- lists of which hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact,
--- reading twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971).
+-- The nearest centroid of each token, in the order of the tokens, through pgvector's index on the centroids. Three of
+-- its lists hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact: reading
+-- twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971).
 CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids regclass, tokens anyarray)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,6 +1,6 @@
--- How a plaid index differs from its source: documents that are not filed, filed documents that are not there, arrays
--- that have changed since (by their digests), documents whose postings or centroids are not those they were filed
--- with, and postings of no document.
+-- How a plaid index differs from its source: documents that are not filed, filed documents that are gone, arrays that
+-- have changed since (by their digests), documents whose postings or centroids are not those that they were filed with,
+-- and postings of no document.
 CREATE OR REPLACE FUNCTION colbert._plaid_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- A snapshot from before a reindex knows centroids that are gone: in a transaction that keeps its first snapshot, the
--- lock on the registry row, which reindex changes, raises a serialization failure then.
+-- A snapshot from before a reindex knows centroids that are gone. A transaction that keeps its first snapshot therefore
+-- locks the registry row, which reindex changes, and gets a serialization failure.
 CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -24,9 +24,10 @@ $_plaid_put$;
 COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
   'Files a document that is not there under the centroids of its tokens.';
 
--- Lets the centroids grow with the tokens, from an empty table on: as 16 * sqrt(tokens) does, a token becomes a
--- centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt n).)
--- So nothing has to be counted but the ids, which were given out one after the other.
+-- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
+-- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
+-- n).) The number of centroids is taken from their ids, which are given out one after the other: nothing has to be
+-- counted.
 CREATE OR REPLACE FUNCTION colbert._plaid_grow(index colbert._index, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

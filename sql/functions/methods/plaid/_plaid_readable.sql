@@ -1,5 +1,5 @@
--- Whether the tables are there and the caller's own, without a policy that would have to be asked: colbert.indexes is
--- for everybody, and for every state that an index may be in.
+-- colbert.indexes is for everybody, and for every state that an index may be in: it reads the tables of an index only
+-- when they are there, belong to the reader, and have no policy that would have to be asked.
 CREATE OR REPLACE FUNCTION colbert._plaid_readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

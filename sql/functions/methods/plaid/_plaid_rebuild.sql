@@ -1,13 +1,13 @@
--- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees the one or
--- the other, whole, and none waits, but for the moment in which pgvector's old index on the centroids goes. The change
--- of the registry row is for _plaid_put.
+-- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees either the
+-- old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old index on the
+-- centroids goes. The registry row is changed for the sake of _plaid_put.
 CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_rebuild$
 DECLARE
-  _old regclass := colbert._plaid_ann(index);
+  _old regclass := (colbert._pgvector_indexes(index, 'centroids', 'ivfflat'))[1];
   _name text;
 BEGIN
   FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP

@@ -1,6 +1,6 @@
--- What colbert.indexes says of a plaid index. Retraining is due when as many centroids have come in since the training
--- as came out of it, which is when there are four times as many tokens; and never for fewer than a few thousand, which
--- are compared one by one fast enough.
+-- Training is due anew when as many centroids have come in since the last one as it made, which is when there are four
+-- times as many tokens. It is never due for fewer than a few thousand centroids, which are compared one by one fast
+-- enough.
 CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -12,7 +12,7 @@ BEGIN
     RETURN;
   END IF;
   _count := colbert._plaid_centroid_count(index);
-  IF _count.trained >= colbert._plaid_few() AND colbert._plaid_ann(index) IS NULL THEN
+  IF _count.trained >= colbert._plaid_few() AND colbert._pgvector_indexes(index, 'centroids', 'ivfflat') IS NULL THEN
     state := 'broken';
     advice := format('%s has no ivfflat index, run repair_index', colbert._registered_table(index, 'centroids'));
   ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN

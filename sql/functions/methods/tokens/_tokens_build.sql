@@ -1,5 +1,5 @@
--- Fills the token table from the source, but for bad documents, then builds pgvector's index, which is faster than the other way
--- round and, for ivfflat, the only way that makes sense.
+-- Fills the token table from the source and leaves out bad documents. pgvector's index is built last: that is faster,
+-- and for ivfflat it is the only way that makes sense.
 CREATE OR REPLACE FUNCTION colbert._tokens_build(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- Builds pgvector's index on a token table, and only then drops the one that was there: searches use the
--- old one until the transaction ends, and wait for no longer than its last moment.
+-- Builds pgvector's index on a token table, and only then drops the one that was there. Searches use the old one until
+-- the transaction ends, and wait only for its last moment.
 CREATE OR REPLACE FUNCTION colbert._tokens_build_ann(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_build_ann$
 DECLARE
   _tokens regclass := colbert._derived_table(index, 'tokens');
-  _old regclass[] := colbert._tokens_ann(index);
+  _old regclass[] := colbert._pgvector_indexes(index, 'tokens', index.method);
   _parameters text;
 BEGIN
   SELECT string_agg(format('%s = %s', p.name, p.value), ', ')

@@ -1,5 +1,5 @@
--- How a token table differs from its source: documents without their tokens, tokens without their document,
--- tokens of an array that has changed since. Bad documents have no tokens to compare.
+-- How a token table differs from its source: documents without their tokens, tokens without their document, tokens of
+-- an array that has changed since. Bad documents have no tokens to compare.
 CREATE OR REPLACE FUNCTION colbert._tokens_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

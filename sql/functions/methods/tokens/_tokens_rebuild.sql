@@ -1,4 +1,4 @@
--- hnsw keeps the graph's dead tokens until VACUUM, and ivfflat the centres of the data it was built on.
+-- hnsw keeps dead tokens in its graph until VACUUM, and ivfflat the centres of the data that it was built on.
 CREATE OR REPLACE FUNCTION colbert._tokens_rebuild(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

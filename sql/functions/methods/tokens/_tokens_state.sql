@@ -1,11 +1,10 @@
--- What colbert.indexes says of a token table: whether pgvector's index is there, and for ivfflat whether the
--- table has outgrown its lists.
+-- Whether pgvector's index on the token table is there, and for ivfflat whether the table has outgrown its lists.
 CREATE OR REPLACE FUNCTION colbert._tokens_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_state$
 DECLARE
-  _ann regclass := (colbert._tokens_ann(index))[1];
+  _ann regclass := (colbert._pgvector_indexes(index, 'tokens', index.method))[1];
   _lists integer;
 BEGIN
   IF _ann IS NULL THEN
