@@ -272,7 +272,7 @@ CREATE TYPE colbert._effort AS (
 COMMENT ON TYPE colbert._effort IS 'How much a search does: see the function colbert._effort.';
 COMMENT ON COLUMN colbert._effort.k IS 'How many documents are wanted.';
 COMMENT ON COLUMN colbert._effort.reading IS
-  'The measure by which a method reads its index: effort * sqrt(k * documents).';
+  'The measure by which a method reads its index: effort * sqrt(sqrt(k) * documents).';
 COMMENT ON COLUMN colbert._effort.candidates IS 'How many documents are scored exactly, at the most.';
 COMMENT ON COLUMN colbert._effort.patience IS
   'How many of them in a row may change nothing before the search stops; NULL where that does not count.';
@@ -2388,7 +2388,7 @@ COMMENT ON FUNCTION colbert._plaid_clear(colbert._index) IS 'Takes all documents
 
 -- sql/functions/methods/plaid/_plaid_candidates.sql
 -- The candidate stage of plaid. Each query token reads the postings of its nearest centroids, nearest first, until it
--- has read its share: three times effort.reading, or all postings of as many centroids as nprobe names. A document
+-- has read its share: five times effort.reading, or all postings of as many centroids as nprobe names. A document
 -- that it has come to gains the similarity of the nearest of those centroids. Documents are ranked by their gains.
 --
 -- A document that a query token has not come to has tokens, too, somewhere farther away. It counts as if at
@@ -2473,7 +2473,7 @@ DECLARE
   _centroids float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'centroids')));
   _postings float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'postings')));
 BEGIN
-  postings := CASE WHEN _nprobe IS NULL THEN ceil(3 * effort.reading) END;
+  postings := CASE WHEN _nprobe IS NULL THEN ceil(5 * effort.reading) END;
   -- Where all are as large as their mean, half of these hold the postings.
   centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _centroids / _postings));
   lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
@@ -4094,22 +4094,22 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- sql/functions/search/_effort.sql
 -- How much a search does. It follows from what the search sees, by one rule with two parts:
 --
---   reading    Each query token reads an amount of the index that is in proportion to sqrt(k * documents), the
---              geometric mean of how many documents are wanted and how many there are: three times as many postings
---              (plaid), or half as many nearest tokens (hnsw, ivfflat). SET colbert.effort = 2 doubles that.
+--   reading    Each query token reads an amount of the index that is in proportion to sqrt(sqrt(k) * documents): five
+--              times as many postings (plaid), or half as many nearest tokens (hnsw, ivfflat).
+--              SET colbert.effort = 2 doubles that.
 --   scoring    Candidates are scored in the order in which the index ranks them, until the next one is unlikely to be
---              among the best k. How unlikely follows from this search itself: by how much the scores so far differ
---              from what the index made of them, and by how much that varies. The search stops when the next candidate
---              falls short of the k-th best score by margin standard deviations (_score_candidates). SET
---              colbert.margin = 3 makes it surer.
+--              among the best k. How unlikely follows from this search itself, from its candidates' gains and scores
+--              so far (_score_candidates): the search stops when the next one would have to be margin standard
+--              deviations better than expected. SET colbert.margin = 4 makes it surer.
 --
--- Measured in benchmarks/results/defaults.txt: recall@10 of .97 and more, recall@100 of .95 and more, for queries of 6
--- to 23 tokens and documents of 80 to 240. The margin falls as k grows, since one document that is missed is a
--- smaller share of more: 3.2 at k = 1, 2.5 at 10, 1.8 at 100.
+-- The margin is larger for a short query, whose scores lie closer together, and smaller for a large k, of which one
+-- missed document is a smaller share: 1.6 + 4 / sqrt(query tokens) at k = 10, and 0.7 less for ten times k.
+-- Chosen on SciFact, code and packages, checked on other collections: benchmarks/results/defaults.txt.
 --
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
-CREATE OR REPLACE FUNCTION colbert._effort(index colbert._index, k integer, candidates integer)
+CREATE OR REPLACE FUNCTION colbert._effort(
+  index colbert._index, query_tokens integer, k integer, candidates integer)
 RETURNS colbert._effort
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -4117,12 +4117,12 @@ AS $_effort$
 DECLARE
   _effort colbert._effort;
   _candidates integer := colbert._knob('candidates', candidates, index.options, NULL);
-  _margin float8 := 3.2 - 0.7 * log(k);
+  _margin float8 := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0);
 BEGIN
   _effort.k := k;
   _effort.reading := colbert._factor('effort', index.options, 1)
-                     * sqrt(k * greatest(1, colbert._estimated_rows(index.source)));
-  _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(greatest(1000, 10 * k::bigint))));
+                     * sqrt(sqrt(k) * greatest(1, colbert._estimated_rows(index.source)));
+  _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _effort.margin := colbert._factor(
     'margin', index.options,
@@ -4131,7 +4131,7 @@ BEGIN
 END
 $_effort$;
 
-COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer) IS
+COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer, integer) IS
   'How much a search for k documents does, from what it is asked for, the session and the index''s options.';
 
 -- sql/functions/search/_count_matching.sql
@@ -4360,7 +4360,7 @@ BEGIN
   -- each other.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
-    _effort := colbert._effort(_index, k, candidates);
+    _effort := colbert._effort(_index, cardinality(query), k, candidates);
     _found := colbert._candidates(_index, query, _scope, _effort);
     IF cardinality(_found.keys) >= k THEN
       SELECT array_agg(s.doc_id), array_agg(s.score)
@@ -6131,7 +6131,7 @@ BEGIN
   END IF;
 
   IF exact IS NOT TRUE AND NOT colbert._method_is_exact(_index.method) THEN
-    _effort := colbert._effort(_index, k, candidates);
+    _effort := colbert._effort(_index, cardinality(query), k, candidates);
     _read := colbert._rows_read(_index);
     _started := clock_timestamp();
     _found := colbert._candidates(_index, query, _scope, _effort);

@@ -10,7 +10,7 @@ CREATE TYPE colbert._effort AS (
 COMMENT ON TYPE colbert._effort IS 'How much a search does: see the function colbert._effort.';
 COMMENT ON COLUMN colbert._effort.k IS 'How many documents are wanted.';
 COMMENT ON COLUMN colbert._effort.reading IS
-  'The measure by which a method reads its index: effort * sqrt(k * documents).';
+  'The measure by which a method reads its index: effort * sqrt(sqrt(k) * documents).';
 COMMENT ON COLUMN colbert._effort.candidates IS 'How many documents are scored exactly, at the most.';
 COMMENT ON COLUMN colbert._effort.patience IS
   'How many of them in a row may change nothing before the search stops; NULL where that does not count.';

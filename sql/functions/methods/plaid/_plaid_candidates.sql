@@ -1,5 +1,5 @@
 -- The candidate stage of plaid. Each query token reads the postings of its nearest centroids, nearest first, until it
--- has read its share: three times effort.reading, or all postings of as many centroids as nprobe names. A document
+-- has read its share: five times effort.reading, or all postings of as many centroids as nprobe names. A document
 -- that it has come to gains the similarity of the nearest of those centroids. Documents are ranked by their gains.
 --
 -- A document that a query token has not come to has tokens, too, somewhere farther away. It counts as if at
@@ -84,7 +84,7 @@ DECLARE
   _centroids float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'centroids')));
   _postings float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'postings')));
 BEGIN
-  postings := CASE WHEN _nprobe IS NULL THEN ceil(3 * effort.reading) END;
+  postings := CASE WHEN _nprobe IS NULL THEN ceil(5 * effort.reading) END;
   -- Where all are as large as their mean, half of these hold the postings.
   centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _centroids / _postings));
   lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
