@@ -192,7 +192,7 @@ SELECT i.source::pg_catalog.text, {_INDEX}
 _MINE = """
    AND CASE WHEN pg_catalog.has_any_column_privilege(i.source, 'SELECT')
              AND pg_catalog.has_any_column_privilege(i.source, 'UPDATE')
-            THEN i.state NOT LIKE 'broken: %' END
+            THEN i.state <> 'broken' END
  ORDER BY 1, i.embeddings
 """
 

@@ -319,6 +319,76 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0009_derived_names') THEN
+    EXECUTE $step$
+-- sql/schema/0009_derived_names.sql
+-- 0.3.0: the tables of an index have names
+ALTER TABLE colbert._index ADD COLUMN table_names text[];
+COMMENT ON COLUMN colbert._index.tables IS 'The tables of derived data.';
+COMMENT ON COLUMN colbert._index.table_names IS
+  'Their names, one for each: centroids, postings and so on. NULL in rows of 0.1.0 and 0.2.0: see the function colbert._table_names.';
+GRANT INSERT (table_names), UPDATE (table_names) ON colbert._index TO PUBLIC;
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0009_derived_names', '0.3.0');
+  END IF;
+END
+$run_once$;
+
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0010_renamed_functions') THEN
+    EXECUTE $step$
+-- sql/schema/0010_renamed_functions.sql
+-- 0.3.0: functions of 0.1.0 and 0.2.0 that are gone, or whose arguments or results are others now
+-- The view lets go of functions that it called; its own file defines it anew.
+DO $view$
+BEGIN
+  IF pg_catalog.to_regclass('colbert.indexes') IS NOT NULL THEN
+    CREATE OR REPLACE VIEW colbert.indexes WITH (security_invoker = true) AS
+    SELECT i.source, i.embeddings, i.key, i.method, i.dimensions, i.options, NULL::bigint AS documents,
+           NULL::bigint AS tokens, NULL::bigint AS index_bytes, NULL::text AS index_size, NULL::text AS state
+      FROM colbert._index AS i;
+  END IF;
+END
+$view$;
+DROP FUNCTION IF EXISTS colbert._readable(colbert._index);
+DROP FUNCTION IF EXISTS colbert._index_state(colbert._index);
+DROP FUNCTION IF EXISTS colbert._document_tokens(colbert._index);
+DROP FUNCTION IF EXISTS colbert._attempts(colbert._index);
+DROP FUNCTION IF EXISTS colbert._create_attempts(colbert._index);
+DROP FUNCTION IF EXISTS colbert._derived_table(colbert._index, integer);
+DROP FUNCTION IF EXISTS colbert._document_problem(anyarray, integer, boolean);
+DROP FUNCTION IF EXISTS colbert._operation(text, text);
+DROP FUNCTION IF EXISTS colbert._option_rules(text);
+DROP FUNCTION IF EXISTS colbert._refuse_options(jsonb, jsonb);
+DROP FUNCTION IF EXISTS colbert._remove(colbert._index, text);
+DROP FUNCTION IF EXISTS colbert._plaid_create(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_rules(text);
+DROP FUNCTION IF EXISTS colbert._plaid_settings(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_state(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_create(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_rules(text);
+DROP FUNCTION IF EXISTS colbert._tokens_settings(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_state(colbert._index);
+DROP FUNCTION IF EXISTS colbert._by_key_statement(colbert._index, vector[], text);
+DROP FUNCTION IF EXISTS colbert._claim_statement(colbert._index, text);
+DROP FUNCTION IF EXISTS colbert._document_statement(colbert._index, text, regconfig, text);
+DROP FUNCTION IF EXISTS colbert._documents(colbert._index, text);
+DROP FUNCTION IF EXISTS colbert._documents_in_order(text, text);
+DROP FUNCTION IF EXISTS colbert._documents_of_keys(text, text);
+DROP FUNCTION IF EXISTS colbert._scoring_statement(integer, regtype, text, boolean);
+DROP FUNCTION IF EXISTS colbert._source_rows(colbert._index, name, text, text);
+DROP FUNCTION IF EXISTS colbert._text_sync(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_ann(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_ann(colbert._index);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0010_renamed_functions', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -402,8 +472,8 @@ COMMENT ON FUNCTION colbert._vector_schema() IS
   'The schema in which pgvector lives today, for statements that are built when they run.';
 
 -- sql/functions/scoring/_refuse_malformed.sql
--- Refuses what no score can be computed from: a NULL element, more than one array dimension, and a query
--- without tokens. Cheap enough to run on every document (a few microseconds).
+-- Refuses what no score can be computed from: NULL, a NULL element, more than one array dimension, and a query without
+-- tokens. It takes a few microseconds, so that it may run on every document.
 CREATE OR REPLACE FUNCTION colbert._refuse_malformed(embeddings anyarray, role text)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -436,19 +506,19 @@ $_refuse_malformed$;
 COMMENT ON FUNCTION colbert._refuse_malformed(anyarray, text) IS
   'Raises when an array of token vectors is NULL, has NULL elements or more than one dimension, or is a query without tokens.';
 
--- sql/functions/scoring/maxsim.sql
--- MaxSim: for every query token its best document token by inner product, summed over the query.
+-- sql/functions/scoring/_maxsim.sql
+-- MaxSim: the best document token of every query token, by inner product, summed over the query.
 --
 --   score(Q, D) = sum over query tokens q of max over document tokens d of <q, d>
 --
--- Khattab and Zaharia, ColBERT (2020), https://arxiv.org/abs/2004.12832. An empty document scores 0; a
--- NULL argument gives NULL. Refused: an empty query, NULL elements, arrays of more than one dimension,
--- vectors of different dimensions (by pgvector).
+-- Khattab and Zaharia, ColBERT (2020), https://arxiv.org/abs/2004.12832. An empty document scores 0. A NULL argument
+-- gives NULL. Refused: an empty query, NULL elements, arrays of more than one dimension, and vectors of different
+-- dimensions (by pgvector).
 --
--- The document is unnested once for sixteen query tokens, each with a min() of its own: about three
--- times as fast as a cross join of two unnests (benchmarks/). A slot past the end of the query is NULL
--- and costs next to nothing. Scores are summed in groups of sixteen, exactly as
--- colbert._scoring_statement sums them, so that both give the same bits.
+-- The document is unnested once for sixteen query tokens, and each of them has a min() of its own. That is about three
+-- times as fast as a cross join of two unnests (benchmarks/). A slot past the end of the query is NULL and costs next
+-- to nothing. Scores are summed in groups of sixteen, as colbert._scoring_sql sums them, so that both give the same
+-- bits.
 CREATE OR REPLACE FUNCTION colbert._maxsim(query anyarray, document anyarray)
 RETURNS float8
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -497,6 +567,8 @@ $_maxsim$;
 COMMENT ON FUNCTION colbert._maxsim(anyarray, anyarray) IS
   'MaxSim for arrays of vector and of halfvec: the body of both forms of maxsim.';
 
+-- sql/functions/scoring/maxsim.sql
+-- The forms of maxsim for two arrays: see _maxsim.
 CREATE OR REPLACE FUNCTION colbert.maxsim(query vector[], document vector[])
 RETURNS float8
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -515,9 +587,9 @@ RETURN colbert._maxsim(query, document);
 COMMENT ON FUNCTION colbert.maxsim(halfvec[], halfvec[]) IS
   'The late-interaction score of a document: for each query token its largest inner product with a document token, summed.';
 
--- sql/functions/scoring/maxsim_matches.sql
--- Which document token answered each query token: the terms of the sum that maxsim returns. Positions
--- count from 1; of equal similarities the first document token is named. No rows for an empty document.
+-- sql/functions/scoring/_maxsim_matches.sql
+-- Which document token answers each query token: the terms of the sum that maxsim returns. Positions count from 1. Of
+-- equal similarities the first document token is named. There are no rows for an empty document.
 CREATE OR REPLACE FUNCTION colbert._maxsim_matches(query anyarray, document anyarray)
 RETURNS TABLE (query_position integer, document_position integer, similarity float8)
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -542,6 +614,8 @@ $_maxsim_matches$;
 COMMENT ON FUNCTION colbert._maxsim_matches(anyarray, anyarray) IS
   'The matches of arrays of vector and of halfvec: the body of the forms of maxsim_matches.';
 
+-- sql/functions/scoring/maxsim_matches.sql
+-- The forms of maxsim_matches for two arrays: see _maxsim_matches.
 CREATE OR REPLACE FUNCTION colbert.maxsim_matches(query vector[], document vector[])
 RETURNS TABLE (query_position integer, document_position integer, similarity float8)
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -566,21 +640,20 @@ END;
 COMMENT ON FUNCTION colbert.maxsim_matches(halfvec[], halfvec[]) IS
   'For each query token the document token with the largest inner product: positions from 1, and the similarity.';
 
--- sql/functions/scoring/_scoring_statement.sql
--- The statement that scores many documents in one pass: the kernel of exact search, of rerank, and of the
--- last stage of every search. It returns (doc_id, score) for every row of documents, SQL for a relation
--- (doc_id, embeddings); $1 is the query, an array of vector with lower bound 1.
+-- sql/functions/scoring/_scoring_sql.sql
+-- The statement that scores many documents in one pass: exact search, rerank and the last stage of every search run it.
+-- It returns (doc_id, score) for every row of documents, which is SQL for a relation (doc_id, embeddings). $1 is the
+-- query, an array of vector with lower bound 1.
 --
--- Run it with EXECUTE … USING: the plan is then made for this one run, the query's vectors are constants in
--- it, and each query token is one min() over the unnested document: no join, no sort, no call. That is the
--- fastest form in one process (benchmarks/), but PostgreSQL keeps correlated subqueries out of parallel
--- workers; with parallel the same score comes from colbert._maxsim, which workers may call.
+-- Run it with EXECUTE … USING. The plan is then made for this one run, and the query's vectors are constants in it.
+-- Each query token is one min() over the unnested document: no join, no sort, no call. That is the fastest form in one
+-- process (benchmarks/). PostgreSQL keeps correlated subqueries out of parallel workers, so with parallel the same
+-- score comes from colbert._maxsim, which workers may call.
 --
--- It runs under the caller's search_path, so that a filter in documents means what it means to the caller:
--- all types match exactly, and what is polymorphic, and equality of keys, names its schema, so that nothing planted
--- matches better.
--- The terms are summed in groups of sixteen, exactly as colbert._maxsim sums them.
-CREATE OR REPLACE FUNCTION colbert._scoring_statement(
+-- It runs under the caller's search_path, under which a filter in documents means what it means to the caller. So all
+-- types match exactly, and polymorphic functions and the equality of keys name their schema: nothing that is planted
+-- matches better. The terms are summed in groups of sixteen, as colbert._maxsim sums them.
+CREATE OR REPLACE FUNCTION colbert._scoring_sql(
   query_tokens integer, element regtype, documents text, parallel boolean)
 RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -610,233 +683,12 @@ BEGIN ATOMIC
     FROM term_group;
 END;
 
-COMMENT ON FUNCTION colbert._scoring_statement(integer, regtype, text, boolean) IS
+COMMENT ON FUNCTION colbert._scoring_sql(integer, regtype, text, boolean) IS
   'The SQL that scores every document of a relation (doc_id, embeddings) against the query in $1.';
 
--- sql/functions/index/_options.sql
--- The options that indexes of every method understand; a method adds its own (methods/*/options).
---
---   normalized   true: vectors have unit length, and others are refused (default true)
---   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
---   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
---   text         the column that workers encode: a row with a text and no array is pending
---   triggers     false: no triggers; writers call colbert.upsert (default true)
---   effort       how much of the index a search reads, in times of what it reads by itself (search/_effort.sql)
---   margin       by how many standard deviations the next candidate must fall short before a search stops
---   candidates   how many documents a search scores exactly, instead of judging for itself
---   patience     how many in a row may change nothing before it stops, instead of judging for itself
-CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
-RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN index.options -> 'normalized' IS DISTINCT FROM 'false'::jsonb;
-
-COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
-  'Whether the index takes unit vectors only.';
-
-CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
-RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN index.options -> 'triggers' IS DISTINCT FROM 'false'::jsonb;
-
-COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
-  'Whether triggers keep the index in step.';
-
--- A whole number of at least 1 from the first of: the argument, the session's SET colbert.<name>, the
--- index's options, the default. NULL where nobody names one and there is no default.
-CREATE OR REPLACE FUNCTION colbert._knob(
-  name text, argument integer, options jsonb, fallback integer)
-RETURNS integer
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_knob$
-DECLARE
-  _session text := nullif(current_setting('colbert.' || name, true), '');
-  _value text := coalesce(argument::text, _session, options ->> name,
-                         CASE WHEN fallback > 999999999 THEN '999999999' ELSE fallback::text END);
-BEGIN
-  IF _value !~ '^[1-9][0-9]{0,8}$' THEN
-    RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = CASE
-                     WHEN argument IS NOT NULL THEN format('Pass another value for %s.', name)
-                     WHEN _session IS NOT NULL THEN format('RESET colbert.%s, or set it anew.', name)
-                     ELSE format('Set option "%s" of the index anew.', name)
-                   END;
-  END IF;
-  RETURN _value::integer;
-END
-$_knob$;
-
-COMMENT ON FUNCTION colbert._knob(text, integer, jsonb, integer) IS
-  'The value of a search knob: the argument, else SET colbert.<name>, else the index''s option, else the default.';
-
--- A positive number in the same way: a knob that is not a count, such as effort.
-CREATE OR REPLACE FUNCTION colbert._factor(name text, options jsonb, fallback float8)
-RETURNS float8
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_factor$
-DECLARE
-  _session text := nullif(current_setting('colbert.' || name, true), '');
-  _value text := coalesce(_session, options ->> name, fallback::text);
-BEGIN
-  IF _value !~ '^[0-9]{1,9}([.][0-9]*)?$' OR _value::float8 = 0 THEN
-    RAISE EXCEPTION '% must be a positive number, not "%"', name, _value
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = CASE
-                     WHEN _session IS NOT NULL THEN format('RESET colbert.%s, or set it anew.', name)
-                     ELSE format('Set option "%s" of the index anew.', name)
-                   END;
-  END IF;
-  RETURN _value::float8;
-END
-$_factor$;
-
-COMMENT ON FUNCTION colbert._factor(text, jsonb, float8) IS
-  'The value of a knob that is a positive number: SET colbert.<name>, else the index''s option, else the default.';
-
--- Refuses options that nobody would read, and values of the wrong type. The rules are a jsonb object:
--- name -> "integer", "number", "boolean", "string", "any", or an array of the strings allowed.
-CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, rules jsonb)
-RETURNS void
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_refuse_options$
-DECLARE
-  _rule jsonb;
-  _option record;
-BEGIN
-  IF options IS NULL OR jsonb_typeof(options) <> 'object' THEN
-    RAISE EXCEPTION 'options must be a JSON object'
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'For example options => ''{"candidates": 200}''.';
-  END IF;
-
-  FOR _option IN SELECT o.key AS name, o.value FROM jsonb_each(options) AS o LOOP
-    _rule := rules -> _option.name;
-    IF _rule IS NULL THEN
-      RAISE EXCEPTION 'unknown option "%"', _option.name
-        USING ERRCODE = 'invalid_parameter_value',
-              HINT = format('Options of this method: %s.',
-                            (SELECT string_agg(r, ', ' ORDER BY r) FROM jsonb_object_keys(rules) AS r));
-    ELSIF (CASE _rule #>> '{}'
-             WHEN 'any' THEN true
-             WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
-             WHEN 'string' THEN jsonb_typeof(_option.value) = 'string'
-             WHEN 'number' THEN jsonb_typeof(_option.value) = 'number'
-                                AND _option.value #>> '{}' ~ '^[0-9]{1,9}([.][0-9]*)?$' AND _option.value <> '0'
-             WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
-                                 AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
-             ELSE jsonb_typeof(_option.value) = 'string' AND _rule ? (_option.value #>> '{}')
-           END) IS NOT TRUE THEN
-      RAISE EXCEPTION 'option "%" must not be %', _option.name, _option.value
-        USING ERRCODE = 'invalid_parameter_value',
-              HINT = format('It takes %s.',
-                            CASE _rule #>> '{}'
-                              WHEN 'boolean' THEN 'true or false'
-                              WHEN 'integer' THEN 'a whole number of at least 1'
-                              WHEN 'number' THEN 'a positive number'
-                              WHEN 'string' THEN 'a string'
-                              ELSE 'one of ' || (_rule #>> '{}')
-                            END);
-    END IF;
-  END LOOP;
-END
-$_refuse_options$;
-
-COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
-  'Raises for an option that is not in the rules, or has a value of another type.';
-
--- sql/functions/index/_element_type.sql
--- vector or halfvec, for a column that is an array of one of them; NULL for every other column, and for
--- one that is not there.
-CREATE OR REPLACE FUNCTION colbert._element_type(source regclass, embeddings name)
-RETURNS regtype
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT t.typelem::regtype
-    FROM pg_catalog.pg_attribute AS a
-    JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-   WHERE a.attrelid = source
-     AND a.attname = embeddings
-     AND a.attnum > 0
-     AND NOT a.attisdropped
-     AND a.atttypid IN ('vector[]'::regtype, 'halfvec[]'::regtype);
-END;
-
-COMMENT ON FUNCTION colbert._element_type(regclass, name) IS
-  'The element type of a column of token vectors, vector or halfvec; NULL for any other column.';
-
--- sql/functions/index/_source_types.sql
--- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its
--- type.
---
---   key_type     the key's, as it is declared: varchar(20)
---   key_cast     what keys are cast to when they are looked up: no integer is out of range for bigint, and no
---                string is cut by a length
---   key_base     that of a domain, or else the key's own
---   element      the element type of the array column: vector or halfvec
-CREATE OR REPLACE FUNCTION colbert._source_types(
-  index colbert._index, OUT key_type text, OUT key_cast text, OUT key_base regtype, OUT element regtype)
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_source_types$
-BEGIN
-  SELECT format_type(a.atttypid, a.atttypmod), colbert._base_type(a.atttypid)
-    INTO key_type, key_base
-    FROM pg_attribute AS a
-   WHERE a.attrelid = index.source AND a.attname = index.key AND NOT a.attisdropped;
-  key_cast := colbert._type_name(CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'::regtype
-                                      ELSE key_base END);
-  element := colbert._element_type(index.source, index.embeddings);
-
-  IF key_type IS NULL OR element IS NULL THEN
-    RAISE EXCEPTION 'column "%" of the index on "%" is not there any more',
-                    CASE WHEN key_type IS NULL THEN index.key ELSE index.embeddings END,
-                    index.source
-      USING ERRCODE = 'undefined_column',
-            HINT = 'Was it renamed, or did its type change? Name it as it was, or drop the index with '
-                   'colbert.drop_index and create it anew.';
-  END IF;
-END
-$_source_types$;
-
-COMMENT ON FUNCTION colbert._source_types(colbert._index) IS
-  'The type of the key, as declared, to be cast to, and without domains, and the element type of the array column.';
-
--- The type under a domain, or under a domain over a domain.
-CREATE OR REPLACE FUNCTION colbert._base_type(type oid)
-RETURNS regtype
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  WITH RECURSIVE unfolded AS (
-    SELECT t.oid, t.typbasetype FROM pg_catalog.pg_type AS t WHERE t.oid = type
-    UNION ALL
-    SELECT t.oid, t.typbasetype
-      FROM unfolded AS u
-      JOIN pg_catalog.pg_type AS t ON t.oid = u.typbasetype
-  )
-  SELECT u.oid::regtype FROM unfolded AS u WHERE u.typbasetype = 0;
-END;
-
-COMMENT ON FUNCTION colbert._base_type(oid) IS 'The type under a domain; any other type is its own.';
-
--- Under every search_path, where format_type leaves out the schema that is on this one.
-CREATE OR REPLACE FUNCTION colbert._type_name(type regtype)
-RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT format('%I.%I', n.nspname, t.typname)
-    FROM pg_catalog.pg_type AS t
-    JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
-   WHERE t.oid = type;
-END;
-
-COMMENT ON FUNCTION colbert._type_name(regtype) IS 'The name of a type with its schema, for statements run under the caller''s search_path.';
-
--- sql/functions/index/_find_index.sql
--- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, the
--- column while the source has exactly one indexed column.
+-- sql/functions/registry/_find_index.sql
+-- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, and the column
+-- while the source has exactly one indexed column.
 CREATE OR REPLACE FUNCTION colbert._find_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -881,13 +733,226 @@ $_find_index$;
 COMMENT ON FUNCTION colbert._find_index(regclass, name) IS
   'The registry row of an index, or an error that says which there are.';
 
--- sql/functions/index/_document_problem.sql
--- What is wrong with an array of token vectors, if anything is: all OUT columns are NULL for a good one.
--- Positions count from 1. Unit length is taken with a tolerance of 0.01, wide enough for half precision. Numbers
--- that are not finite are refused by pgvector itself, wherever a vector is made.
+-- sql/functions/registry/_normalized.sql
+-- Option normalized: see _option_types.
+CREATE OR REPLACE FUNCTION colbert._normalized(index colbert._index)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN index.options -> 'normalized' IS DISTINCT FROM 'false'::jsonb;
+
+COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
+  'Whether the index takes unit vectors only.';
+
+-- sql/functions/registry/_triggers.sql
+-- Option triggers: see _option_types.
+CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN index.options -> 'triggers' IS DISTINCT FROM 'false'::jsonb;
+
+COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
+  'Whether triggers keep the index in step.';
+
+-- sql/functions/registry/_text_column.sql
+-- Option text: see _option_types. An index without one leaves the vectors to the writers.
+CREATE OR REPLACE FUNCTION colbert._text_column(index colbert._index)
+RETURNS name
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN (index.options ->> 'text')::name;
+
+COMMENT ON FUNCTION colbert._text_column(colbert._index) IS
+  'The text column of an index; NULL for one without.';
+
+-- sql/functions/registry/_to_count.sql
+-- Nine digits are as many as a count has anywhere: a knob, an option, how many documents a search asks for.
+CREATE OR REPLACE FUNCTION colbert._largest_count()
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN 999999999;
+
+COMMENT ON FUNCTION colbert._largest_count() IS 'The largest number that a knob may have.';
+
+CREATE OR REPLACE FUNCTION colbert._to_count(value float8)
+RETURNS integer
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+RETURN least(colbert._largest_count(), ceil(value))::integer;
+
+COMMENT ON FUNCTION colbert._to_count(float8) IS
+  'A number as a count: rounded up, and no larger than the largest.';
+
+-- sql/functions/registry/_knob.sql
+-- A knob is what the session sets and an option of the index stores for searching. Its value is the first of: the
+-- argument, SET colbert.<name>, the index's option, the default. It is a whole number of at least 1. NULL where nobody
+-- names one and there is no default.
+CREATE OR REPLACE FUNCTION colbert._knob(
+  name text, argument integer, options jsonb, fallback integer)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_knob$
+DECLARE
+  _session text := nullif(current_setting('colbert.' || name, true), '');
+  _value text := coalesce(argument::text, _session, options ->> name,
+                         colbert._to_count(fallback)::text);
+BEGIN
+  IF _value !~ '^[1-9][0-9]{0,8}$' THEN
+    RAISE EXCEPTION '% must be a whole number from 1 to 999999999, not "%"', name, _value
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = CASE
+                     WHEN argument IS NOT NULL THEN format('Pass another value for %s.', name)
+                     WHEN _session IS NOT NULL THEN format('RESET colbert.%s, or set it anew.', name)
+                     ELSE format('Set option "%s" of the index anew.', name)
+                   END;
+  END IF;
+  RETURN _value::integer;
+END
+$_knob$;
+
+COMMENT ON FUNCTION colbert._knob(text, integer, jsonb, integer) IS
+  'The value of a search knob: the argument, else SET colbert.<name>, else the index''s option, else the default.';
+
+-- sql/functions/registry/_factor.sql
+-- A knob that is a positive number and not a count, such as effort. It has no argument.
+CREATE OR REPLACE FUNCTION colbert._factor(name text, options jsonb, fallback float8)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_factor$
+DECLARE
+  _session text := nullif(current_setting('colbert.' || name, true), '');
+  _value text := coalesce(_session, options ->> name, fallback::text);
+BEGIN
+  IF _value !~ '^[0-9]{1,9}([.][0-9]*)?$' OR _value::float8 = 0 THEN
+    RAISE EXCEPTION '% must be a positive number, not "%"', name, _value
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = CASE
+                     WHEN _session IS NOT NULL THEN format('RESET colbert.%s, or set it anew.', name)
+                     ELSE format('Set option "%s" of the index anew.', name)
+                   END;
+  END IF;
+  RETURN _value::float8;
+END
+$_factor$;
+
+COMMENT ON FUNCTION colbert._factor(text, jsonb, float8) IS
+  'The value of a knob that is a positive number: SET colbert.<name>, else the index''s option, else the default.';
+
+-- sql/functions/registry/_element_type.sql
+-- NULL for a column of another type, and for one that is not there.
+CREATE OR REPLACE FUNCTION colbert._element_type(source regclass, embeddings name)
+RETURNS regtype
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT t.typelem::regtype
+    FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+   WHERE a.attrelid = source
+     AND a.attname = embeddings
+     AND a.attnum > 0
+     AND NOT a.attisdropped
+     AND a.atttypid IN ('vector[]'::regtype, 'halfvec[]'::regtype);
+END;
+
+COMMENT ON FUNCTION colbert._element_type(regclass, name) IS
+  'The element type of a column of token vectors, vector or halfvec; NULL for any other column.';
+
+-- sql/functions/registry/_base_type.sql
+-- The type under a domain, or under a domain over a domain.
+CREATE OR REPLACE FUNCTION colbert._base_type(type oid)
+RETURNS regtype
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  WITH RECURSIVE unfolded AS (
+    SELECT t.oid, t.typbasetype FROM pg_catalog.pg_type AS t WHERE t.oid = type
+    UNION ALL
+    SELECT t.oid, t.typbasetype
+      FROM unfolded AS u
+      JOIN pg_catalog.pg_type AS t ON t.oid = u.typbasetype
+  )
+  SELECT u.oid::regtype FROM unfolded AS u WHERE u.typbasetype = 0;
+END;
+
+COMMENT ON FUNCTION colbert._base_type(oid) IS 'The type under a domain; any other type is its own.';
+
+-- sql/functions/registry/_type_name.sql
+-- For statements that run under the caller's search_path. format_type would leave out the schema that is on this one.
+CREATE OR REPLACE FUNCTION colbert._type_name(type regtype)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format('%I.%I', n.nspname, t.typname)
+    FROM pg_catalog.pg_type AS t
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+   WHERE t.oid = type;
+END;
+
+COMMENT ON FUNCTION colbert._type_name(regtype) IS 'The name of a type with its schema, for statements run under the caller''s search_path.';
+
+-- sql/functions/registry/_source_types.sql
+-- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its type.
+--
+--   key_type     the key's, as it is declared: varchar(20)
+--   key_cast     what keys are cast to when they are looked up: bigint for integers, so that none is out of range, and
+--                a type without a length, so that no string is cut
+--   key_base     that of a domain, or else the key's own
+--   element      the element type of the array column: vector or halfvec
+CREATE OR REPLACE FUNCTION colbert._source_types(
+  index colbert._index, OUT key_type text, OUT key_cast text, OUT key_base regtype, OUT element regtype)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_source_types$
+BEGIN
+  SELECT format_type(a.atttypid, a.atttypmod), colbert._base_type(a.atttypid)
+    INTO key_type, key_base
+    FROM pg_attribute AS a
+   WHERE a.attrelid = index.source AND a.attname = index.key AND NOT a.attisdropped;
+  key_cast := colbert._type_name(CASE WHEN key_base IN ('int2'::regtype, 'int4'::regtype) THEN 'int8'::regtype
+                                      ELSE key_base END);
+  element := colbert._element_type(index.source, index.embeddings);
+
+  IF key_type IS NULL OR element IS NULL THEN
+    RAISE EXCEPTION 'column "%" of the index on "%" is not there any more',
+                    CASE WHEN key_type IS NULL THEN index.key ELSE index.embeddings END,
+                    index.source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Was it renamed, or did its type change? Name it as it was, or drop the index with '
+                   'colbert.drop_index and create it anew.';
+  END IF;
+END
+$_source_types$;
+
+COMMENT ON FUNCTION colbert._source_types(colbert._index) IS
+  'The type of the key, as declared, to be cast to, and without domains, and the element type of the array column.';
+
+-- sql/functions/registry/_estimated_rows.sql
+-- The number of rows of a table as the planner estimates it: from the last ANALYZE or VACUUM, and from the size of the
+-- table now. A table that was never analyzed counts as ten rows a page. Those of partitions add up.
+CREATE OR REPLACE FUNCTION colbert._estimated_rows(relation regclass)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_estimated_rows$
+BEGIN
+  RETURN (
+    SELECT coalesce(sum(pg_relation_size(c.oid) / current_setting('block_size')::float8
+                        * CASE WHEN c.relpages > 0 THEN c.reltuples / c.relpages ELSE 10 END), 0)
+      FROM pg_class AS c
+     WHERE c.relkind IN ('r', 'm')
+       AND (c.oid = relation OR c.oid IN (SELECT t.relid FROM pg_partition_tree(relation) AS t)));
+END
+$_estimated_rows$;
+
+COMMENT ON FUNCTION colbert._estimated_rows(regclass) IS
+  'About how many rows a table has, from its size and what the last ANALYZE found.';
+
+-- sql/functions/registry/_document_problem.sql
+-- The first thing that is wrong with an array of token vectors. All OUT columns are NULL for a good one. kind is a word
+-- that callers may compare: nested, null, dimensions, zero or length. Positions count from 1. Lengths are compared with
+-- a tolerance of 0.01, which is wide enough for half precision. pgvector itself refuses numbers that are not finite,
+-- wherever a vector is made.
 CREATE OR REPLACE FUNCTION colbert._document_problem(
   embeddings anyarray, dimensions integer, normalized boolean,
-  OUT code text, OUT problem text, OUT hint text)
+  OUT kind text, OUT code text, OUT problem text, OUT hint text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_document_problem$
@@ -901,6 +966,7 @@ BEGIN
   END IF;
 
   IF array_ndims(embeddings) <> 1 THEN
+    kind := 'nested';
     code := '2202E';  -- array_subscript_error
     problem := format('the array has %s dimensions', array_ndims(embeddings));
     hint := 'Store a one-dimensional array with one vector for each token.';
@@ -922,18 +988,22 @@ BEGIN
   IF NOT FOUND THEN
     RETURN;
   ELSIF _norm IS NULL THEN
+    kind := 'null';
     code := '22004';  -- null_value_not_allowed
     problem := format('token %s is NULL', _position);
     hint := 'Leave the token out, or encode the text again.';
   ELSIF _dimensions <> dimensions THEN
+    kind := 'dimensions';
     code := '22000';  -- data_exception, as pgvector has it
     problem := format('token %s has %s dimensions, expected %s', _position, _dimensions, dimensions);
     hint := 'Encode it with the model that the index was made for.';
   ELSIF _norm = 0 THEN
+    kind := 'zero';
     code := '22023';  -- invalid_parameter_value
     problem := format('token %s is a zero vector', _position);
     hint := 'Leave the token out: it has no direction to compare.';
   ELSE
+    kind := 'length';
     code := '22023';  -- invalid_parameter_value
     problem := format('token %s has length %s, expected 1', _position, round(_norm::numeric, 4));
     hint := 'Normalise the vectors, or create the index with options => ''{"normalized": false}''.';
@@ -942,10 +1012,10 @@ END
 $_document_problem$;
 
 COMMENT ON FUNCTION colbert._document_problem(anyarray, integer, boolean) IS
-  'SQLSTATE, description and hint of the first thing that is wrong with an array of token vectors; NULLs when nothing is.';
+  'Kind, SQLSTATE, description and hint of the first thing that is wrong with an array of token vectors; NULLs when nothing is.';
 
--- sql/functions/index/_refuse_document.sql
--- Raises for a document that may not be indexed, naming it by its key, and does nothing for a good one.
+-- sql/functions/registry/_refuse_document.sql
+-- A good document passes.
 CREATE OR REPLACE FUNCTION colbert._refuse_document(
   index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
@@ -968,8 +1038,29 @@ $_refuse_document$;
 COMMENT ON FUNCTION colbert._refuse_document(colbert._index, text, anyarray) IS
   'Raises for a document that may not be indexed, with its key, the token''s position and a hint.';
 
--- sql/functions/index/_refuse_stranger.sql
--- Whatever makes, changes or drops an index is for the source's owner, as it is for CREATE INDEX.
+-- sql/functions/registry/_owner.sql
+CREATE OR REPLACE FUNCTION colbert._owner(relation regclass)
+RETURNS name
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+END;
+
+COMMENT ON FUNCTION colbert._owner(regclass) IS 'The role that owns a table.';
+
+-- sql/functions/registry/_is_own.sql
+-- Views for everybody read only those tables that belong to the reader. To read another's table, or even to plan that,
+-- may run its owner's code (policies, views, casts, expressions of indexes) with the rights of the reader, who may be a
+-- superuser. That is left to readers who name the table themselves.
+CREATE OR REPLACE FUNCTION colbert._is_own(relation regclass)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN coalesce(colbert._owner(relation) = current_user, false);
+
+COMMENT ON FUNCTION colbert._is_own(regclass) IS 'Whether a table is the caller''s own.';
+
+-- sql/functions/registry/_refuse_stranger.sql
+-- Only the owner of a source may make, change or drop an index on it, as with CREATE INDEX.
 CREATE OR REPLACE FUNCTION colbert._refuse_stranger(source regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -987,8 +1078,9 @@ $_refuse_stranger$;
 COMMENT ON FUNCTION colbert._refuse_stranger(regclass) IS
   'Raises unless the caller owns the table.';
 
--- What is derived from the source, or compared with it, has to be derived from all of it. FORCE ROW LEVEL
--- SECURITY hides rows from the owner, too.
+-- sql/functions/registry/_refuse_partial_view.sql
+-- What is derived from the source, or compared with it, needs all of the source. FORCE ROW LEVEL SECURITY hides rows
+-- even from the owner.
 CREATE OR REPLACE FUNCTION colbert._refuse_partial_view(source regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1006,14 +1098,25 @@ $_refuse_partial_view$;
 COMMENT ON FUNCTION colbert._refuse_partial_view(regclass) IS
   'Raises where row-level security applies to the caller.';
 
--- A snapshot from before the lock on the source would miss rows.
+-- sql/functions/registry/_keeps_snapshot.sql
+-- REPEATABLE READ and SERIALIZABLE keep the snapshot of the first statement.
+CREATE OR REPLACE FUNCTION colbert._keeps_snapshot()
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN current_setting('transaction_isolation') NOT LIKE 'read %';
+
+COMMENT ON FUNCTION colbert._keeps_snapshot() IS
+  'Whether all statements of the transaction see the snapshot of its first one: REPEATABLE READ, SERIALIZABLE.';
+
+-- sql/functions/registry/_refuse_old_snapshot.sql
+-- A snapshot that is older than the lock on the source would miss rows.
 CREATE OR REPLACE FUNCTION colbert._refuse_old_snapshot()
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_old_snapshot$
 BEGIN
-  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+  IF colbert._keeps_snapshot() THEN
     RAISE EXCEPTION 'an index cannot be changed in a % transaction',
                     upper(current_setting('transaction_isolation'))
       USING ERRCODE = 'active_sql_transaction',
@@ -1025,207 +1128,20 @@ $_refuse_old_snapshot$;
 COMMENT ON FUNCTION colbert._refuse_old_snapshot() IS
   'Raises unless every statement of the transaction sees what was committed before it.';
 
--- sql/functions/index/_refuse_source.sql
--- Refuses what cannot be indexed: a view, another's table, one that is not seen whole, a column of another
--- type.
-CREATE OR REPLACE FUNCTION colbert._refuse_source(source regclass, embeddings name)
-RETURNS void
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_refuse_source$
-DECLARE
-  _table pg_class;
-  _type text;
-BEGIN
-  IF source IS NULL OR embeddings IS NULL THEN
-    RAISE EXCEPTION '% must not be NULL', CASE WHEN source IS NULL THEN 'source' ELSE 'embeddings' END
-      USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'Name the table and its column of token vectors.';
-  END IF;
-  SELECT c.* INTO _table FROM pg_class AS c WHERE c.oid = source;
-  IF _table.relkind NOT IN ('r', 'p') OR _table.relpersistence = 't' THEN
-    RAISE EXCEPTION '"%" is not a table that can be indexed', source
-      USING ERRCODE = 'wrong_object_type',
-            HINT = 'Index a table or a partitioned table, not a temporary one.';
-  END IF;
-  IF _table.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = source) THEN
-    RAISE EXCEPTION 'table "%" has child tables', source
-      USING ERRCODE = 'wrong_object_type',
-            DETAIL = 'Neither a key nor a trigger holds for the rows of tables that inherit from it.',
-            HINT = 'Index each of them, or make it a partitioned table.';
-  END IF;
-  PERFORM colbert._refuse_stranger(source),
-          colbert._refuse_partial_view(source),
-          colbert._refuse_old_snapshot();
-
-  SELECT format_type(a.atttypid, a.atttypmod)
-    INTO _type
-    FROM pg_attribute AS a
-   WHERE a.attrelid = source AND a.attname = embeddings AND a.attnum > 0 AND NOT a.attisdropped;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'column "%" of table "%" does not exist', embeddings, source
-      USING ERRCODE = 'undefined_column',
-            HINT = 'Name the column of token vectors: embeddings => ''column''.';
-  ELSIF colbert._element_type(source, embeddings) IS NULL THEN
-    RAISE EXCEPTION 'column "%" of table "%" is of type %', embeddings, source, _type
-      USING ERRCODE = 'datatype_mismatch',
-            HINT = 'It must be an array of vectors: vector(128)[] or halfvec(128)[].';
-  END IF;
-END
-$_refuse_source$;
-
-COMMENT ON FUNCTION colbert._refuse_source(regclass, name) IS
-  'Raises unless the table and its column can be indexed by the caller.';
-
--- The options that an index of a method takes: those of every index and the method's own.
-CREATE OR REPLACE FUNCTION colbert._option_rules(method text)
-RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_option_rules$
-DECLARE
-  _rules text := colbert._operation(method, 'rules');
-  _own jsonb := jsonb '{}';
-BEGIN
-  IF _rules IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
-  END IF;
-  RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "effort": "number", "margin": "number", "candidates": "integer", "patience": "integer", "triggers": "boolean",
-                         "text": "string"}';
-END
-$_option_rules$;
-
-COMMENT ON FUNCTION colbert._option_rules(text) IS
-  'The options of a method, as _refuse_options reads them.';
-
--- Raises for the first document, in the order of the keys, that may not be indexed.
-CREATE OR REPLACE FUNCTION colbert._refuse_documents(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_refuse_documents$
-BEGIN
-  EXECUTE format('SELECT colbert._refuse_document($1, s.%1$I::text, s.%2$I) '
-                 '  FROM %3$s AS s ORDER BY s.%1$I',
-                 index.key, index.embeddings, index.source)
-    USING index;
-END
-$_refuse_documents$;
-
-COMMENT ON FUNCTION colbert._refuse_documents(colbert._index) IS
-  'Raises for the first document of the source that may not be indexed.';
-
--- sql/functions/index/_key_column.sql
--- The column that names a document: the one that is asked for, or else the single-column primary key. It
--- has to be unique by itself and NOT NULL.
-CREATE OR REPLACE FUNCTION colbert._key_column(source regclass, key name)
-RETURNS name
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_key_column$
-DECLARE
-  _found name;
-BEGIN
-  SELECT a.attname
-    INTO _found
-    FROM pg_index AS i
-    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-   WHERE i.indrelid = source
-     AND i.indnkeyatts = 1
-     AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
-     AND a.attnotnull
-     AND (SELECT t.typcategory FROM pg_type AS t WHERE t.oid = a.atttypid) <> 'A'
-     AND CASE WHEN key IS NULL THEN i.indisprimary ELSE a.attname = key END
-   LIMIT 1;
-
-  IF FOUND THEN
-    RETURN _found;
-  ELSIF key IS NULL THEN
-    RAISE EXCEPTION 'table "%" has no single-column primary key', source
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Name a column that is unique and NOT NULL: key => ''column''.';
-  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
-                     WHERE a.attrelid = source AND a.attname = key AND a.attnum > 0) THEN
-    RAISE EXCEPTION 'column "%" of table "%" does not exist', key, source
-      USING ERRCODE = 'undefined_column',
-            HINT = 'Name a column that is unique and NOT NULL: key => ''column''.';
-  ELSE
-    RAISE EXCEPTION 'column "%" of table "%" does not name a document', key, source
-      USING ERRCODE = 'invalid_parameter_value',
-            DETAIL = 'It needs NOT NULL and a unique index of its own, not partial and not deferrable, and must not be an array.',
-            HINT = format('ALTER TABLE %s ALTER %I SET NOT NULL, ADD UNIQUE (%2$I)', source, key);
-  END IF;
-END
-$_key_column$;
-
-COMMENT ON FUNCTION colbert._key_column(regclass, name) IS
-  'The column that names a document: unique by itself and NOT NULL; the primary key when none is asked for.';
-
--- sql/functions/index/_default_method.sql
--- The method of an index for which none is named: plaid, which is the fastest, the smallest, and works from an empty
--- table on; but hnsw where plaid is weak:
---
---   * row-level security: readers whom it applies to may not see centroids, so plaid scores all that they may see
---   * vectors that are not normalised: a centroid stands for directions, and says nothing of lengths
-CREATE OR REPLACE FUNCTION colbert._default_method(source regclass, options jsonb)
+-- sql/functions/derived/_derived_comment.sql
+-- Only the owner of a table or a function can write its comment: so it proves what belongs to an index.
+CREATE OR REPLACE FUNCTION colbert._derived_comment(index colbert._index)
 RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT CASE WHEN c.relrowsecurity OR options -> 'normalized' = 'false'::jsonb THEN 'hnsw' ELSE 'plaid' END
-    FROM pg_catalog.pg_class AS c
-   WHERE c.oid = source;
-END;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('colbert_pg: part of late-interaction index %s. Derived data: do not edit.', index.id);
 
-COMMENT ON FUNCTION colbert._default_method(regclass, jsonb) IS
-  'The method of an index for which none is named.';
+COMMENT ON FUNCTION colbert._derived_comment(colbert._index) IS
+  'The comment that marks a table or a function as part of an index.';
 
--- sql/functions/index/_vector_dimensions.sql
--- The length of the vectors in a column: as declared (vector(128)[]), as the options say, or that of the
--- first vector there is.
-CREATE OR REPLACE FUNCTION colbert._vector_dimensions(source regclass, embeddings name, options jsonb)
-RETURNS integer
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_vector_dimensions$
-DECLARE
-  _declared integer;
-  _dimensions integer := (options ->> 'dimensions')::integer;
-BEGIN
-  SELECT nullif(a.atttypmod, -1)
-    INTO _declared
-    FROM pg_attribute AS a
-   WHERE a.attrelid = source AND a.attname = embeddings;
-
-  IF _declared <> _dimensions THEN
-    RAISE EXCEPTION 'column "%" of table "%" is declared with % dimensions, options say %',
-                    embeddings, source, _declared, _dimensions
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Leave option "dimensions" out.';
-  END IF;
-
-  _dimensions := coalesce(_declared, _dimensions);
-  IF _dimensions IS NULL THEN
-    EXECUTE format('SELECT colbert._dimensions((SELECT t FROM unnest(s.%1$I) AS t LIMIT 1)) '
-                   '  FROM %2$s AS s WHERE cardinality(s.%1$I) > 0 LIMIT 1', embeddings, source)
-       INTO _dimensions;
-  END IF;
-  IF _dimensions IS NULL THEN
-    RAISE EXCEPTION 'the dimensions of column "%" of table "%" are not known', embeddings, source
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Declare it as vector(128)[], or pass options => ''{"dimensions": 128}''.';
-  END IF;
-  RETURN _dimensions;
-END
-$_vector_dimensions$;
-
-COMMENT ON FUNCTION colbert._vector_dimensions(regclass, name, jsonb) IS
-  'The dimensions of a column''s vectors: declared, given as an option, or read from the first vector.';
-
--- sql/functions/index/_derived_name.sql
--- <source>_<column>_<suffix>, the name of what belongs to an index. A name of more than 63 bytes is cut, and
--- keeps a hash of the whole, so that two long names stay two; so does one that is taken, by what was derived from
--- a table that had this name before.
+-- sql/functions/derived/_derived_name.sql
+-- <source>_<column>_<suffix>, the name of a table or an index that belongs to an index. A name of more than 63 bytes is
+-- cut and keeps a hash of the whole, so that two long names stay two. So does a name that is taken, which happens when
+-- an older table had the source's name.
 CREATE OR REPLACE FUNCTION colbert._derived_name(source regclass, embeddings name, suffix text)
 RETURNS name
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1251,20 +1167,10 @@ $_derived_name$;
 COMMENT ON FUNCTION colbert._derived_name(regclass, name, text) IS
   'The name of a table, function or trigger that belongs to an index; cut, with a hash, when it would be too long.';
 
--- sql/functions/index/_derived_comment.sql
--- The comment that marks a table or a function as part of an index.
-CREATE OR REPLACE FUNCTION colbert._derived_comment(index colbert._index)
-RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('colbert_pg: part of late-interaction index %s. Derived data: do not edit.', index.id);
-
-COMMENT ON FUNCTION colbert._derived_comment(colbert._index) IS
-  'The comment that marks a table or a function as part of an index.';
-
--- sql/functions/index/_derived_tables.sql
--- The tables of an index, in the order in which its method made them. The registry says which they are, and
--- the owner of a source may write its registry row; the tables' comments, which only their own owner can
--- write, say that they belong to this index. So nobody can be led to drop or change another table.
+-- sql/functions/derived/_derived_tables.sql
+-- The tables of an index, in the order in which they were made. The registry says which they are, and the owner of a
+-- source may write its registry row. The tables' comments, which only the tables' owner can write, say that they belong
+-- to this index. So nobody can be led to drop or change another table.
 CREATE OR REPLACE FUNCTION colbert._derived_tables(index colbert._index)
 RETURNS SETOF regclass
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1280,47 +1186,86 @@ END;
 COMMENT ON FUNCTION colbert._derived_tables(colbert._index) IS
   'The tables of an index that are there and are its own.';
 
--- sql/functions/index/_derived_table.sql
--- One table of an index, by its place among them.
-CREATE OR REPLACE FUNCTION colbert._derived_table(index colbert._index, place integer)
+-- sql/functions/derived/_lacks_tables.sql
+-- Whether somebody dropped a table of the index, or took its comment away.
+CREATE OR REPLACE FUNCTION colbert._lacks_tables(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT count(*) < cardinality(index.tables) FROM colbert._derived_tables(index);
+END;
+
+COMMENT ON FUNCTION colbert._lacks_tables(colbert._index) IS
+  'Whether a table of an index was dropped.';
+
+-- sql/functions/derived/_registered_table.sql
+-- The names of an index's tables, in the order of index.tables: _create_derived writes them. Rows that 0.1.0 and 0.2.0
+-- wrote have none, nor have rows that were restored from their dumps. The names of those follow from the method.
+CREATE OR REPLACE FUNCTION colbert._table_names(index colbert._index)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN coalesce(
+  index.table_names,
+  CASE index.method
+    WHEN 'exact' THEN '{}'::text[]
+    WHEN 'plaid' THEN '{centroids, postings, documents}'::text[]
+    ELSE '{tokens}'::text[]
+  END || CASE WHEN index.options ? 'text' THEN '{attempts}'::text[] END);
+
+COMMENT ON FUNCTION colbert._table_names(colbert._index) IS
+  'The names of an index''s tables, in the order in which the registry has them.';
+
+-- The registry's word alone. It is not proof that the table belongs to the index: see _derived_tables.
+CREATE OR REPLACE FUNCTION colbert._registered_table(index colbert._index, name text)
+RETURNS regclass
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN index.tables[array_position(colbert._table_names(index), name)];
+
+COMMENT ON FUNCTION colbert._registered_table(colbert._index, text) IS
+  'The table that the registry has under a name; NULL where it has none. It need not be there any more.';
+
+-- sql/functions/derived/_derived_table.sql
+-- A table of an index, by its name.
+CREATE OR REPLACE FUNCTION colbert._derived_table(index colbert._index, name text)
 RETURNS regclass
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_derived_table$
+DECLARE
+  _table regclass := colbert._registered_table(index, name);
 BEGIN
-  IF NOT EXISTS (SELECT FROM colbert._derived_tables(index) AS t WHERE t = index.tables[place]) THEN
+  IF NOT EXISTS (SELECT FROM colbert._derived_tables(index) AS t WHERE t = _table) THEN
     RAISE EXCEPTION 'a table of the index on "%" is not there any more', index.source
       USING ERRCODE = 'undefined_table',
             HINT = format('Run SELECT colbert.repair_index(%L, %L).',
                           index.source, index.embeddings);
   END IF;
-  RETURN index.tables[place];
+  RETURN _table;
 END
 $_derived_table$;
 
-COMMENT ON FUNCTION colbert._derived_table(colbert._index, integer) IS
-  'A table of an index; an error when it was dropped behind the index''s back.';
+COMMENT ON FUNCTION colbert._derived_table(colbert._index, text) IS
+  'A table of an index, by its name; an error when it was dropped behind the index''s back.';
 
--- sql/functions/index/_give_to_owner.sql
-CREATE OR REPLACE FUNCTION colbert._owner(relation regclass)
-RETURNS name
+-- sql/functions/derived/_pgvector_indexes.sql
+-- pgvector's own indexes on a derived table that searches can use, the newest first. While one is built anew there are two.
+CREATE OR REPLACE FUNCTION colbert._pgvector_indexes(index colbert._index, table_name text, access_method text)
+RETURNS regclass[]
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+  SELECT array_agg(i.indexrelid::regclass ORDER BY i.indexrelid DESC)
+    FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
+   WHERE i.indrelid = colbert._registered_table(index, table_name)
+     AND i.indisvalid
+     AND m.amname = access_method;
 END;
 
-COMMENT ON FUNCTION colbert._owner(regclass) IS 'The role that owns a table.';
+COMMENT ON FUNCTION colbert._pgvector_indexes(colbert._index, text, text) IS
+  'The valid indexes of pgvector on a table of an index, the newest first; NULL when there is none.';
 
--- Views for everybody read tables of the reader's own alone. To read another's, even to plan it, may run that other's
--- code (policies, views, casts, expressions of indexes) with the reader's rights, which may be a superuser's; so that is
--- for those who name the table.
-CREATE OR REPLACE FUNCTION colbert._is_own(relation regclass)
-RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-RETURN coalesce(colbert._owner(relation) = current_user, false);
-
-COMMENT ON FUNCTION colbert._is_own(regclass) IS 'Whether a table is the caller''s own.';
-
+-- sql/functions/derived/_give_to_owner.sql
 -- What belongs to an index belongs to the owner of its source, whoever ran create_index.
 CREATE OR REPLACE FUNCTION colbert._give_to_owner(index colbert._index, object text)
 RETURNS void
@@ -1336,19 +1281,19 @@ $_give_to_owner$;
 COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
   'ALTER … OWNER TO the owner of the source. The object comes quoted: TABLE a.b, FUNCTION a.b().';
 
--- sql/functions/index/_create_derived.sql
--- Makes a table of derived data beside the source, which belongs to the source's owner and is as lasting; doc_id
--- is its column of keys, where it has one.
+-- sql/functions/derived/_create_derived.sql
+-- Makes a table of derived data beside the source, and enters it in the registry with suffix as its name. The table
+-- belongs to the source's owner, and is unlogged where the source is. doc_id is its column of keys, where it has one.
 --
--- Anybody may read it, and sees the rows of just those documents that they may read in the source with what the
--- rows were derived from, the array or else the column seen: the policy asks the source, as the reader, and so
--- row-level security, column privileges and their absence hold for derived data, too. One GRANT, on the source, is all that a reader needs. Where no
--- row-level security applies to the reader, the right to read both columns, which PostgreSQL checks before
--- anything runs, is answer enough for all rows. (OFFSET 0 keeps the planner from reading the whole source to
--- answer for a few rows.)
+-- Everybody may read the table, and sees the rows of the documents that they may read in the source. The policy asks
+-- the source, as the reader. What it asks for is the key and the column that the rows were derived from: the array, or
+-- seen where that is given. So row-level security and column privileges of the source hold for derived data, too, and
+-- one GRANT, on the source, is all that a reader needs. Where no row-level security applies to the reader, the right to
+-- read both columns answers for all rows: PostgreSQL checks it before anything runs. (OFFSET 0 keeps the planner from
+-- reading the whole source to answer for a few rows.)
 --
--- Rows that are about no document, such as the mean of tokens of many, would tell a reader who may not see all
--- documents about the others: such a reader sees none of them. (The subquery finds nothing; it is there for its
+-- Some rows are about no single document, such as the mean of tokens of many. They would tell a reader who may not see
+-- all documents about the others, so such a reader sees none of them. (The subquery finds nothing. It is there for its
 -- check of privileges.)
 CREATE OR REPLACE FUNCTION colbert._create_derived(
   index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL, seen name DEFAULT NULL)
@@ -1374,6 +1319,10 @@ BEGIN
                       ELSE format('s.%I = %s.%I', index.key, _table, doc_id) END,
                  index.key, coalesce(seen, index.embeddings));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
+  UPDATE colbert._index AS i
+     SET tables = i.tables || _table::regclass,
+         table_names = i.table_names || suffix
+   WHERE i.id = index.id;
   RETURN _table::regclass;
 END
 $_create_derived$;
@@ -1381,281 +1330,258 @@ $_create_derived$;
 COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
 
--- sql/functions/text/_text_column.sql
--- The column of the source whose text the vectors come from: option "text" of the index, NULL where the
--- vectors are the writers' own business.
-CREATE OR REPLACE FUNCTION colbert._text_column(index colbert._index)
-RETURNS name
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN (index.options ->> 'text')::name;
-
-COMMENT ON FUNCTION colbert._text_column(colbert._index) IS
-  'The text column of an index; NULL for one without.';
-
--- Of an index whose texts workers encode: an error for any other, and for one whose column is gone.
-CREATE OR REPLACE FUNCTION colbert._find_text_index(source regclass, embeddings name)
-RETURNS colbert._index
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_find_text_index$
-DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
-BEGIN
-  IF colbert._text_column(_index) IS NULL THEN
-    RAISE EXCEPTION 'the index on column "%" of table "%" names no text column', _index.embeddings, _index.source
-      USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Create it with one: options => ''{"text": "content"}''.';
-  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
-                     WHERE a.attrelid = _index.source AND a.attname = colbert._text_column(_index)) THEN
-    RAISE EXCEPTION 'text column "%" of the index on "%" is not there any more',
-                    colbert._text_column(_index), _index.source
-      USING ERRCODE = 'undefined_column',
-            HINT = 'Name the column as it was, or drop the index with colbert.drop_index and create it anew.';
-  END IF;
-  RETURN _index;
-END
-$_find_text_index$;
-
-COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
-  'The registry row of an index that names a text column, or an error.';
-
--- Refuses a column whose text cannot be encoded, or whose changes could not be seen: a generated column has no
--- value yet where a BEFORE trigger looks at it. A changed text loses its array, which a column that is NOT NULL would
--- not allow.
-CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, embeddings name, options jsonb)
-RETURNS void
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_refuse_text_column$
-DECLARE
-  _name name := options ->> 'text';
-  _column pg_attribute;
-BEGIN
-  IF _name IS NULL THEN
-    RETURN;
-  END IF;
-  SELECT a.* INTO _column
-    FROM pg_attribute AS a
-   WHERE a.attrelid = source AND a.attname = _name AND a.attnum > 0 AND NOT a.attisdropped;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'text column "%" of table "%" does not exist', _name, source
-      USING ERRCODE = 'undefined_column',
-            HINT = 'Name the column that is to be encoded: options => ''{"text": "content"}''.';
-  ELSIF (SELECT t.typcategory <> 'S' FROM pg_type AS t WHERE t.oid = _column.atttypid) THEN
-    RAISE EXCEPTION 'text column "%" of table "%" is of type %', _name, source,
-                    format_type(_column.atttypid, _column.atttypmod)
-      USING ERRCODE = 'datatype_mismatch',
-            HINT = 'It must be text, varchar, char or the like.';
-  ELSIF _column.attgenerated <> '' THEN
-    RAISE EXCEPTION 'text column "%" of table "%" is a generated column', _name, source
-      USING ERRCODE = 'wrong_object_type',
-            HINT = 'Use an ordinary column, and let a BEFORE trigger of your own put the text together.';
-  ELSIF options -> 'triggers' = 'false'::jsonb THEN
-    RAISE EXCEPTION 'option "text" needs triggers'
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Leave out the option "triggers", or write vectors with colbert.upsert and no option "text".';
-  ELSIF (SELECT a.attnotnull FROM pg_attribute AS a WHERE a.attrelid = source AND a.attname = embeddings) THEN
-    RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that no text could change', embeddings, source
-      USING ERRCODE = 'object_not_in_prerequisite_state',
-            DETAIL = 'A document whose text has changed has no array until it is encoded again.',
-            HINT = format('ALTER TABLE %s ALTER %I DROP NOT NULL', source, embeddings);
-  END IF;
-END
-$_refuse_text_column$;
-
-COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
-  'Raises unless the column that option "text" names, if there is the option, can be encoded.';
-
--- sql/functions/text/_attempts.sql
--- The attempts at encoding pending documents: the last of the tables of an index with a text column. A pending
--- document is a row of the source with a text and no array, nothing else; it has a row here while a worker
--- is at it or after it failed, which says when it is due again. So whatever is lost here is done again.
---
--- It is written by whoever may write the array in the source and see the row.
-CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
-RETURNS regclass
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_create_attempts$
-DECLARE
-  _table regclass := colbert._create_derived(
-    index, 'attempts',
-    format('doc_id %s PRIMARY KEY, attempts integer NOT NULL, worker text NOT NULL, '
-           'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
-           'failed_at timestamptz, error text', (colbert._source_types(index)).key_type),
-    'doc_id', colbert._text_column(index));
-BEGIN
-  EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
-  EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
-  EXECUTE format('CREATE POLICY writers_of_source ON %1$s '
-                 'USING ((SELECT has_column_privilege(%2$L::regclass, %3$L, ''UPDATE'')) '
-                 '  AND ((SELECT NOT row_security_active(%2$L::regclass)) '
-                 '    OR EXISTS (SELECT FROM %2$s AS s WHERE s.%4$I = %1$s.doc_id OFFSET 0)))',
-                 _table, index.source, index.embeddings, index.key);
-  RETURN _table;
-END
-$_create_attempts$;
-
-COMMENT ON FUNCTION colbert._create_attempts(colbert._index) IS
-  'Makes the table of attempts of an index with a text column.';
-
-CREATE OR REPLACE FUNCTION colbert._attempts(index colbert._index)
-RETURNS regclass
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-RETURN colbert._derived_table(index, cardinality(index.tables));
-
-COMMENT ON FUNCTION colbert._attempts(colbert._index) IS
-  'The table of attempts of an index with a text column.';
-
--- A document that is encoded, gone, or has another text starts afresh. Called by the triggers, under the lock of
--- the source row, as every change of an attempt is.
-CREATE OR REPLACE FUNCTION colbert._forget_attempts(index colbert._index, doc_id text DEFAULT NULL)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_forget_attempts$
-BEGIN
-  IF colbert._text_column(index) IS NOT NULL THEN
-    EXECUTE format('DELETE FROM %s AS a WHERE $1 IS NULL OR a.doc_id = $1::%s',
-                   colbert._attempts(index), (colbert._source_types(index)).key_type)
-      USING doc_id;
-  END IF;
-END
-$_forget_attempts$;
-
-COMMENT ON FUNCTION colbert._forget_attempts(colbert._index, text) IS
-  'Forgets the attempts at encoding one document, or all; nothing for an index without a text column.';
-
--- When to try again: after twice as long each time, up to an hour.
-CREATE OR REPLACE FUNCTION colbert._retry_after(first interval, attempts integer)
-RETURNS interval
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN least(first * 2 ^ least(attempts - 1, 20), greatest(first, interval '1 hour'));
-
-COMMENT ON FUNCTION colbert._retry_after(interval, integer) IS
-  'How long to wait after so many attempts: twice as long each time, up to an hour.';
-
--- sql/functions/text/_text_sync.sql
--- What the trigger function of an index does for its text column: BEFORE an update that changes the text, the
--- array of the old one goes, unless the writer has set another; AFTER any change, the workers hear of a row
--- that is pending.
-CREATE OR REPLACE FUNCTION colbert._text_sync(index colbert._index, OUT before text, OUT after text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT format($before$
-  ELSIF TG_WHEN = 'BEFORE' THEN
-    PERFORM colbert._sync_text(%1$s, OLD.%2$I::text);
-    IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I THEN
-      NEW.%3$I := NULL;
-    END IF;
-    RETURN NEW;$before$, index.id, index.key, index.embeddings),
-         format($after$
-    IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
-      PERFORM colbert._notify_workers(%1$s);
-    END IF;$after$, index.id, index.embeddings, colbert._text_column(index))
-   WHERE colbert._text_column(index) IS NOT NULL;
-END;
-
-COMMENT ON FUNCTION colbert._text_sync(colbert._index) IS
-  'The parts of the trigger function that are for the text column; NULL without one.';
-
--- The trigger that sees a change of the text, and the index in which workers find pending documents. Texts are
--- compared letter by letter, whatever their type and collation take to be equal.
-CREATE OR REPLACE FUNCTION colbert._create_text_sync(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_create_text_sync$
-DECLARE
-  _names record := colbert._sync_names(index);
-  _text name := colbert._text_column(index);
-  _pending name := colbert._derived_name(index.source, index.embeddings, 'pending');
-BEGIN
-  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW '
-                 'WHEN (OLD.%I::text COLLATE "C" IS DISTINCT FROM NEW.%3$I::text COLLATE "C") '
-                 'EXECUTE FUNCTION %s()',
-                 _names.text_trigger, index.source, _text, _names.sync_function);
-  IF colbert._pending_index(index) IS NULL THEN
-    EXECUTE format('CREATE INDEX %I ON %s (%I) WHERE %I IS NULL AND %I IS NOT NULL',
-                   _pending, index.source, index.key, index.embeddings, _text);
-    EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
-                   (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
-                   _pending, colbert._derived_comment(index));
-  END IF;
-END
-$_create_text_sync$;
-
-COMMENT ON FUNCTION colbert._create_text_sync(colbert._index) IS
-  'Makes the trigger on the text column, and the index of pending documents where it is missing.';
-
--- The partial index on the source that holds the keys of its pending documents; NULL when it is not there.
-CREATE OR REPLACE FUNCTION colbert._pending_index(index colbert._index)
-RETURNS regclass
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT i.indexrelid::regclass
-    FROM pg_catalog.pg_index AS i
-   WHERE i.indrelid = index.source
-     AND obj_description(i.indexrelid, 'pg_class') = colbert._derived_comment(index);
-END;
-
-COMMENT ON FUNCTION colbert._pending_index(colbert._index) IS
-  'The index on the source that holds the keys of pending documents.';
-
--- A changed text is a new one: called by the trigger, under the lock of the row.
-CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text)
-RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT colbert._forget_attempts(i, doc_id) FROM colbert._index AS i WHERE i.id = index_id;
-END;
-
-COMMENT ON FUNCTION colbert._sync_text(integer, text) IS
-  'Forgets the attempts at encoding a text that has changed: what the trigger on the text column calls.';
-
--- Tells the workers that listen that there is something to encode: once for each transaction and index, and
--- when it commits.
-CREATE OR REPLACE FUNCTION colbert._notify_workers(index_id integer)
-RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT pg_notify('colbert_pending', index_id::text);
-END;
-
-COMMENT ON FUNCTION colbert._notify_workers(integer) IS
-  'NOTIFY colbert_pending, with the number of an index.';
-
--- sql/functions/index/_create_tables.sql
--- Makes the tables of an index, empty: those of its method, and that of the attempts where texts are encoded. The
--- registry knows them from then on; returns its row.
+-- sql/functions/derived/_create_tables.sql
+-- Makes the tables of an index, empty: those of its method, and the table of attempts where texts are encoded. Returns
+-- the registry row, which knows them.
 CREATE OR REPLACE FUNCTION colbert._create_tables(index colbert._index)
 RETURNS colbert._index
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_tables$
 DECLARE
-  _index colbert._index := index;
-  _create text := colbert._operation(index.method, 'create');
+  _index colbert._index;
 BEGIN
-  _index.tables := '{}';
-  IF _create IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _create) INTO _index.tables USING index;
-  END IF;
+  UPDATE colbert._index AS i SET tables = '{}', table_names = '{}' WHERE i.id = index.id;
+  PERFORM colbert._method_create(index);
   IF colbert._text_column(index) IS NOT NULL THEN
-    _index.tables := _index.tables || colbert._create_attempts(index);
+    PERFORM colbert._create_attempts(index);
   END IF;
-  UPDATE colbert._index AS i SET tables = _index.tables WHERE i.id = index.id;
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index.id;
   RETURN _index;
 END
 $_create_tables$;
 
 COMMENT ON FUNCTION colbert._create_tables(colbert._index) IS
-  'Makes the tables of an index, empty, and enters them in the registry; returns its row.';
+  'Makes the tables of an index, empty; returns its registry row, which knows them.';
 
--- sql/functions/index/_report_progress.sql
--- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which is seen at once, where
--- anything written would be seen after the commit. For functions with a SET clause for application_name, at whose
--- end the caller's own comes back.
+-- sql/functions/methods/interface.sql
+-- How a method takes part: each operation is one function here, which calls that of the index's method. exact derives
+-- nothing, so that most operations have nothing to do for it.
+--
+-- A new method is a folder beside this file, and a branch in each function of this file. Its tables are made by
+-- _create_derived. Keys travel as text; statements cast them to the key's own type.
+
+CREATE OR REPLACE FUNCTION colbert._method_is_exact(method text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN method = 'exact';
+
+COMMENT ON FUNCTION colbert._method_is_exact(text) IS
+  'Whether a method derives nothing, so that every search scores all documents.';
+
+CREATE OR REPLACE FUNCTION colbert._method_options(method text)
+RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_options$
+BEGIN
+  CASE method
+    WHEN 'exact' THEN RETURN jsonb '{}';
+    WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_options(method);
+    WHEN 'plaid' THEN RETURN colbert._plaid_options();
+    ELSE
+      RAISE EXCEPTION 'unknown index method "%"', method
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Methods: exact, hnsw, ivfflat, plaid.';
+  END CASE;
+END
+$_method_options$;
+
+COMMENT ON FUNCTION colbert._method_options(text) IS
+  'The options that a method adds to those of every index, and their types.';
+
+CREATE OR REPLACE FUNCTION colbert._method_create(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_create$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_create(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_create(index);
+  END CASE;
+END
+$_method_create$;
+
+COMMENT ON FUNCTION colbert._method_create(colbert._index) IS
+  'Makes the tables of an index, empty.';
+
+CREATE OR REPLACE FUNCTION colbert._method_build(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_build$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_build(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_build(index);
+  END CASE;
+END
+$_method_build$;
+
+COMMENT ON FUNCTION colbert._method_build(colbert._index) IS
+  'Fills the tables of an index from the source, which the caller has locked.';
+
+CREATE OR REPLACE FUNCTION colbert._method_put(index colbert._index, doc_id text, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_put$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_put(index, doc_id, embeddings);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_put(index, doc_id, embeddings);
+  END CASE;
+END
+$_method_put$;
+
+COMMENT ON FUNCTION colbert._method_put(colbert._index, text, anyarray) IS
+  'Adds a document that is not in the index.';
+
+CREATE OR REPLACE FUNCTION colbert._method_remove(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_remove$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_remove(index, doc_id);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_remove(index, doc_id);
+  END CASE;
+END
+$_method_remove$;
+
+COMMENT ON FUNCTION colbert._method_remove(colbert._index, text) IS
+  'Takes a document out of an index; one that is not there is no error.';
+
+CREATE OR REPLACE FUNCTION colbert._method_clear(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_clear$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_clear(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_clear(index);
+  END CASE;
+END
+$_method_clear$;
+
+COMMENT ON FUNCTION colbert._method_clear(colbert._index) IS
+  'Takes every document out of an index.';
+
+CREATE OR REPLACE FUNCTION colbert._method_rebuild(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_rebuild$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_rebuild(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_rebuild(index);
+  END CASE;
+END
+$_method_rebuild$;
+
+COMMENT ON FUNCTION colbert._method_rebuild(colbert._index) IS
+  'Builds anew what ages in an index, while searches go on.';
+
+CREATE OR REPLACE FUNCTION colbert._method_candidates(
+  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
+RETURNS TABLE (doc_id text, gain float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $_method_candidates$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._tokens_candidates(index, query, scope, effort) AS c;
+    WHEN 'plaid' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._plaid_candidates(index, query, scope, effort) AS c;
+  END CASE;
+END
+$_method_candidates$;
+
+COMMENT ON FUNCTION colbert._method_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
+  'The keys of the documents worth scoring, as text, best first, and what the index makes of their scores.';
+
+CREATE OR REPLACE FUNCTION colbert._method_problems(index colbert._index)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_problems$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index) AS p;
+    WHEN 'plaid' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index) AS p;
+  END CASE;
+END
+$_method_problems$;
+
+COMMENT ON FUNCTION colbert._method_problems(colbert._index) IS
+  'Every way in which the tables of an index differ from the source.';
+
+CREATE OR REPLACE FUNCTION colbert._method_mend(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_mend$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_mend(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_mend(index);
+  END CASE;
+END
+$_method_mend$;
+
+COMMENT ON FUNCTION colbert._method_mend(colbert._index) IS
+  'Mends what is about no single document, after the documents were mended.';
+
+CREATE OR REPLACE FUNCTION colbert._method_count(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_count$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN RETURN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_count(index);
+    WHEN 'plaid' THEN RETURN colbert._plaid_count(index);
+  END CASE;
+END
+$_method_count$;
+
+COMMENT ON FUNCTION colbert._method_count(colbert._index) IS
+  'About how many document tokens an index holds; NULL when that is not known.';
+
+CREATE OR REPLACE FUNCTION colbert._method_state(index colbert._index, OUT state text, OUT advice text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_state$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
+    WHEN 'plaid' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state(index) AS s;
+  END CASE;
+END
+$_method_state$;
+
+COMMENT ON FUNCTION colbert._method_state(colbert._index) IS
+  'What is the matter with the tables of an index, stale or broken, and advice; NULLs when all is well.';
+
+-- sql/functions/methods/_report_progress.sql
+-- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which they see at once. What is
+-- written to a table they would see after the commit. The caller needs a SET clause for application_name, at whose end
+-- the caller's own comes back.
 CREATE OR REPLACE FUNCTION colbert._report_progress(index colbert._index, progress text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -1669,750 +1595,31 @@ $_report_progress$;
 COMMENT ON FUNCTION colbert._report_progress(colbert._index, text) IS
   'Shows other sessions, in pg_stat_activity, how far the build of an index is.';
 
--- sql/functions/index/_sync.sql
--- Brings an index in step with one row of its source: called by the triggers, after the row has changed and
--- while its lock orders the writers of the document.
+-- sql/functions/methods/tokens/_tokens_options.sql
+-- Options of hnsw and ivfflat:
 --
--- What goes in is what the source holds at this moment. The row of the event may be older: the events of a statement's
--- rows wait for its end, and a trigger on the first of them may have changed the others again.
-CREATE OR REPLACE FUNCTION colbert._sync(
-  index_id integer, old_key text, old_embeddings anyarray, new_key text, new_embeddings anyarray)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_sync$
-DECLARE
-  _index colbert._index;
-BEGIN
-  -- Equal for pgvector are 0 and -0, too.
-  IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings
-     AND array_send(old_embeddings) IS NOT DISTINCT FROM array_send(new_embeddings) THEN
-    RETURN;
-  END IF;
+--   token_type        halfvec (default), vector or bit
+--   hits              how many nearest tokens each query token fetches (search/_effort.sql)
+--   m, ef_construction, ef_search    of pgvector's hnsw
+--   lists, nprobe                    of pgvector's ivfflat; nprobe is its ivfflat.probes
+CREATE OR REPLACE FUNCTION colbert._tokens_options(method text)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN '{"token_type": ["halfvec", "vector", "bit"], "hits": "integer"}'::jsonb
+       || CASE method
+            WHEN 'hnsw' THEN '{"m": "integer", "ef_construction": "integer", "ef_search": "integer"}'::jsonb
+            ELSE '{"lists": "integer", "nprobe": "integer"}'::jsonb
+          END;
 
-  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
-      USING ERRCODE = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
-                           THEN 'undefined_object' ELSE 'serialization_failure' END,
-            HINT = CASE WHEN current_setting('transaction_isolation') LIKE 'read %'
-                        THEN 'Drop the triggers that colbert_pg left on the table, and create the index anew.'
-                        ELSE 'It was created after this transaction began: run the transaction again.' END;
-  END IF;
-
-  IF old_key IS NOT NULL THEN
-    PERFORM colbert._forget_attempts(_index, old_key);
-  END IF;
-  IF row_security_active(_index.source) THEN  -- FORCE: even the owner may not see the row
-    IF old_key <> new_key OR new_key IS NULL THEN
-      PERFORM colbert._remove(_index, old_key);
-    END IF;
-    IF new_key IS NOT NULL THEN
-      PERFORM colbert._put(_index, new_key, new_embeddings);
-    END IF;
-  ELSE
-    IF old_key <> new_key OR new_key IS NULL THEN
-      PERFORM colbert._put_current(_index, old_key);
-    END IF;
-    IF new_key IS NOT NULL THEN
-      PERFORM colbert._put_current(_index, new_key);
-    END IF;
-  END IF;
-END
-$_sync$;
-
-COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
-  'Takes the old row out of an index and puts the new one in: what the row triggers call.';
-
--- Makes a document in an index that of the source's row, if there is one.
-CREATE OR REPLACE FUNCTION colbert._put_current(index colbert._index, doc_id text)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_put_current$
-DECLARE
-  _found bigint;
-BEGIN
-  EXECUTE format('SELECT count(colbert._put($1, $2, s.%I)) FROM %s AS s WHERE s.%I = $2::%s',
-                 index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
-     INTO _found
-    USING index, doc_id;
-  IF _found = 0 THEN
-    PERFORM colbert._remove(index, doc_id);
-  END IF;
-END
-$_put_current$;
-
-COMMENT ON FUNCTION colbert._put_current(colbert._index, text) IS
-  'Makes a document in an index that of the source''s row, or takes it out where there is none.';
-
--- What the index has under the key already goes: the array before this one, or what a write left behind that the
--- triggers did not see.
-CREATE OR REPLACE FUNCTION colbert._put(index colbert._index, doc_id text, embeddings anyarray)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_put$
-DECLARE
-  _put text := colbert._operation(index.method, 'put');
-BEGIN
-  PERFORM colbert._refuse_document(index, doc_id, embeddings),
-          colbert._remove(index, doc_id);
-  IF _put IS NOT NULL AND cardinality(embeddings) > 0 THEN
-    EXECUTE format('SELECT %s($1, $2, $3)', _put) USING index, doc_id, embeddings;
-  END IF;
-END
-$_put$;
-
-COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
-  'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
-
-CREATE OR REPLACE FUNCTION colbert._remove(index colbert._index, doc_id text)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_remove$
-DECLARE
-  _remove text := colbert._operation(index.method, 'remove');
-BEGIN
-  IF _remove IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1, $2)', _remove) USING index, doc_id;
-  END IF;
-END
-$_remove$;
-
-COMMENT ON FUNCTION colbert._remove(colbert._index, text) IS
-  'Takes a document out of an index; one that is not there is no error.';
-
--- After TRUNCATE of the source.
-CREATE OR REPLACE FUNCTION colbert._sync_truncate(index_id integer)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_sync_truncate$
-DECLARE
-  _index colbert._index;
-  _clear text;
-BEGIN
-  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
-  _clear := colbert._operation(_index.method, 'clear');
-  IF _clear IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _clear) USING _index;
-  END IF;
-  PERFORM colbert._forget_attempts(_index);
-END
-$_sync_truncate$;
-
-COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
-  'Empties an index: what the TRUNCATE trigger calls.';
-
--- sql/functions/index/_create_sync.sql
--- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one
--- event fire in the order of their names: those that come after the change are the first of theirs, the one that comes
--- before it is the last but for names beyond ASCII, so that it sees what other triggers have made of the row.
-CREATE OR REPLACE FUNCTION colbert._sync_names(
-  index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name,
-  OUT text_trigger name)
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT format('%s.colbert_sync_%s', c.relnamespace::regnamespace, index.id),
-         format('!colbert_sync_%s', index.id),
-         format('!colbert_truncate_%s', index.id),
-         format('~colbert_text_%s', index.id)
-    FROM pg_catalog.pg_class AS c
-   WHERE c.oid = index.source;
-END;
-
-COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
-  'The names of the trigger function of an index, with its schema, and of its triggers.';
-
--- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
---
--- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who
--- may write the source keeps the derived tables in step without any right to write those. It can only be
--- called as a trigger, and all it does is in colbert._sync and colbert._sync_text.
---
--- Somebody else may have made a function of that name before, to be taken over: what calls it elsewhere would call ours
--- then, and who was let to call it could. The first is refused, the second taken away.
---
--- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are
--- ENABLE ALWAYS, as on a subscriber of logical replication, stay so; of the two that keep the index in step, both are
--- when one is.
-CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_create_sync$
-DECLARE
-  _names record := colbert._sync_names(index);
-  _always name[] := ARRAY(SELECT t.tgname FROM pg_trigger AS t
-                           WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
-                             AND t.tgname IN (_names.row_trigger, _names.truncate_trigger, _names.text_trigger));
-  _trigger name;
-  _grantee regrole;
-  _body text := format(
-    $body$
-BEGIN
-  IF TG_OP = 'TRUNCATE' THEN
-    PERFORM colbert._sync_truncate(%1$s);%4$s
-  ELSE
-    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);%5$s
-  END IF;
-  RETURN NULL;
-END
-$body$,
-    index.id, index.key, index.embeddings,
-    (colbert._text_sync(index)).before, (colbert._text_sync(index)).after);
-BEGIN
-  IF EXISTS (SELECT FROM pg_trigger AS t
-              WHERE t.tgfoid = to_regprocedure(_names.sync_function || '()')
-                AND t.tgparentid = 0 AND t.tgrelid <> index.source) THEN
-    RAISE EXCEPTION 'function %() is in the way: triggers of other tables call it', _names.sync_function
-      USING ERRCODE = 'duplicate_function',
-            HINT = 'Drop it; it is not one of colbert_pg''s.';
-  END IF;
-  EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger '
-                 'LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
-                 _names.sync_function, _body);
-  EXECUTE format('COMMENT ON FUNCTION %s() IS %L', _names.sync_function, colbert._derived_comment(index));
-  EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', _names.sync_function);
-  IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'colbert_pg') THEN
-    -- DROP EXTENSION is refused while there are triggers that call it.
-    EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION colbert_pg', _names.sync_function);
-  END IF;
-  PERFORM colbert._give_to_owner(index, format('FUNCTION %s()', _names.sync_function));
-  FOR _grantee IN
-    SELECT DISTINCT a.grantee::regrole
-      FROM pg_proc AS p
-     CROSS JOIN LATERAL aclexplode(p.proacl) AS a
-     WHERE p.oid = to_regprocedure(_names.sync_function || '()')
-       AND a.grantee NOT IN (0, p.proowner)
-  LOOP
-    EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM %s', _names.sync_function, _grantee);
-  END LOOP;
-
-  EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER TRUNCATE ON %s '
-                 'FOR EACH STATEMENT EXECUTE FUNCTION %s()',
-                 _names.truncate_trigger, index.source, _names.sync_function);
-  EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
-                 'FOR EACH ROW EXECUTE FUNCTION %s()',
-                 _names.row_trigger, index.source, _names.sync_function);
-  IF colbert._text_column(index) IS NOT NULL THEN
-    PERFORM colbert._create_text_sync(index);
-  END IF;
-  IF _always && ARRAY[_names.row_trigger, _names.truncate_trigger] THEN
-    _always := _always || ARRAY[_names.row_trigger, _names.truncate_trigger];
-  END IF;
-  FOREACH _trigger IN ARRAY _always LOOP
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', index.source, _trigger);
-  END LOOP;
-END
-$_create_sync$;
-
-COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
-  'Makes the trigger function and the triggers of an index; those that are there are made anew.';
-
--- sql/functions/index/_sync_problem.sql
--- What keeps an index from being kept in step, if anything does: a trigger that is gone, disabled, or runs
--- with the rights of a former owner; or pending documents that cannot be found.
-CREATE OR REPLACE FUNCTION colbert._sync_problem(index colbert._index)
-RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT format('trigger "%s" %s', expected.name,
-                CASE WHEN t.tgname IS NULL THEN 'is gone'
-                     WHEN t.tgenabled IN ('D', 'R') THEN 'is disabled'
-                     ELSE 'belongs to a former owner of the table' END)
-    FROM colbert._sync_names(index) AS names
-   CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger),
-                              (CASE WHEN colbert._text_column(index) IS NOT NULL
-                                    THEN names.text_trigger END)) AS expected (name)
-    LEFT JOIN pg_catalog.pg_trigger AS t
-           ON t.tgrelid = index.source AND t.tgname = expected.name
-    LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
-   WHERE colbert._triggers(index)
-     AND expected.name IS NOT NULL
-     AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R')
-          OR pg_catalog.pg_get_userbyid(p.proowner) <> colbert._owner(index.source))
-  UNION ALL
-  SELECT 'the index of pending documents is gone'
-   WHERE colbert._text_column(index) IS NOT NULL AND colbert._pending_index(index) IS NULL
-   LIMIT 1;
-END;
-
-COMMENT ON FUNCTION colbert._sync_problem(colbert._index) IS
-  'The trigger that does not keep the index in step, or what else does not; NULL when all is well.';
-
--- sql/functions/index/create_index.sql
--- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it
--- blocks writers of the table, not readers, until the transaction ends.
---
--- Errors: every document that is there is checked before anything is built, and the first bad one is
--- named with its key and token. Cost: a scan of the arrays, and the build of the method.
-CREATE OR REPLACE FUNCTION colbert.create_index(
-  source regclass,
-  embeddings name DEFAULT 'embeddings',
-  method text DEFAULT NULL,
-  options jsonb DEFAULT '{}',
-  key name DEFAULT NULL)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $create_index$
-DECLARE
-  _index colbert._index;
-  _method text;
-  _build text;
-BEGIN
-  PERFORM colbert._refuse_source(source, embeddings);
-  _method := coalesce(method, colbert._default_method(source, options));
-  _build := colbert._operation(_method, 'build');
-  PERFORM colbert._refuse_options(options, colbert._option_rules(_method)),
-          colbert._refuse_text_column(source, embeddings, options);
-  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
-  PERFORM colbert._forget_dropped_sources();
-  IF EXISTS (SELECT FROM colbert._index AS i
-              WHERE i.source = create_index.source AND i.embeddings = create_index.embeddings) THEN
-    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
-      USING ERRCODE = 'duplicate_object',
-            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
-  END IF;
-
-  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions)
-  VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
-          colbert._vector_dimensions(source, embeddings, options))
-  RETURNING * INTO _index;
-
-  PERFORM colbert._refuse_documents(_index);
-  _index := colbert._create_tables(_index);
-  IF colbert._triggers(_index) THEN
-    PERFORM colbert._create_sync(_index);
-  END IF;
-  IF _build IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _build) USING _index;
-  END IF;
-  EXECUTE format('ANALYZE %s (%I)', source, _index.key);
-  IF colbert._text_column(_index) IS NOT NULL THEN
-    PERFORM colbert._notify_workers(_index.id);
-  END IF;
-END
-$create_index$;
-
-COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
-  'Creates an index (exact, hnsw, ivfflat or plaid; chosen for the table when no method is named) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
-
--- sql/functions/index/upsert.sql
--- Stores the token vectors of a document and brings the index in step in the same statement: for engines that
--- restrict triggers, with an index whose option "triggers" is false. Where there are triggers they do the
--- work. The row is updated, or inserted with nothing but key and array; NULL takes the document out of the
--- index. Only for roles that may write the index's tables, which is the owner of the table.
-CREATE OR REPLACE FUNCTION colbert.upsert(
-  source regclass, doc_id anynonarray, vectors vector[], embeddings name DEFAULT NULL)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $upsert$
-DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
-  _types record := colbert._source_types(_index);
-  _whole boolean;
-  _updated bigint;
-BEGIN
-  IF doc_id IS NULL THEN
-    RAISE EXCEPTION 'doc_id must not be NULL'
-      USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'Pass the key of the document.';
-  END IF;
-  EXECUTE format('SELECT ($1::%s)::text = $1::text', _types.key_type) INTO _whole USING doc_id;
-  IF NOT _whole THEN
-    RAISE EXCEPTION 'doc_id "%" is no %', doc_id, _types.key_type
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Pass the key as the table has it.';
-  END IF;
-  EXECUTE format('UPDATE %s SET %I = $2::%s[] WHERE %I = $1::%s',
-                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_type)
-    USING doc_id, vectors;
-  GET DIAGNOSTICS _updated = ROW_COUNT;
-  IF _updated = 0 THEN
-    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[]) '
-                   'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
-                   _index.source, _index.key, _index.embeddings, _types.key_type, _types.element)
-      USING doc_id, vectors;
-  END IF;
-
-  IF NOT colbert._triggers(_index) THEN
-    EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
-      USING _index, doc_id::text, vectors;
-  END IF;
-END
-$upsert$;
-
-COMMENT ON FUNCTION colbert.upsert(regclass, anynonarray, vector[], name) IS
-  'Stores the token vectors of a document, by its key, and brings an index without triggers in step.';
-
--- sql/functions/index/drop_index.sql
--- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts
--- that somebody else dropped already are passed over.
-CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-SET client_min_messages = warning
-AS $drop_index$
-DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
-  _names record := colbert._sync_names(_index);
-BEGIN
-  IF drop_index.source IS NULL THEN
-    RAISE EXCEPTION 'source must name a table'
-      USING ERRCODE = 'null_value_not_allowed',
-            HINT = 'For example SELECT colbert.drop_index(''documents'').';
-  END IF;
-  PERFORM colbert._refuse_stranger(_index.source);
-  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
-  PERFORM colbert._drop_derived(_index);
-END
-$drop_index$;
-
-COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
-  'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
-
--- What an index has beside its source and its triggers: the trigger function, the tables, and the index of pending
--- documents.
-CREATE OR REPLACE FUNCTION colbert._derived_objects(index colbert._index)
-RETURNS TABLE (kind text, name text, owner oid)
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_derived_objects$
-BEGIN
-  RETURN QUERY
-    SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner
-      FROM pg_proc AS p
-     WHERE p.proname = format('colbert_sync_%s', index.id)
-       AND p.pronargs = 0
-       AND obj_description(p.oid, 'pg_proc') = colbert._derived_comment(index)
-    UNION ALL
-    SELECT 'TABLE', t::text, c.relowner
-      FROM colbert._derived_tables(index) AS t
-      JOIN pg_class AS c ON c.oid = t
-    UNION ALL
-    SELECT 'INDEX', p::text, c.relowner
-      FROM colbert._pending_index(index) AS p
-      JOIN pg_class AS c ON c.oid = p;
-END
-$_derived_objects$;
-
-COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
-  'The trigger function, the tables and the index of pending documents, as far as they are there, and their owners.';
-
--- Drops what an index has beside its source, and forgets it.
-CREATE OR REPLACE FUNCTION colbert._drop_derived(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_drop_derived$
-DECLARE
-  _object text;
-BEGIN
-  FOR _object IN
-    SELECT format('DROP %s %s', o.kind, o.name) FROM colbert._derived_objects(index) AS o
-  LOOP
-    EXECUTE _object;
-  END LOOP;
-  DELETE FROM colbert._index AS i WHERE i.id = index.id;
-END
-$_drop_derived$;
-
-COMMENT ON FUNCTION colbert._drop_derived(colbert._index) IS
-  'Drops the tables and the trigger function of an index, and its place in the registry.';
-
--- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index
--- clears that away, as far as it is the caller's own and nothing else depends on it.
-CREATE OR REPLACE FUNCTION colbert._forget_dropped_sources()
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_forget_dropped_sources$
-DECLARE
-  _index colbert._index;
-BEGIN
-  FOR _index IN
-    SELECT i.*
-      FROM colbert._index AS i
-     WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
-       AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
-                        WHERE pg_get_userbyid(o.owner) <> current_user)
-       FOR UPDATE SKIP LOCKED
-  LOOP
-    BEGIN
-      PERFORM colbert._drop_derived(_index);
-    EXCEPTION WHEN dependent_objects_still_exist THEN
-      CONTINUE;
-    END;
-  END LOOP;
-END
-$_forget_dropped_sources$;
-
-COMMENT ON FUNCTION colbert._forget_dropped_sources() IS
-  'Clears away what was derived from tables that have since been dropped, where it belongs to the caller.';
-
--- sql/functions/index/check_index.sql
--- Compares an index with the arrays, document by document, and returns every difference: no rows for an index
--- that is right. Reads only; for the owner of the table, who sees all of it.
---
---   trigger            the index is not kept in step
---   missing table, missing index    a part of the index was dropped
---   bad document       an array that may not be indexed, written while the triggers were off
---   missing, orphaned, stale document    the index knows less, more, or other than the array
-CREATE OR REPLACE FUNCTION colbert.check_index(source regclass, embeddings name DEFAULT NULL)
-RETURNS TABLE (problem text, doc_id text, detail text)
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $check_index$
-DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
-  _problems text := colbert._operation(_index.method, 'problems');
-BEGIN
-  PERFORM colbert._refuse_stranger(_index.source),
-          colbert._refuse_partial_view(_index.source),
-          colbert._source_types(_index);
-
-  detail := colbert._sync_problem(_index);
-  IF detail IS NOT NULL THEN
-    problem := 'trigger';
-    RETURN NEXT;
-  END IF;
-
-  RETURN QUERY EXECUTE format(
-    'SELECT %L, s.%2$I::text, p.problem FROM %3$s AS s '
-    ' CROSS JOIN LATERAL colbert._document_problem(s.%4$I, $1, $2) AS p '
-    ' WHERE p.problem IS NOT NULL ORDER BY s.%2$I',
-    'bad document', _index.key, _index.source, _index.embeddings)
-    USING _index.dimensions, colbert._normalized(_index);
-
-  IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
-    problem := 'missing table';
-    detail := 'a table of the index was dropped';
-    RETURN NEXT;
-  ELSIF _problems IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', colbert._operation(_index.method, 'state')) INTO detail USING _index;
-    IF detail LIKE 'broken: %' THEN
-      problem := 'missing index';
-      RETURN NEXT;
-    END IF;
-    RETURN QUERY EXECUTE format('SELECT * FROM %s($1) ORDER BY problem, doc_id', _problems) USING _index;
-  END IF;
-END
-$check_index$;
-
-COMMENT ON FUNCTION colbert.check_index(regclass, name) IS
-  'Every way in which an index differs from the arrays: no rows when there is none. For the owner of the table.';
-
--- sql/functions/index/repair_index.sql
--- Mends what check_index finds, but for bad documents, which only their writer can mend: they are taken out
--- of the index. Documents are mended one by one under their row locks, beside other writers; only a missing
--- table or trigger takes a lock on the whole table. Returns how many documents were mended.
-CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
-RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $repair_index$
-DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
-  _mend text;
-  _mended bigint := 0;
-  _doc_id text;
-BEGIN
-  PERFORM colbert._refuse_stranger(_index.source),
-          colbert._refuse_partial_view(_index.source),
-          colbert._refuse_old_snapshot();
-
-  IF colbert._sync_problem(_index) IS NOT NULL THEN
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
-    _index := colbert._find_index(_index.source, _index.embeddings);
-    PERFORM colbert._create_sync(_index);
-  END IF;
-  IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
-    RETURN colbert._recreate_derived(_index);
-  END IF;
-
-  PERFORM colbert._give_to_owner(_index, 'TABLE ' || t)
-     FROM colbert._derived_tables(_index) AS t
-    WHERE colbert._owner(t) <> colbert._owner(_index.source);
-
-  FOR _doc_id IN
-    SELECT DISTINCT c.doc_id FROM colbert.check_index(source, embeddings) AS c WHERE c.doc_id IS NOT NULL
-  LOOP
-    _mended := _mended + colbert._mend_document(_index, _doc_id);
-  END LOOP;
-  _mend := colbert._operation(_index.method, 'mend');
-  IF _mend IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _mend) USING _index;
-  END IF;
-  RETURN _mended;
-END
-$repair_index$;
-
-COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
-  'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
-
--- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
--- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. There is none
--- to lock for a document that is gone: should it come back meanwhile, it is put in after all.
-CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
-RETURNS integer
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_mend_document$
-DECLARE
-  _bad boolean;
-  _gone boolean := false;
-BEGIN
-  LOOP
-    EXECUTE format(
-      'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
-      'SELECT p.problem IS NOT NULL '
-      '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
-      index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
-       INTO _bad
-      USING doc_id, index.dimensions, colbert._normalized(index);
-    EXIT WHEN _gone AND _bad IS NULL;
-    IF _bad IS FALSE THEN
-      PERFORM colbert._put_current(index, doc_id);
-    ELSE
-      PERFORM colbert._remove(index, doc_id);
-    END IF;
-    EXIT WHEN _bad IS NOT NULL;
-    _gone := true;
-  END LOOP;
-  RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
-END
-$_mend_document$;
-
-COMMENT ON FUNCTION colbert._mend_document(colbert._index, text) IS
-  'Brings one document of an index in step with its array; 1 when it is, 0 for a bad document.';
-
--- Makes the tables of an index anew, from nothing, when some of them are gone.
-CREATE OR REPLACE FUNCTION colbert._recreate_derived(index colbert._index)
-RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_recreate_derived$
-DECLARE
-  _build text := colbert._operation(index.method, 'build');
-  _table regclass;
-  _mended bigint;
-BEGIN
-  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
-  index := colbert._find_index(index.source, index.embeddings);
-  IF (SELECT count(*) FROM colbert._derived_tables(index)) = cardinality(index.tables) THEN
-    RETURN 0;  -- another session has mended it meanwhile
-  END IF;
-  FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
-    EXECUTE format('DROP TABLE %s', _table);
-  END LOOP;
-  index := colbert._create_tables(index);
-  IF _build IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _build) USING index;
-  END IF;
-  EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0 '
-                 '   AND (colbert._document_problem(s.%2$I, $1, $2)).problem IS NULL',
-                 index.source, index.embeddings)
-     INTO _mended
-    USING index.dimensions, colbert._normalized(index);
-  RETURN _mended;
-END
-$_recreate_derived$;
-
-COMMENT ON FUNCTION colbert._recreate_derived(colbert._index) IS
-  'Makes the tables of an index anew and fills them; returns the number of documents in them.';
-
--- sql/functions/index/reindex.sql
--- Mends an index and builds anew what ages in it. Searches go on with the old build until the new one is
--- ready, and wait only for the moment of the change; writers of the table wait until it is done.
-CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $reindex$
-DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
-  _rebuild text := colbert._operation(_index.method, 'rebuild');
-BEGIN
-  PERFORM colbert._refuse_stranger(_index.source),
-          colbert._refuse_partial_view(_index.source),
-          colbert._refuse_old_snapshot();
-  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
-  PERFORM colbert.repair_index(_index.source, _index.embeddings);
-  IF _rebuild IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _rebuild) USING colbert._find_index(_index.source, _index.embeddings);
-  END IF;
-  EXECUTE format('ANALYZE %s (%I)', _index.source, _index.key);
-END
-$reindex$;
-
-COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
-  'Mends an index and builds it anew while searches go on. For the owner of the table.';
-
--- sql/functions/methods/_operation.sql
--- How a method takes part. A method is a folder of functions colbert._<implementation>_<operation>, looked
--- up by name here and nowhere else; exact, which derives nothing, has none, and everything that calls an
--- operation goes on without it.
---
---   rules()                            the options it takes, as _refuse_options reads them
---   create(index)                      makes the tables, empty, and returns them
---   build(index)                       fills them from the source, which the caller has locked
---   put(index, key, embeddings)        adds a document that is not there
---   remove(index, key)                 takes a document out; one that is not there is no error
---   clear(index)                       takes every document out
---   rebuild(index)                     builds anew what may have aged, while searches go on
---   candidates(index, query, …)        the keys of the documents worth scoring, as text, best first, with their gains
---   settings(index)                    sets of options that tune tries
---   problems(index)                    how the tables differ from the source
---   mend(index)                        mends what is not about one document, after the documents were mended
---   count(index)                       about how many document tokens there are; NULL when not known
---   state(index)                       what colbert.indexes says of it beyond 'ready'; NULL when nothing
---
--- Keys travel as text; statements cast them to the key's own type.
-CREATE OR REPLACE FUNCTION colbert._operation(method text, operation text)
-RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_operation$
-DECLARE
-  _function text;
-BEGIN
-  CASE method
-    WHEN 'exact' THEN RETURN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN _function := format('colbert._tokens_%s', operation);
-    WHEN 'plaid' THEN _function := format('colbert._plaid_%s', operation);
-    ELSE
-      RAISE EXCEPTION 'unknown index method "%"', method
-        USING ERRCODE = 'invalid_parameter_value',
-              HINT = 'Methods: exact, hnsw, ivfflat, plaid.';
-  END CASE;
-  IF to_regproc(_function) IS NULL THEN
-    RAISE EXCEPTION 'function %() is missing', _function
-      USING ERRCODE = 'undefined_function',
-            HINT = 'Install colbert_pg again.';
-  END IF;
-  RETURN _function;
-END
-$_operation$;
-
-COMMENT ON FUNCTION colbert._operation(text, text) IS
-  'The function by which a method takes part in an operation; NULL where the method has nothing to do.';
+COMMENT ON FUNCTION colbert._tokens_options(text) IS 'The options of the methods hnsw and ivfflat.';
 
 -- sql/functions/methods/tokens/_tokens_layout.sql
--- The methods hnsw and ivfflat: a table with a row for every document token, and pgvector's own index on it.
--- This says how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit
--- (one bit a dimension, compared by Hamming distance: the smallest and the roughest).
+-- The methods hnsw and ivfflat: a table with a row for every document token, and pgvector's own index on it. This says
+-- how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit (one bit a dimension,
+-- compared by Hamming distance: the smallest and the roughest).
 --
--- Two of the answers are templates for format(): conversion turns an expression for a vector into one for a
--- kept token, similarity one for a distance into one for a similarity, as near to an inner product as it can be had:
+-- Two of the answers are templates for format(). conversion turns an expression for a vector into one for a kept token.
+-- similarity turns an expression for a distance into one for a similarity, as near to an inner product as it can be:
 -- vectors whose signs differ in a share h of the dimensions are at an angle of about 180 degrees times h.
 CREATE OR REPLACE FUNCTION colbert._tokens_layout(
   index colbert._index,
@@ -2447,27 +1654,9 @@ $_tokens_layout$;
 COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
   'How a token table keeps its tokens: column type, operator class, distance operator, the conversion to that type, and from distance to similarity.';
 
--- sql/functions/methods/tokens/_tokens_rules.sql
--- Options of hnsw and ivfflat:
---
---   token_type        halfvec (default), vector or bit
---   hits              how many nearest tokens each query token fetches (search/_effort.sql)
---   m, ef_construction, ef_search    of pgvector's hnsw
---   lists, nprobe                    of pgvector's ivfflat; nprobe is its ivfflat.probes
-CREATE OR REPLACE FUNCTION colbert._tokens_rules(method text)
-RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN '{"token_type": ["halfvec", "vector", "bit"], "hits": "integer"}'::jsonb
-       || CASE method
-            WHEN 'hnsw' THEN '{"m": "integer", "ef_construction": "integer", "ef_search": "integer"}'::jsonb
-            ELSE '{"lists": "integer", "nprobe": "integer"}'::jsonb
-          END;
-
-COMMENT ON FUNCTION colbert._tokens_rules(text) IS 'The options of the methods hnsw and ivfflat.';
-
 -- sql/functions/methods/tokens/_tokens_create.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_create(index colbert._index)
-RETURNS regclass[]
+RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_create$
@@ -2475,52 +1664,28 @@ DECLARE
   _key_type text := (colbert._source_types(index)).key_type;
   _type text := (colbert._tokens_layout(index)).type;
 BEGIN
-  RETURN ARRAY[colbert._create_derived(
+  PERFORM colbert._create_derived(
     index, 'tokens',
     format('doc_id %s NOT NULL, position integer NOT NULL, embedding %s NOT NULL, '
            'PRIMARY KEY (doc_id, position)', _key_type, _type),
-    'doc_id')];
+    'doc_id');
 END
 $_tokens_create$;
 
 COMMENT ON FUNCTION colbert._tokens_create(colbert._index) IS
   'Makes the token table of an index, empty and without pgvector''s index.';
 
--- sql/functions/methods/tokens/_tokens_build.sql
--- Fills the token table from the source, but for bad documents, then builds pgvector's index, which is faster than the other way
--- round and, for ivfflat, the only way that makes sense.
-CREATE OR REPLACE FUNCTION colbert._tokens_build(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_tokens_build$
-DECLARE
-  _tokens regclass := colbert._derived_table(index, 1);
-BEGIN
-  EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
-                 'SELECT s.%I, u.position, %s '
-                 '  FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) WITH ORDINALITY AS u (token, position)'
-                 ' WHERE (colbert._document_problem(s.%5$I, $1, $2)).problem IS NULL',
-                 _tokens, index.key, format((colbert._tokens_layout(index)).conversion, 'u.token'),
-                 index.source, index.embeddings)
-    USING index.dimensions, colbert._normalized(index);
-  PERFORM colbert._tokens_build_ann(index);
-END
-$_tokens_build$;
-
-COMMENT ON FUNCTION colbert._tokens_build(colbert._index) IS
-  'Fills an empty token table from the source and builds pgvector''s index on it.';
-
--- Builds pgvector's index on a token table, and only then drops the one that was there: searches use the
--- old one until the transaction ends, and wait for no longer than its last moment.
+-- sql/functions/methods/tokens/_tokens_build_ann.sql
+-- Builds pgvector's index on a token table, and only then drops the one that was there. Searches use the old one until
+-- the transaction ends, and wait only for its last moment.
 CREATE OR REPLACE FUNCTION colbert._tokens_build_ann(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_build_ann$
 DECLARE
-  _tokens regclass := colbert._derived_table(index, 1);
-  _old regclass[] := colbert._tokens_ann(index);
+  _tokens regclass := colbert._derived_table(index, 'tokens');
+  _old regclass[] := colbert._pgvector_indexes(index, 'tokens', index.method);
   _parameters text;
 BEGIN
   SELECT string_agg(format('%s = %s', p.name, p.value), ', ')
@@ -2545,23 +1710,6 @@ $_tokens_build_ann$;
 COMMENT ON FUNCTION colbert._tokens_build_ann(colbert._index) IS
   'Builds pgvector''s index on a token table; drops those that were there, afterwards.';
 
--- pgvector's own indexes on a token table that searches can use.
-CREATE OR REPLACE FUNCTION colbert._tokens_ann(index colbert._index)
-RETURNS regclass[]
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT array_agg(i.indexrelid::regclass)
-    FROM pg_catalog.pg_index AS i
-    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-    JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
-   WHERE i.indrelid = index.tables[1]
-     AND i.indisvalid
-     AND m.amname = index.method;
-END;
-
-COMMENT ON FUNCTION colbert._tokens_ann(colbert._index) IS
-  'The valid hnsw or ivfflat indexes on a token table.';
-
 -- As many lists as pgvector's documentation advises: rows / 1000, or the square root above a million rows.
 CREATE OR REPLACE FUNCTION colbert._tokens_lists(index colbert._index)
 RETURNS integer
@@ -2573,7 +1721,7 @@ DECLARE
   _tokens bigint;
 BEGIN
   IF _lists IS NULL THEN
-    EXECUTE format('SELECT count(*) FROM %s', colbert._derived_table(index, 1)) INTO _tokens;
+    EXECUTE format('SELECT count(*) FROM %s', colbert._derived_table(index, 'tokens')) INTO _tokens;
     _lists := greatest(1, CASE WHEN _tokens <= 1000000 THEN _tokens / 1000 ELSE sqrt(_tokens) END);
   END IF;
   RETURN _lists;
@@ -2582,6 +1730,31 @@ $_tokens_lists$;
 
 COMMENT ON FUNCTION colbert._tokens_lists(colbert._index) IS
   'The number of lists of an ivfflat index: the option, or what pgvector''s documentation advises.';
+
+-- sql/functions/methods/tokens/_tokens_build.sql
+-- Fills the token table from the source and leaves out bad documents. pgvector's index is built last: that is faster,
+-- and for ivfflat it is the only way that makes sense.
+CREATE OR REPLACE FUNCTION colbert._tokens_build(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tokens_build$
+DECLARE
+  _tokens regclass := colbert._derived_table(index, 'tokens');
+BEGIN
+  EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
+                 'SELECT s.%I, u.position, %s '
+                 '  FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) WITH ORDINALITY AS u (token, position)'
+                 ' WHERE (colbert._document_problem(s.%5$I, $1, $2)).problem IS NULL',
+                 _tokens, index.key, format((colbert._tokens_layout(index)).conversion, 'u.token'),
+                 index.source, index.embeddings)
+    USING index.dimensions, colbert._normalized(index);
+  PERFORM colbert._tokens_build_ann(index);
+END
+$_tokens_build$;
+
+COMMENT ON FUNCTION colbert._tokens_build(colbert._index) IS
+  'Fills an empty token table from the source and builds pgvector''s index on it.';
 
 -- sql/functions/methods/tokens/_tokens_put.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_put(
@@ -2593,7 +1766,7 @@ AS $_tokens_put$
 BEGIN
   EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
                  'SELECT $1::%s, u.position, %s FROM unnest($2) WITH ORDINALITY AS u (token, position)',
-                 colbert._derived_table(index, 1), (colbert._source_types(index)).key_type,
+                 colbert._derived_table(index, 'tokens'), (colbert._source_types(index)).key_type,
                  format((colbert._tokens_layout(index)).conversion, 'u.token'))
     USING doc_id, embeddings;
 END
@@ -2602,6 +1775,7 @@ $_tokens_put$;
 COMMENT ON FUNCTION colbert._tokens_put(colbert._index, text, anyarray) IS
   'Adds the tokens of a document that is not in the token table.';
 
+-- sql/functions/methods/tokens/_tokens_remove.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_remove(index colbert._index, doc_id text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2609,7 +1783,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_remove$
 BEGIN
   EXECUTE format('DELETE FROM %s AS t WHERE t.doc_id = $1::%s',
-                 colbert._derived_table(index, 1), (colbert._source_types(index)).key_type)
+                 colbert._derived_table(index, 'tokens'), (colbert._source_types(index)).key_type)
     USING doc_id;
 END
 $_tokens_remove$;
@@ -2617,19 +1791,21 @@ $_tokens_remove$;
 COMMENT ON FUNCTION colbert._tokens_remove(colbert._index, text) IS
   'Takes the tokens of a document out of the token table.';
 
+-- sql/functions/methods/tokens/_tokens_clear.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_clear(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_clear$
 BEGIN
-  EXECUTE format('TRUNCATE %s', colbert._derived_table(index, 1));
+  EXECUTE format('TRUNCATE %s', colbert._derived_table(index, 'tokens'));
 END
 $_tokens_clear$;
 
 COMMENT ON FUNCTION colbert._tokens_clear(colbert._index) IS 'Empties the token table.';
 
--- hnsw keeps the graph's dead tokens until VACUUM, and ivfflat the centres of the data it was built on.
+-- sql/functions/methods/tokens/_tokens_rebuild.sql
+-- hnsw keeps dead tokens in its graph until VACUUM, and ivfflat the centres of the data that it was built on.
 CREATE OR REPLACE FUNCTION colbert._tokens_rebuild(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2644,14 +1820,14 @@ COMMENT ON FUNCTION colbert._tokens_rebuild(colbert._index) IS
   'Builds pgvector''s index anew on the tokens that are there.';
 
 -- sql/functions/methods/tokens/_tokens_candidates.sql
--- The candidate stage of hnsw and ivfflat: each query token fetches its nearest tokens through pgvector's
--- index, sqrt(documents * k) / 2 or as many as hits names, and documents are ranked by the sum of their best hits. A query token that did not hit a document
--- adds nothing to it: measured, that finds more of the true top ten than counting it as that query token's
--- last hit does (on SciFact .96 against .93 among 100 candidates).
+-- The candidate stage of hnsw and ivfflat. Each query token fetches its nearest tokens through pgvector's index:
+-- sqrt(documents * k) / 2, or as many as hits names. Documents are ranked by the sum of their best hits. A query token
+-- that did not hit a document adds nothing to it. Measured, that finds more of the true top ten than counting it as that
+-- query token's last hit (on SciFact .96 against .93 among 100 candidates).
 --
--- Where the scope is restricted, only tokens of documents in it are hits, and pgvector's index is scanned on
--- until there are enough (iterative scan). The settings of this function make the planner walk that index,
--- which returns tokens nearest first, and never sort the whole table.
+-- Where the scope is restricted, only tokens of its documents are hits, and pgvector scans its index until there are
+-- enough (iterative scan). The settings of this function make the planner walk that index, which returns the nearest
+-- tokens first, and never sort the whole table.
 CREATE OR REPLACE FUNCTION colbert._tokens_candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
 RETURNS TABLE (doc_id text, gain float8)
@@ -2698,9 +1874,8 @@ BEGIN
      ORDER BY sum(h.similarity) DESC, h.doc_id
      LIMIT $4
     $candidates$,
-    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
-    CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) t.doc_id OFFSET 0)', scope.documents) END,
+    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 'tokens'),
+    colbert._in_scope_sql(scope, 't.doc_id'),
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, effort.candidates;
@@ -2718,7 +1893,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_hits$
 BEGIN
   RETURN colbert._knob('hits', NULL, index.options,
-                       least(999999999, greatest(20, ceil(effort.factor * sqrt(effort.documents * effort.k) / 2)))::integer);
+                       colbert._to_count(greatest(20, effort.factor * sqrt(effort.documents * effort.k) / 2)));
 END
 $_tokens_hits$;
 
@@ -2726,8 +1901,8 @@ COMMENT ON FUNCTION colbert._tokens_hits(colbert._index, colbert._effort) IS
   'How many nearest tokens each query token fetches.';
 
 -- sql/functions/methods/tokens/_tokens_problems.sql
--- How a token table differs from its source: documents without their tokens, tokens without their document,
--- tokens of an array that has changed since. Bad documents have no tokens to compare.
+-- How a token table differs from its source: documents without their tokens, tokens without their document, tokens of
+-- an array that has changed since. Bad documents have no tokens to compare.
 CREATE OR REPLACE FUNCTION colbert._tokens_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2770,7 +1945,7 @@ BEGIN
         OR e.tokens IS DISTINCT FROM f.tokens
     $problems$,
     index.key, index.embeddings, index.source,
-    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 1))
+    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 'tokens'))
     USING index.dimensions, colbert._normalized(index);
 END
 $_tokens_problems$;
@@ -2778,13 +1953,14 @@ $_tokens_problems$;
 COMMENT ON FUNCTION colbert._tokens_problems(colbert._index) IS
   'The documents whose tokens in the token table are not those of their array.';
 
+-- sql/functions/methods/tokens/_tokens_mend.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_mend(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_mend$
 BEGIN
-  IF colbert._tokens_ann(index) IS NULL THEN
+  IF colbert._pgvector_indexes(index, 'tokens', index.method) IS NULL THEN
     PERFORM colbert._tokens_build_ann(index);
   END IF;
 END
@@ -2793,20 +1969,31 @@ $_tokens_mend$;
 COMMENT ON FUNCTION colbert._tokens_mend(colbert._index) IS
   'Builds pgvector''s index on the token table anew where it is gone.';
 
+-- sql/functions/methods/tokens/_tokens_count.sql
+CREATE OR REPLACE FUNCTION colbert._tokens_count(index colbert._index)
+RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT nullif(c.reltuples, -1)::bigint FROM pg_catalog.pg_class AS c WHERE c.oid = colbert._registered_table(index, 'tokens');
+END;
+
+COMMENT ON FUNCTION colbert._tokens_count(colbert._index) IS
+  'The number of document tokens in the index, as of the last ANALYZE.';
+
 -- sql/functions/methods/tokens/_tokens_state.sql
--- What colbert.indexes says of a token table: whether pgvector's index is there, and for ivfflat whether the
--- table has outgrown its lists.
-CREATE OR REPLACE FUNCTION colbert._tokens_state(index colbert._index)
-RETURNS text
+-- Whether pgvector's index on the token table is there, and for ivfflat whether the table has outgrown its lists.
+CREATE OR REPLACE FUNCTION colbert._tokens_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_state$
 DECLARE
-  _ann regclass := (colbert._tokens_ann(index))[1];
+  _ann regclass := (colbert._pgvector_indexes(index, 'tokens', index.method))[1];
   _lists integer;
 BEGIN
   IF _ann IS NULL THEN
-    RETURN format('broken: %s has no %s index, run repair_index', index.tables[1], index.method);
+    state := 'broken';
+    advice := format('%s has no %s index, run repair_index', colbert._registered_table(index, 'tokens'), index.method);
+    RETURN;
   END IF;
   SELECT o.option_value::integer
     INTO _lists
@@ -2815,97 +2002,28 @@ BEGIN
    WHERE c.oid = _ann AND o.option_name = 'lists';
   IF colbert._tokens_count(index) > 4000.0 * _lists * greatest(1, _lists / 1000.0)
      AND NOT index.options ? 'lists' THEN
-    RETURN format('stale: built for fewer tokens with %s lists, run reindex', _lists);
+    state := 'stale';
+    advice := format('built for fewer tokens with %s lists, run reindex', _lists);
   END IF;
-  RETURN NULL;
 END
 $_tokens_state$;
 
 COMMENT ON FUNCTION colbert._tokens_state(colbert._index) IS
   'Whether pgvector''s index on the token table is there, and fits the table; NULL when all is well.';
 
-CREATE OR REPLACE FUNCTION colbert._tokens_count(index colbert._index)
-RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT nullif(c.reltuples, -1)::bigint FROM pg_catalog.pg_class AS c WHERE c.oid = index.tables[1];
-END;
-
-COMMENT ON FUNCTION colbert._tokens_count(colbert._index) IS
-  'The number of document tokens in the index, as of the last ANALYZE.';
-
--- sql/functions/methods/tokens/_tokens_settings.sql
--- Settings for tune to try, the cheapest first: how much is read, and when a search stops. They hold for every k.
-CREATE OR REPLACE FUNCTION colbert._tokens_settings(index colbert._index)
-RETURNS SETOF jsonb
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-ROWS 16
-BEGIN ATOMIC
-  SELECT jsonb_build_object('effort', e.effort, 'margin', m.margin)
-    FROM unnest(ARRAY[0.25, 0.5, 1, 2, 4]) AS e (effort)
-   CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
-END;
-
-COMMENT ON FUNCTION colbert._tokens_settings(colbert._index) IS 'Settings of an hnsw or ivfflat index that tune tries.';
-
--- sql/functions/methods/plaid/_plaid_rules.sql
+-- sql/functions/methods/plaid/_plaid_options.sql
 -- Options of plaid:
 --
 --   centroids    how many (default 16 * sqrt(document tokens))
 --   nprobe       how many nearest centroids each query token probes, to the last posting (search/_effort.sql)
-CREATE OR REPLACE FUNCTION colbert._plaid_rules(method text)
+CREATE OR REPLACE FUNCTION colbert._plaid_options()
 RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN '{"centroids": "integer", "nprobe": "integer"}'::jsonb;
 
-COMMENT ON FUNCTION colbert._plaid_rules(text) IS 'The options of the method plaid.';
+COMMENT ON FUNCTION colbert._plaid_options() IS 'The options of the method plaid.';
 
--- sql/functions/methods/plaid/_plaid_create.sql
--- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et
--- al., PLAID (2022), https://arxiv.org/abs/2205.09707.
---
---   centroids    points that stand for the tokens near them; trained ones are means, the others are tokens that
---                came in since (_plaid_grow)
---   postings     under which centroids a document has tokens, each once
---   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given
---                out once, the centroids of its postings, and a digest of its array, by which problems are found
---
--- A posting takes 40 bytes with its share of the index, whatever the type of the key.
-CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)
-RETURNS regclass[]
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_create$
-DECLARE
-  _centroids regclass;
-  _postings regclass;
-  _documents regclass;
-BEGIN
-  IF index.dimensions > 4000 THEN
-    RAISE EXCEPTION 'plaid takes vectors of at most 4000 dimensions, not %', index.dimensions
-      USING ERRCODE = 'program_limit_exceeded',
-            HINT = 'That is the limit of pgvector''s index on the centroids. Use the method exact.';
-  END IF;
-  _centroids := colbert._create_derived(
-    index, 'centroids',
-    format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
-           colbert._plaid_type(index)));
-  _postings := colbert._create_derived(
-    index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL');
-  EXECUTE format('CREATE INDEX ON %s (centroid_id)', _postings);
-  _documents := colbert._create_derived(
-    index, 'documents',
-    format('doc_id %s PRIMARY KEY, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
-           'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL',
-           (colbert._source_types(index)).key_type),
-    'doc_id');
-  RETURN ARRAY[_centroids, _postings, _documents];
-END
-$_plaid_create$;
-
-COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
-  'Makes the tables of a plaid index, empty: centroids, postings, documents.';
-
+-- sql/functions/methods/plaid/_plaid_type.sql
 -- Half the bytes of vector, and as good for finding the nearest.
 CREATE OR REPLACE FUNCTION colbert._plaid_type(index colbert._index)
 RETURNS text
@@ -2914,8 +2032,9 @@ RETURN format('%I.halfvec(%s)', colbert._vector_schema(), index.dimensions);
 
 COMMENT ON FUNCTION colbert._plaid_type(colbert._index) IS 'The type of a centroid.';
 
--- Of the bytes of the array, in which any change shows, but for the first twelve: they hold the OID of its element
--- type, which is another one in a restored database.
+-- sql/functions/methods/plaid/_plaid_digest.sql
+-- A digest of the bytes of the array, in which any change shows. The first twelve bytes are left out: they hold the OID
+-- of the element type, which differs in a restored database.
 CREATE OR REPLACE FUNCTION colbert._plaid_digest(embeddings anyarray)
 RETURNS bytea
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -2923,10 +2042,84 @@ AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.substr(pg_catalog.array_s
 
 COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array of token vectors.';
 
+-- sql/functions/methods/plaid/_plaid_create.sql
+-- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et al.,
+-- PLAID (2022), https://arxiv.org/abs/2205.09707. It has three tables.
+--
+--   centroids    points that stand for the tokens near them. Trained ones are means. The others are tokens that came in
+--                since (_plaid_grow).
+--   postings     under which centroids a document has tokens, each once
+--   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given out once;
+--                the centroids of its postings; and a digest of its array, by which problems are found
+--
+-- A posting takes 40 bytes with its share of the index, whatever the type of the key.
+CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_create$
+DECLARE
+  _postings regclass;
+BEGIN
+  IF index.dimensions > 4000 THEN
+    RAISE EXCEPTION 'plaid takes vectors of at most 4000 dimensions, not %', index.dimensions
+      USING ERRCODE = 'program_limit_exceeded',
+            HINT = 'That is the limit of pgvector''s index on the centroids. Use the method exact.';
+  END IF;
+  PERFORM colbert._create_derived(
+    index, 'centroids',
+    format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
+           colbert._plaid_type(index)));
+  _postings := colbert._create_derived(
+    index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL');
+  EXECUTE format('CREATE INDEX ON %s (centroid_id)', _postings);
+  PERFORM colbert._create_derived(
+    index, 'documents',
+    format('doc_id %s PRIMARY KEY, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
+           'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL',
+           (colbert._source_types(index)).key_type),
+    'doc_id');
+END
+$_plaid_create$;
+
+COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
+  'Makes the tables of a plaid index, empty: centroids, postings, documents.';
+
+-- sql/functions/methods/plaid/_plaid_few.sql
+-- Few centroids are compared one by one fast enough.
+CREATE OR REPLACE FUNCTION colbert._plaid_few()
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN 1000;
+
+COMMENT ON FUNCTION colbert._plaid_few() IS
+  'Below how many centroids pgvector''s index on them is not worth having.';
+
+-- sql/functions/methods/plaid/_plaid_index_centroids.sql
+-- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Its lists are short,
+-- because pgvector sorts all that it reads of them. Few centroids have no index. An index that grew from an empty table
+-- has none until reindex.
+CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_index_centroids$
+BEGIN
+  IF expected >= colbert._plaid_few() THEN
+    EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
+                   centroids, colbert._vector_schema(), (3 * sqrt(expected))::integer);
+  END IF;
+  EXECUTE format('ANALYZE %s', centroids);
+END
+$_plaid_index_centroids$;
+
+COMMENT ON FUNCTION colbert._plaid_index_centroids(regclass, integer) IS
+  'Builds pgvector''s index on a table of centroids, unless they are few.';
+
 -- sql/functions/methods/plaid/_plaid_nearest.sql
--- The nearest centroid of each token, in the order of the tokens. Through pgvector's index on the centroids, three
--- lists of which hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact,
--- reading twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971).
+-- The nearest centroid of each token, in the order of the tokens, through pgvector's index on the centroids. Three of
+-- its lists hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact: reading
+-- twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971).
 CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids regclass, tokens anyarray)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -2952,6 +2145,7 @@ $_plaid_nearest$;
 COMMENT ON FUNCTION colbert._plaid_nearest(regclass, anyarray) IS
   'The id of the nearest centroid of each token.';
 
+-- sql/functions/methods/plaid/_plaid_centroid_ids.sql
 -- The centroids under which a document is filed.
 CREATE OR REPLACE FUNCTION colbert._plaid_centroid_ids(index colbert._index, embeddings anyarray)
 RETURNS integer[]
@@ -2961,7 +2155,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_centroid_ids$
 BEGIN
   RETURN ARRAY(SELECT DISTINCT n.id
-                 FROM unnest(colbert._plaid_nearest(index.tables[1], embeddings)) AS n (id)
+                 FROM unnest(colbert._plaid_nearest(colbert._registered_table(index, 'centroids'), embeddings)) AS n (id)
                 ORDER BY n.id);
 END
 $_plaid_centroid_ids$;
@@ -2970,9 +2164,9 @@ COMMENT ON FUNCTION colbert._plaid_centroid_ids(colbert._index, anyarray) IS
   'The ids of the centroids under which a document is filed, each once.';
 
 -- sql/functions/methods/plaid/_plaid_train.sql
--- The centroids: tokens drawn at random, each moved once to the mean of those tokens of a sample that are nearest
--- to it (a round of spherical k-means). Measured on SciFact, that one round finds what unmoved tokens do not (.96
--- of the true top ten among 75 candidates instead of .94), and three rounds find no more.
+-- The centroids: tokens drawn at random, each moved once to the mean of the tokens of a sample that are nearest to it
+-- (a round of spherical k-means). Measured on SciFact: one round finds .96 of the true top ten among 75 candidates,
+-- where unmoved tokens find .94; three rounds find no more than one.
 CREATE OR REPLACE FUNCTION colbert._plaid_train(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2980,7 +2174,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $_plaid_train$
 DECLARE
-  _centroids regclass := colbert._derived_table(index, 1);
+  _centroids regclass := colbert._derived_table(index, 'centroids');
   _schema name := colbert._vector_schema();
   _sample_per_centroid constant integer := 4;
   _tokens float8 := colbert._plaid_estimated_tokens(index);
@@ -3019,7 +2213,7 @@ $_plaid_train$;
 COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
   'Adds trained centroids for the documents of the source, and builds pgvector''s index on them.';
 
--- From the size of the arrays, which does not take reading them.
+-- The size of the arrays tells, so that they need not be read.
 CREATE OR REPLACE FUNCTION colbert._plaid_estimated_tokens(index colbert._index)
 RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3041,37 +2235,9 @@ $_plaid_estimated_tokens$;
 COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
 
--- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Its lists are short, since
--- pgvector sorts all that it reads of them. Few centroids are compared one by one; so are those of an index that grew
--- from an empty table, until reindex.
-CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_index_centroids$
-BEGIN
-  IF expected >= colbert._plaid_few() THEN
-    EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
-                   centroids, colbert._vector_schema(), (3 * sqrt(expected))::integer);
-  END IF;
-  EXECUTE format('ANALYZE %s', centroids);
-END
-$_plaid_index_centroids$;
-
-COMMENT ON FUNCTION colbert._plaid_index_centroids(regclass, integer) IS
-  'Builds pgvector''s index on a table of centroids, unless they are few.';
-
-CREATE OR REPLACE FUNCTION colbert._plaid_few()
-RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN 1000;
-
-COMMENT ON FUNCTION colbert._plaid_few() IS
-  'Below how many centroids pgvector''s index on them is not worth having.';
-
 -- sql/functions/methods/plaid/_plaid_build.sql
--- Trains the centroids on what is in the source, then files every document. In batches, so that another session can
--- watch (_report_progress); each batch in parallel workers where the server has them.
+-- Trains the centroids on what is in the source, then files every document. It works in batches, so that another
+-- session can watch (_report_progress), and each batch in parallel workers where the server has them.
 CREATE OR REPLACE FUNCTION colbert._plaid_build(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3079,8 +2245,8 @@ SET search_path = pg_catalog, pg_temp
 SET application_name = 'colbert_pg'
 AS $_plaid_build$
 DECLARE
-  _postings regclass := colbert._derived_table(index, 2);
-  _documents regclass := colbert._derived_table(index, 3);
+  _postings regclass := colbert._derived_table(index, 'postings');
+  _documents regclass := colbert._derived_table(index, 'documents');
   _batches integer;
 BEGIN
   PERFORM colbert._plaid_train(index);
@@ -3104,7 +2270,7 @@ $_plaid_build$;
 COMMENT ON FUNCTION colbert._plaid_build(colbert._index) IS
   'Trains centroids and files every document of the source.';
 
--- One batch of the source's documents, but for bad ones, as they are filed.
+-- One batch of the source's documents as they are filed. Bad documents are left out.
 CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
 RETURNS TABLE (doc_id text, tokens integer, centroid_ids integer[], digest bytea)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
@@ -3128,19 +2294,21 @@ $_plaid_filed$;
 COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
   'The documents of one of several batches of the source, with the centroids under which they are filed.';
 
--- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees the one or
--- the other, whole, and none waits, but for the moment in which pgvector's old index on the centroids goes. The change
--- of the registry row is for _plaid_put.
+-- sql/functions/methods/plaid/_plaid_rebuild.sql
+-- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees either the
+-- old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old index on the
+-- centroids goes. The registry row is changed for the sake of _plaid_put.
 CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_rebuild$
 DECLARE
-  _old regclass := colbert._plaid_ann(index);
+  _old regclass := (colbert._pgvector_indexes(index, 'centroids', 'ivfflat'))[1];
+  _name text;
 BEGIN
-  FOR _place IN 1 .. 3 LOOP
-    EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _place));
+  FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP
+    EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));
   END LOOP;
   PERFORM colbert._plaid_build(index);
   UPDATE colbert._index AS i SET tables = i.tables WHERE i.id = index.id;
@@ -3153,34 +2321,16 @@ $_plaid_rebuild$;
 COMMENT ON FUNCTION colbert._plaid_rebuild(colbert._index) IS
   'Trains centroids anew and files every document under them, while searches go on.';
 
-CREATE OR REPLACE FUNCTION colbert._plaid_ann(index colbert._index)
-RETURNS regclass
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT i.indexrelid::regclass
-    FROM pg_catalog.pg_index AS i
-    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-    JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
-   WHERE i.indrelid = index.tables[1]
-     AND i.indisvalid
-     AND m.amname = 'ivfflat'
-   ORDER BY i.indexrelid DESC
-   LIMIT 1;
-END;
-
-COMMENT ON FUNCTION colbert._plaid_ann(colbert._index) IS
-  'pgvector''s index on the centroids; NULL when there is none.';
-
 -- sql/functions/methods/plaid/_plaid_put.sql
--- A snapshot from before a reindex knows centroids that are gone: in a transaction that keeps its first snapshot, the
--- lock on the registry row, which reindex changes, raises a serialization failure then.
+-- A snapshot from before a reindex knows centroids that are gone. A transaction that keeps its first snapshot therefore
+-- locks the registry row, which reindex changes, and gets a serialization failure.
 CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
 BEGIN
-  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+  IF colbert._keeps_snapshot() THEN
     PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
   END IF;
   PERFORM colbert._plaid_grow(index, embeddings);
@@ -3190,7 +2340,7 @@ BEGIN
     '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
     '  RETURNING ordinal, centroid_ids) '
     'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
-    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
     USING index, doc_id, embeddings;
 END
 $_plaid_put$;
@@ -3198,16 +2348,17 @@ $_plaid_put$;
 COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
   'Files a document that is not there under the centroids of its tokens.';
 
--- Lets the centroids grow with the tokens, from an empty table on: as 16 * sqrt(tokens) does, a token becomes a
--- centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt n).)
--- So nothing has to be counted but the ids, which were given out one after the other.
+-- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
+-- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
+-- n).) The number of centroids is taken from their ids, which are given out one after the other: nothing has to be
+-- counted.
 CREATE OR REPLACE FUNCTION colbert._plaid_grow(index colbert._index, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_grow$
 DECLARE
-  _centroids regclass := colbert._derived_table(index, 1);
+  _centroids regclass := colbert._derived_table(index, 'centroids');
   _count integer;
 BEGIN
   EXECUTE format('SELECT max(c.id) - min(c.id) + 1 FROM %s AS c', _centroids) INTO _count;
@@ -3229,6 +2380,7 @@ $_plaid_grow$;
 COMMENT ON FUNCTION colbert._plaid_grow(colbert._index, anyarray) IS
   'Makes some of the tokens of a new document centroids, the fewer the more there are.';
 
+-- sql/functions/methods/plaid/_plaid_remove.sql
 CREATE OR REPLACE FUNCTION colbert._plaid_remove(index colbert._index, doc_id text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3240,7 +2392,7 @@ BEGIN
     '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s RETURNING d.ordinal, d.centroid_ids) '
     'DELETE FROM %s AS p USING document AS d '
     ' WHERE p.centroid_id = ANY (d.centroid_ids) AND p.ordinal = d.ordinal',
-    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
     USING doc_id;
 END
 $_plaid_remove$;
@@ -3248,13 +2400,14 @@ $_plaid_remove$;
 COMMENT ON FUNCTION colbert._plaid_remove(colbert._index, text) IS
   'Takes a document and its postings out.';
 
+-- sql/functions/methods/plaid/_plaid_clear.sql
 CREATE OR REPLACE FUNCTION colbert._plaid_clear(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_clear$
 BEGIN
-  EXECUTE format('TRUNCATE %s, %s RESTART IDENTITY', colbert._derived_table(index, 2), colbert._derived_table(index, 3));
+  EXECUTE format('TRUNCATE %s, %s RESTART IDENTITY', colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
 END
 $_plaid_clear$;
 
@@ -3321,11 +2474,10 @@ DECLARE
      ORDER BY r.gain DESC, r.ordinal
      LIMIT $5
     $candidates$,
-    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 1),
-    colbert._derived_table(index, 2), colbert._derived_table(index, 3),
+    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 'centroids'),
+    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
     CASE WHEN NOT scope.restricted THEN 'LIMIT $5' END,
-    CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) d.doc_id OFFSET 0)', scope.documents) END);
+    colbert._in_scope_sql(scope, 'd.doc_id'));
 BEGIN
   PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('search_path', scope.search_path, true);
@@ -3336,8 +2488,8 @@ $_plaid_candidates$;
 COMMENT ON FUNCTION colbert._plaid_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
   'The keys of the documents filed under the centroids nearest to the query''s tokens, as text, best first, with their gains.';
 
--- How much each query token reads: postings, at most so many centroids, and as many lists of pgvector's index on the
--- centroids as hold these. A list holds sqrt(centroids) / 3 of them (_plaid_index_centroids).
+-- How much each query token reads: how many postings, of at most how many centroids, in how many lists of pgvector's
+-- index. A list holds sqrt(centroids) / 3 centroids (_plaid_index_centroids).
 CREATE OR REPLACE FUNCTION colbert._plaid_reading(
   index colbert._index, effort colbert._effort, OUT postings bigint, OUT centroids integer, OUT lists integer)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3345,12 +2497,12 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_reading$
 DECLARE
   _nprobe integer := colbert._knob('nprobe', NULL, index.options, NULL);
-  _centroids float8 := greatest(1, colbert._estimated_rows(index.tables[1]));
-  _postings float8 := greatest(1, colbert._estimated_rows(index.tables[2]));
+  _centroids float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'centroids')));
+  _postings float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'postings')));
 BEGIN
   postings := CASE WHEN _nprobe IS NULL THEN ceil(effort.factor * 5 * sqrt(effort.documents * sqrt(effort.k))) END;
   -- Where all are as large as their mean, half of these hold the postings.
-  centroids := coalesce(_nprobe, least(999999999, ceil(8 + 2 * postings * _centroids / _postings)));
+  centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _centroids / _postings));
   lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
 END
 $_plaid_reading$;
@@ -3359,9 +2511,9 @@ COMMENT ON FUNCTION colbert._plaid_reading(colbert._index, colbert._effort) IS
   'How many postings each query token reads, of at most how many centroids, in how many lists.';
 
 -- sql/functions/methods/plaid/_plaid_problems.sql
--- How a plaid index differs from its source: documents that are not filed, filed documents that are not there, arrays
--- that have changed since (by their digests), documents whose postings or centroids are not those they were filed
--- with, and postings of no document.
+-- How a plaid index differs from its source: documents that are not filed, filed documents that are gone, arrays that
+-- have changed since (by their digests), documents whose postings or centroids are not those that they were filed with,
+-- and postings of no document.
 CREATE OR REPLACE FUNCTION colbert._plaid_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3409,8 +2561,8 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM %6$s AS d WHERE d.ordinal = p.ordinal)
     HAVING count(*) > 0
     $problems$,
-    index.key, index.embeddings, index.source, colbert._derived_table(index, 1),
-    colbert._derived_table(index, 2), colbert._derived_table(index, 3))
+    index.key, index.embeddings, index.source, colbert._derived_table(index, 'centroids'),
+    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'))
     USING index.dimensions, colbert._normalized(index);
 END
 $_plaid_problems$;
@@ -3418,53 +2570,7 @@ $_plaid_problems$;
 COMMENT ON FUNCTION colbert._plaid_problems(colbert._index) IS
   'The documents that are not filed as their arrays are, and postings of no document.';
 
--- After its documents were mended: postings of no document go, and pgvector's index comes back.
-CREATE OR REPLACE FUNCTION colbert._plaid_mend(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_mend$
-BEGIN
-  EXECUTE format('DELETE FROM %s AS p WHERE NOT EXISTS (SELECT FROM %s AS d WHERE d.ordinal = p.ordinal)',
-                 colbert._derived_table(index, 2), colbert._derived_table(index, 3));
-  IF colbert._plaid_state(index) LIKE 'broken: %' THEN
-    PERFORM colbert._plaid_index_centroids(index.tables[1], (colbert._plaid_centroid_count(index)).trained);
-  END IF;
-END
-$_plaid_mend$;
-
-COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
-  'Takes out postings of no document; builds pgvector''s index on the centroids anew where it is gone.';
-
--- sql/functions/methods/plaid/_plaid_state.sql
--- What colbert.indexes says of a plaid index. Retraining is due when as many centroids have come in since the training
--- as came out of it, which is when there are four times as many tokens; and never for fewer than a few thousand, which
--- are compared one by one fast enough.
-CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index)
-RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_state$
-DECLARE
-  _count record;
-BEGIN
-  IF NOT colbert._plaid_readable(index) THEN
-    RETURN NULL;
-  END IF;
-  _count := colbert._plaid_centroid_count(index);
-  IF _count.trained >= colbert._plaid_few() AND colbert._plaid_ann(index) IS NULL THEN
-    RETURN format('broken: %s has no ivfflat index, run repair_index', index.tables[1]);
-  ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
-    RETURN format('stale: %s of %s centroids have come in since the training, run reindex',
-                  _count.grown, _count.grown + _count.trained);
-  END IF;
-  RETURN NULL;
-END
-$_plaid_state$;
-
-COMMENT ON FUNCTION colbert._plaid_state(colbert._index) IS
-  'Whether pgvector''s index on the centroids is there, and whether retraining is due; NULL when all is well.';
-
+-- sql/functions/methods/plaid/_plaid_centroid_count.sql
 CREATE OR REPLACE FUNCTION colbert._plaid_centroid_count(
   index colbert._index, OUT trained integer, OUT grown integer)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3472,7 +2578,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_centroid_count$
 BEGIN
   EXECUTE format('SELECT count(*) FILTER (WHERE c.trained), count(*) FILTER (WHERE NOT c.trained) FROM %s AS c',
-                 colbert._derived_table(index, 1))
+                 colbert._derived_table(index, 'centroids'))
      INTO trained, grown;
 END
 $_plaid_centroid_count$;
@@ -3480,20 +2586,24 @@ $_plaid_centroid_count$;
 COMMENT ON FUNCTION colbert._plaid_centroid_count(colbert._index) IS
   'How many centroids were trained, and how many have come in since.';
 
--- Whether the tables are there and the caller's own, without a policy that would have to be asked: colbert.indexes is
--- for everybody, and for every state that an index may be in.
+-- sql/functions/methods/plaid/_plaid_readable.sql
+-- colbert.indexes is for everybody, and for every state that an index may be in: it reads the tables of an index only
+-- when they are there, belong to the reader, and have no policy that would have to be asked.
 CREATE OR REPLACE FUNCTION colbert._plaid_readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT count(*) >= 3 AND count(*) = cardinality(index.tables) AND bool_and(colbert._is_own(t))
+  SELECT count(*) = 3 AND bool_and(colbert._is_own(t))
          AND colbert._is_own(index.source) AND NOT pg_catalog.row_security_active(index.source)
-    FROM colbert._derived_tables(index) AS t;
+    FROM colbert._derived_tables(index) AS t
+   WHERE t IN (colbert._registered_table(index, 'centroids'), colbert._registered_table(index, 'postings'),
+               colbert._registered_table(index, 'documents'));
 END;
 
 COMMENT ON FUNCTION colbert._plaid_readable(colbert._index) IS
   'Whether the tables of a plaid index are there and the caller''s own.';
 
+-- sql/functions/methods/plaid/_plaid_count.sql
 -- The planner's number of documents, times the mean of a hundred pages of them.
 CREATE OR REPLACE FUNCTION colbert._plaid_count(index colbert._index)
 RETURNS bigint
@@ -3501,14 +2611,14 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_count$
 DECLARE
-  _documents pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = index.tables[3]);
+  _documents pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = colbert._registered_table(index, 'documents'));
   _tokens float8;
 BEGIN
   IF NOT colbert._plaid_readable(index) THEN
     RETURN NULL;
   END IF;
   EXECUTE format('SELECT avg(d.tokens) FROM %s AS d TABLESAMPLE SYSTEM (least(100, 10000.0 / $1))',
-                 colbert._derived_table(index, 3))
+                 colbert._derived_table(index, 'documents'))
      INTO _tokens
     USING greatest(1, _documents.relpages);
   RETURN nullif(_documents.reltuples, -1) * coalesce(_tokens, 0);
@@ -3518,87 +2628,1210 @@ $_plaid_count$;
 COMMENT ON FUNCTION colbert._plaid_count(colbert._index) IS
   'About how many document tokens are filed, as of the last ANALYZE.';
 
--- sql/functions/methods/plaid/_plaid_settings.sql
--- Settings for tune to try, the cheapest first: how much is read, and when a search stops. They hold for every k.
-CREATE OR REPLACE FUNCTION colbert._plaid_settings(index colbert._index)
-RETURNS SETOF jsonb
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-ROWS 16
+-- sql/functions/methods/plaid/_plaid_state.sql
+-- Training is due anew when as many centroids have come in since the last one as it made, which is when there are four
+-- times as many tokens. It is never due for fewer than a few thousand centroids, which are compared one by one fast
+-- enough.
+CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index, OUT state text, OUT advice text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_state$
+DECLARE
+  _count record;
+BEGIN
+  IF NOT colbert._plaid_readable(index) THEN
+    RETURN;
+  END IF;
+  _count := colbert._plaid_centroid_count(index);
+  IF _count.trained >= colbert._plaid_few() AND colbert._pgvector_indexes(index, 'centroids', 'ivfflat') IS NULL THEN
+    state := 'broken';
+    advice := format('%s has no ivfflat index, run repair_index', colbert._registered_table(index, 'centroids'));
+  ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
+    state := 'stale';
+    advice := format('%s of %s centroids have come in since the training, run reindex',
+                     _count.grown, _count.grown + _count.trained);
+  END IF;
+END
+$_plaid_state$;
+
+COMMENT ON FUNCTION colbert._plaid_state(colbert._index) IS
+  'Whether pgvector''s index on the centroids is there, and whether retraining is due; NULL when all is well.';
+
+-- sql/functions/methods/plaid/_plaid_mend.sql
+-- The documents were mended before. Postings of no document go, and pgvector's index comes back.
+CREATE OR REPLACE FUNCTION colbert._plaid_mend(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_mend$
+BEGIN
+  EXECUTE format('DELETE FROM %s AS p WHERE NOT EXISTS (SELECT FROM %s AS d WHERE d.ordinal = p.ordinal)',
+                 colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
+  IF (colbert._plaid_state(index)).state = 'broken' THEN
+    PERFORM colbert._plaid_index_centroids(colbert._registered_table(index, 'centroids'), (colbert._plaid_centroid_count(index)).trained);
+  END IF;
+END
+$_plaid_mend$;
+
+COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
+  'Takes out postings of no document; builds pgvector''s index on the centroids anew where it is gone.';
+
+-- sql/functions/sync/_index_of_trigger.sql
+-- A trigger names its index by number. The row may be gone, or newer than the snapshot of the transaction.
+CREATE OR REPLACE FUNCTION colbert._index_of_trigger(index_id integer)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_index_of_trigger$
+DECLARE
+  _index colbert._index;
+BEGIN
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index_id;
+  IF FOUND THEN
+    RETURN _index;
+  ELSIF colbert._keeps_snapshot() THEN
+    RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
+      USING ERRCODE = 'serialization_failure',
+            HINT = 'It was created after this transaction began: run the transaction again.';
+  ELSE
+    RAISE EXCEPTION 'late-interaction index % is not in the registry', index_id
+      USING ERRCODE = 'undefined_object',
+            HINT = 'Drop the triggers that colbert_pg left on the table, and create the index anew.';
+  END IF;
+END
+$_index_of_trigger$;
+
+COMMENT ON FUNCTION colbert._index_of_trigger(integer) IS
+  'The registry row of the index whose trigger calls, or an error.';
+
+-- sql/functions/sync/_forget_attempts.sql
+-- A document that is encoded, gone, or has another text starts afresh. The triggers call this under the lock of the
+-- source row, as every change of an attempt is made.
+CREATE OR REPLACE FUNCTION colbert._forget_attempts(index colbert._index, doc_id text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_forget_attempts$
+BEGIN
+  IF colbert._text_column(index) IS NOT NULL THEN
+    EXECUTE format('DELETE FROM %s AS a WHERE $1 IS NULL OR a.doc_id = $1::%s',
+                   colbert._derived_table(index, 'attempts'), (colbert._source_types(index)).key_type)
+      USING doc_id;
+  END IF;
+END
+$_forget_attempts$;
+
+COMMENT ON FUNCTION colbert._forget_attempts(colbert._index, text) IS
+  'Forgets the attempts at encoding one document, or all; nothing for an index without a text column.';
+
+-- sql/functions/sync/_put.sql
+-- What the index already has under the key goes first: the array before this one, or what a write left behind that the
+-- triggers did not see.
+CREATE OR REPLACE FUNCTION colbert._put(index colbert._index, doc_id text, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_put$
+BEGIN
+  PERFORM colbert._refuse_document(index, doc_id, embeddings),
+          colbert._method_remove(index, doc_id);
+  IF cardinality(embeddings) > 0 THEN
+    PERFORM colbert._method_put(index, doc_id, embeddings);
+  END IF;
+END
+$_put$;
+
+COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
+  'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
+
+-- sql/functions/sync/_put_current.sql
+-- The source's row as it is now, not as a trigger or a check saw it.
+CREATE OR REPLACE FUNCTION colbert._put_current(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_put_current$
+DECLARE
+  _found bigint;
+BEGIN
+  EXECUTE format('SELECT count(colbert._put($1, $2, s.%I)) FROM %s AS s WHERE s.%I = $2::%s',
+                 index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+     INTO _found
+    USING index, doc_id;
+  IF _found = 0 THEN
+    PERFORM colbert._method_remove(index, doc_id);
+  END IF;
+END
+$_put_current$;
+
+COMMENT ON FUNCTION colbert._put_current(colbert._index, text) IS
+  'Makes a document in an index that of the source''s row, or takes it out where there is none.';
+
+-- sql/functions/sync/_sync.sql
+-- Brings an index in step with one row of its source. The triggers call it after the row has changed, while the lock of
+-- the row orders the writers of the document.
+--
+-- What goes in is what the source holds at this moment. The row of the event may be older: the events of a statement's
+-- rows wait for its end, and a trigger on the first of them may have changed the others again.
+CREATE OR REPLACE FUNCTION colbert._sync(
+  index_id integer, old_key text, old_embeddings anyarray, new_key text, new_embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_sync$
+DECLARE
+  _index colbert._index;
+BEGIN
+  -- pgvector takes 0 and -0 for equal: array_send tells them apart.
+  IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings
+     AND array_send(old_embeddings) IS NOT DISTINCT FROM array_send(new_embeddings) THEN
+    RETURN;
+  END IF;
+
+  _index := colbert._index_of_trigger(index_id);
+  IF old_key IS NOT NULL THEN
+    PERFORM colbert._forget_attempts(_index, old_key);
+  END IF;
+  IF row_security_active(_index.source) THEN  -- FORCE: even the owner may not see the row
+    IF old_key <> new_key OR new_key IS NULL THEN
+      PERFORM colbert._method_remove(_index, old_key);
+    END IF;
+    IF new_key IS NOT NULL THEN
+      PERFORM colbert._put(_index, new_key, new_embeddings);
+    END IF;
+  ELSE
+    IF old_key <> new_key OR new_key IS NULL THEN
+      PERFORM colbert._put_current(_index, old_key);
+    END IF;
+    IF new_key IS NOT NULL THEN
+      PERFORM colbert._put_current(_index, new_key);
+    END IF;
+  END IF;
+END
+$_sync$;
+
+COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
+  'Takes the old row out of an index and puts the new one in: what the row triggers call.';
+
+-- sql/functions/sync/_sync_truncate.sql
+-- After TRUNCATE of the source.
+CREATE OR REPLACE FUNCTION colbert._sync_truncate(index_id integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_sync_truncate$
+DECLARE
+  _index colbert._index := colbert._index_of_trigger(index_id);
+BEGIN
+  PERFORM colbert._method_clear(_index),
+          colbert._forget_attempts(_index);
+END
+$_sync_truncate$;
+
+COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
+  'Empties an index: what the TRUNCATE trigger calls.';
+
+-- sql/functions/sync/_sync_text.sql
+-- A changed text is a new one. The trigger calls this under the lock of the row.
+CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text)
+RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT jsonb_build_object('effort', e.effort, 'margin', m.margin)
-    FROM unnest(ARRAY[0.25, 0.5, 1, 2, 4]) AS e (effort)
-   CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
+  SELECT colbert._forget_attempts(i, doc_id) FROM colbert._index AS i WHERE i.id = index_id;
 END;
 
-COMMENT ON FUNCTION colbert._plaid_settings(colbert._index) IS 'Settings of a plaid index that tune tries.';
+COMMENT ON FUNCTION colbert._sync_text(integer, text) IS
+  'Forgets the attempts at encoding a text that has changed: what the trigger on the text column calls.';
+
+-- sql/functions/sync/_notify_workers.sql
+-- Tells the workers that listen that there is something to encode: once for each transaction and index, when it
+-- commits.
+CREATE OR REPLACE FUNCTION colbert._notify_workers(index_id integer)
+RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT pg_notify('colbert_pending', index_id::text);
+END;
+
+COMMENT ON FUNCTION colbert._notify_workers(integer) IS
+  'NOTIFY colbert_pending, with the number of an index.';
+
+-- sql/functions/sync/_sync_names.sql
+-- The names of an index's trigger function, which lives beside the source, and of its triggers. Triggers of one event
+-- fire in the order of their names. Those that fire after the change have names that sort first. The one that fires
+-- before the change has a name that sorts last, except for names beyond ASCII, so that it sees what other triggers have
+-- made of the row.
+CREATE OR REPLACE FUNCTION colbert._sync_names(
+  index colbert._index, OUT sync_function text, OUT row_trigger name, OUT truncate_trigger name,
+  OUT text_trigger name)
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format('%s.colbert_sync_%s', c.relnamespace::regnamespace, index.id),
+         format('!colbert_sync_%s', index.id),
+         format('!colbert_truncate_%s', index.id),
+         format('~colbert_text_%s', index.id)
+    FROM pg_catalog.pg_class AS c
+   WHERE c.oid = index.source;
+END;
+
+COMMENT ON FUNCTION colbert._sync_names(colbert._index) IS
+  'The names of the trigger function of an index, with its schema, and of its triggers.';
+
+-- sql/functions/sync/_pending_index.sql
+-- The partial index on the source that holds the keys of its pending documents.
+CREATE OR REPLACE FUNCTION colbert._pending_index(index colbert._index)
+RETURNS regclass
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT i.indexrelid::regclass
+    FROM pg_catalog.pg_index AS i
+   WHERE i.indrelid = index.source
+     AND obj_description(i.indexrelid, 'pg_class') = colbert._derived_comment(index);
+END;
+
+COMMENT ON FUNCTION colbert._pending_index(colbert._index) IS
+  'The index on the source that holds the keys of pending documents.';
+
+-- sql/functions/sync/_create_sync.sql
+-- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
+--
+-- The function belongs to the source's owner. It is SECURITY DEFINER for the reason that foreign keys are: who may
+-- write the source keeps the derived tables in step without a right to write those. It can only be called as a trigger,
+-- and all it does is in colbert._sync and colbert._sync_text.
+--
+-- Somebody may have made a function of that name before, so that this one would take its place. If triggers of other
+-- tables call it, it is refused. If others were granted the right to call it, that right is taken away.
+--
+-- The row trigger names no columns: an array that a BEFORE trigger sets is a change, too. Triggers that are ENABLE
+-- ALWAYS, as on a subscriber of logical replication, stay so. When one of the two that keep the index in step is, both
+-- are.
+CREATE OR REPLACE FUNCTION colbert._create_sync(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_sync$
+DECLARE
+  _names record := colbert._sync_names(index);
+  _always name[] := ARRAY(SELECT t.tgname FROM pg_trigger AS t
+                           WHERE t.tgrelid = index.source AND t.tgenabled = 'A'
+                             AND t.tgname IN (_names.row_trigger, _names.truncate_trigger, _names.text_trigger));
+  _trigger name;
+  _grantee regrole;
+  _body text := format(
+    $body$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    PERFORM colbert._sync_truncate(%1$s);%4$s
+  ELSE
+    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);%5$s
+  END IF;
+  RETURN NULL;
+END
+$body$,
+    index.id, index.key, index.embeddings,
+    (colbert._text_sync_sql(index)).before, (colbert._text_sync_sql(index)).after);
+BEGIN
+  IF EXISTS (SELECT FROM pg_trigger AS t
+              WHERE t.tgfoid = to_regprocedure(_names.sync_function || '()')
+                AND t.tgparentid = 0 AND t.tgrelid <> index.source) THEN
+    RAISE EXCEPTION 'function %() is in the way: triggers of other tables call it', _names.sync_function
+      USING ERRCODE = 'duplicate_function',
+            HINT = 'Drop it; it is not one of colbert_pg''s.';
+  END IF;
+  EXECUTE format('CREATE OR REPLACE FUNCTION %s() RETURNS trigger '
+                 'LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
+                 _names.sync_function, _body);
+  EXECUTE format('COMMENT ON FUNCTION %s() IS %L', _names.sync_function, colbert._derived_comment(index));
+  EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM PUBLIC', _names.sync_function);
+  IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'colbert_pg') THEN
+    -- DROP EXTENSION is refused while there are triggers that call it.
+    EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION colbert_pg', _names.sync_function);
+  END IF;
+  PERFORM colbert._give_to_owner(index, format('FUNCTION %s()', _names.sync_function));
+  FOR _grantee IN
+    SELECT DISTINCT a.grantee::regrole
+      FROM pg_proc AS p
+     CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+     WHERE p.oid = to_regprocedure(_names.sync_function || '()')
+       AND a.grantee NOT IN (0, p.proowner)
+  LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s() FROM %s', _names.sync_function, _grantee);
+  END LOOP;
+
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER TRUNCATE ON %s '
+                 'FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+                 _names.truncate_trigger, index.source, _names.sync_function);
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
+                 'FOR EACH ROW EXECUTE FUNCTION %s()',
+                 _names.row_trigger, index.source, _names.sync_function);
+  IF colbert._text_column(index) IS NOT NULL THEN
+    PERFORM colbert._create_text_sync(index);
+  END IF;
+  IF _always && ARRAY[_names.row_trigger, _names.truncate_trigger] THEN
+    _always := _always || ARRAY[_names.row_trigger, _names.truncate_trigger];
+  END IF;
+  FOREACH _trigger IN ARRAY _always LOOP
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', index.source, _trigger);
+  END LOOP;
+END
+$_create_sync$;
+
+COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
+  'Makes the trigger function and the triggers of an index; those that are there are made anew.';
+
+-- What the trigger function of an index does for its text column. BEFORE an update that changes the text, the array of
+-- the old text goes, unless the writer has set another array. AFTER any change, the workers hear of a row that is
+-- pending.
+CREATE OR REPLACE FUNCTION colbert._text_sync_sql(index colbert._index, OUT before text, OUT after text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format($before$
+  ELSIF TG_WHEN = 'BEFORE' THEN
+    PERFORM colbert._sync_text(%1$s, OLD.%2$I::text);
+    IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I THEN
+      NEW.%3$I := NULL;
+    END IF;
+    RETURN NEW;$before$, index.id, index.key, index.embeddings),
+         format($after$
+    IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
+      PERFORM colbert._notify_workers(%1$s);
+    END IF;$after$, index.id, index.embeddings, colbert._text_column(index))
+   WHERE colbert._text_column(index) IS NOT NULL;
+END;
+
+COMMENT ON FUNCTION colbert._text_sync_sql(colbert._index) IS
+  'The parts of the trigger function that are for the text column; NULL without one.';
+
+-- The trigger that sees a change of the text, and the index in which workers find pending documents. Texts are compared
+-- letter by letter, whatever their type and collation take to be equal.
+CREATE OR REPLACE FUNCTION colbert._create_text_sync(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_text_sync$
+DECLARE
+  _names record := colbert._sync_names(index);
+  _text name := colbert._text_column(index);
+  _pending name := colbert._derived_name(index.source, index.embeddings, 'pending');
+BEGIN
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW '
+                 'WHEN (OLD.%I::text COLLATE "C" IS DISTINCT FROM NEW.%3$I::text COLLATE "C") '
+                 'EXECUTE FUNCTION %s()',
+                 _names.text_trigger, index.source, _text, _names.sync_function);
+  IF colbert._pending_index(index) IS NULL THEN
+    EXECUTE format('CREATE INDEX %I ON %s (%I) WHERE %I IS NULL AND %I IS NOT NULL',
+                   _pending, index.source, index.key, index.embeddings, _text);
+    EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
+                   (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
+                   _pending, colbert._derived_comment(index));
+  END IF;
+END
+$_create_text_sync$;
+
+COMMENT ON FUNCTION colbert._create_text_sync(colbert._index) IS
+  'Makes the trigger on the text column, and the index of pending documents where it is missing.';
+
+-- sql/functions/sync/_sync_problem.sql
+-- What keeps an index from being kept in step: a trigger that is gone, disabled, or runs with the rights of a former
+-- owner; or pending documents that cannot be found.
+CREATE OR REPLACE FUNCTION colbert._sync_problem(index colbert._index)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT format('trigger "%s" %s', expected.name,
+                CASE WHEN t.tgname IS NULL THEN 'is gone'
+                     WHEN t.tgenabled IN ('D', 'R') THEN 'is disabled'
+                     ELSE 'belongs to a former owner of the table' END)
+    FROM colbert._sync_names(index) AS names
+   CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger),
+                              (CASE WHEN colbert._text_column(index) IS NOT NULL
+                                    THEN names.text_trigger END)) AS expected (name)
+    LEFT JOIN pg_catalog.pg_trigger AS t
+           ON t.tgrelid = index.source AND t.tgname = expected.name
+    LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+   WHERE colbert._triggers(index)
+     AND expected.name IS NOT NULL
+     AND (t.tgenabled IS NULL OR t.tgenabled IN ('D', 'R')
+          OR pg_catalog.pg_get_userbyid(p.proowner) <> colbert._owner(index.source))
+  UNION ALL
+  SELECT 'the index of pending documents is gone'
+   WHERE colbert._text_column(index) IS NOT NULL AND colbert._pending_index(index) IS NULL
+   LIMIT 1;
+END;
+
+COMMENT ON FUNCTION colbert._sync_problem(colbert._index) IS
+  'The trigger that does not keep the index in step, or what else does not; NULL when all is well.';
+
+-- sql/functions/sync/upsert.sql
+-- Stores the token vectors of a document and brings the index in step in the same statement. It is for engines that
+-- restrict triggers, with an index whose option "triggers" is false. Where there are triggers they do the work. The row
+-- is updated, or inserted with nothing but key and array. NULL takes the document out of the index. Only roles that may
+-- write the index's tables can call it, which is the owner of the table.
+CREATE OR REPLACE FUNCTION colbert.upsert(
+  source regclass, doc_id anynonarray, vectors vector[], embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $upsert$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _whole boolean;
+  _updated bigint;
+BEGIN
+  IF doc_id IS NULL THEN
+    RAISE EXCEPTION 'doc_id must not be NULL'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the key of the document.';
+  END IF;
+  EXECUTE format('SELECT ($1::%s)::text = $1::text', _types.key_type) INTO _whole USING doc_id;
+  IF NOT _whole THEN
+    RAISE EXCEPTION 'doc_id "%" is no %', doc_id, _types.key_type
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Pass the key as the table has it.';
+  END IF;
+  EXECUTE format('UPDATE %s SET %I = $2::%s[] WHERE %I = $1::%s',
+                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_type)
+    USING doc_id, vectors;
+  GET DIAGNOSTICS _updated = ROW_COUNT;
+  IF _updated = 0 THEN
+    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[]) '
+                   'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
+                   _index.source, _index.key, _index.embeddings, _types.key_type, _types.element)
+      USING doc_id, vectors;
+  END IF;
+
+  IF NOT colbert._triggers(_index) THEN
+    EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
+      USING _index, doc_id::text, vectors;
+  END IF;
+END
+$upsert$;
+
+COMMENT ON FUNCTION colbert.upsert(regclass, anynonarray, vector[], name) IS
+  'Stores the token vectors of a document, by its key, and brings an index without triggers in step.';
+
+-- sql/functions/index/_default_method.sql
+-- The method of an index for which none is named. It is plaid: the fastest, the smallest, and it works from an empty
+-- table on. It is hnsw where plaid is weak:
+--
+--   * row-level security: readers to whom it applies may not see centroids, so plaid scores all that they may see
+--   * vectors that are not normalised: a centroid stands for directions, and says nothing of lengths
+CREATE OR REPLACE FUNCTION colbert._default_method(source regclass, options jsonb)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT CASE WHEN c.relrowsecurity OR options -> 'normalized' = 'false'::jsonb THEN 'hnsw' ELSE 'plaid' END
+    FROM pg_catalog.pg_class AS c
+   WHERE c.oid = source;
+END;
+
+COMMENT ON FUNCTION colbert._default_method(regclass, jsonb) IS
+  'The method of an index for which none is named.';
+
+-- sql/functions/index/_refuse_source.sql
+-- Refuses what cannot be indexed: a view, a table of another owner, a table that the caller does not see whole, and a
+-- column that is no array of vectors.
+CREATE OR REPLACE FUNCTION colbert._refuse_source(source regclass, embeddings name)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_source$
+DECLARE
+  _table pg_class;
+  _type text;
+BEGIN
+  IF source IS NULL OR embeddings IS NULL THEN
+    RAISE EXCEPTION '% must not be NULL', CASE WHEN source IS NULL THEN 'source' ELSE 'embeddings' END
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Name the table and its column of token vectors.';
+  END IF;
+  SELECT c.* INTO _table FROM pg_class AS c WHERE c.oid = source;
+  IF _table.relkind NOT IN ('r', 'p') OR _table.relpersistence = 't' THEN
+    RAISE EXCEPTION '"%" is not a table that can be indexed', source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Index a table or a partitioned table, not a temporary one.';
+  END IF;
+  IF _table.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = source) THEN
+    RAISE EXCEPTION 'table "%" has child tables', source
+      USING ERRCODE = 'wrong_object_type',
+            DETAIL = 'Neither a key nor a trigger holds for the rows of tables that inherit from it.',
+            HINT = 'Index each of them, or make it a partitioned table.';
+  END IF;
+  PERFORM colbert._refuse_stranger(source),
+          colbert._refuse_partial_view(source),
+          colbert._refuse_old_snapshot();
+
+  SELECT format_type(a.atttypid, a.atttypmod)
+    INTO _type
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = embeddings AND a.attnum > 0 AND NOT a.attisdropped;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'column "%" of table "%" does not exist', embeddings, source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column of token vectors: embeddings => ''column''.';
+  ELSIF colbert._element_type(source, embeddings) IS NULL THEN
+    RAISE EXCEPTION 'column "%" of table "%" is of type %', embeddings, source, _type
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = 'It must be an array of vectors: vector(128)[] or halfvec(128)[].';
+  END IF;
+END
+$_refuse_source$;
+
+COMMENT ON FUNCTION colbert._refuse_source(regclass, name) IS
+  'Raises unless the table and its column can be indexed by the caller.';
+
+-- sql/functions/index/_refuse_options.sql
+-- Refuses options that nobody would read, and values of the wrong type. types is a jsonb object: name -> "integer",
+-- "number", "boolean", "string", "any", or an array of the strings allowed.
+CREATE OR REPLACE FUNCTION colbert._refuse_options(options jsonb, types jsonb)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_options$
+DECLARE
+  _type jsonb;
+  _option record;
+BEGIN
+  IF options IS NULL OR jsonb_typeof(options) <> 'object' THEN
+    RAISE EXCEPTION 'options must be a JSON object'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'For example options => ''{"candidates": 200}''.';
+  END IF;
+
+  FOR _option IN SELECT o.key AS name, o.value FROM jsonb_each(options) AS o LOOP
+    _type := types -> _option.name;
+    IF _type IS NULL THEN
+      RAISE EXCEPTION 'unknown option "%"', _option.name
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = format('Options of this method: %s.',
+                            (SELECT string_agg(r, ', ' ORDER BY r) FROM jsonb_object_keys(types) AS r));
+    ELSIF (CASE _type #>> '{}'
+             WHEN 'any' THEN true
+             WHEN 'boolean' THEN jsonb_typeof(_option.value) = 'boolean'
+             WHEN 'string' THEN jsonb_typeof(_option.value) = 'string'
+             WHEN 'number' THEN jsonb_typeof(_option.value) = 'number'
+                                AND _option.value #>> '{}' ~ '^[0-9]{1,9}([.][0-9]*)?$' AND _option.value <> '0'
+             WHEN 'integer' THEN jsonb_typeof(_option.value) = 'number'
+                                 AND _option.value #>> '{}' ~ '^[1-9][0-9]{0,8}$'
+             ELSE jsonb_typeof(_option.value) = 'string' AND _type ? (_option.value #>> '{}')
+           END) IS NOT TRUE THEN
+      RAISE EXCEPTION 'option "%" must not be %', _option.name, _option.value
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = format('It takes %s.',
+                            CASE _type #>> '{}'
+                              WHEN 'boolean' THEN 'true or false'
+                              WHEN 'integer' THEN 'a whole number of at least 1'
+                              WHEN 'number' THEN 'a positive number'
+                              WHEN 'string' THEN 'a string'
+                              ELSE 'one of ' || (_type #>> '{}')
+                            END);
+    END IF;
+  END LOOP;
+END
+$_refuse_options$;
+
+COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
+  'Raises for an option that is not among the types, or has a value of another type.';
+
+-- sql/functions/index/_option_types.sql
+-- The options of every index; a method adds its own (methods/*/*_options.sql).
+--
+--   normalized   true: vectors have unit length, and others are refused (default true)
+--   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
+--   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
+--   text         the column that workers encode: a row with a text and no array is pending
+--   triggers     false: no triggers; writers call colbert.upsert (default true)
+--   effort       how much of the index a search reads, in times of what it reads by itself (search/_effort.sql)
+--   margin       by how many standard deviations the next candidate must fall short before a search stops
+--   candidates   how many documents a search scores exactly, instead of judging for itself
+--   patience     how many in a row may change nothing before it stops, instead of judging for itself
+CREATE OR REPLACE FUNCTION colbert._option_types(method text)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN colbert._method_options(method)
+       || '{"normalized": "boolean", "dimensions": "integer", "model": "any", "effort": "number", "margin": "number",
+            "candidates": "integer", "patience": "integer", "triggers": "boolean", "text": "string"}'::jsonb;
+
+COMMENT ON FUNCTION colbert._option_types(text) IS
+  'The options that an index of a method takes, and their types.';
+
+-- sql/functions/index/_refuse_text_column.sql
+-- Refuses a column whose text cannot be encoded, or whose changes could not be seen. A generated column has no value
+-- yet where a BEFORE trigger looks at it. A changed text loses its array, which a column that is NOT NULL would not
+-- allow.
+CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, embeddings name, options jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_text_column$
+DECLARE
+  _name name := options ->> 'text';
+  _column pg_attribute;
+BEGIN
+  IF _name IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT a.* INTO _column
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = _name AND a.attnum > 0 AND NOT a.attisdropped;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'text column "%" of table "%" does not exist', _name, source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column that is to be encoded: options => ''{"text": "content"}''.';
+  ELSIF (SELECT t.typcategory <> 'S' FROM pg_type AS t WHERE t.oid = _column.atttypid) THEN
+    RAISE EXCEPTION 'text column "%" of table "%" is of type %', _name, source,
+                    format_type(_column.atttypid, _column.atttypmod)
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = 'It must be text, varchar, char or the like.';
+  ELSIF _column.attgenerated <> '' THEN
+    RAISE EXCEPTION 'text column "%" of table "%" is a generated column', _name, source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Use an ordinary column, and let a BEFORE trigger of your own put the text together.';
+  ELSIF options -> 'triggers' = 'false'::jsonb THEN
+    RAISE EXCEPTION 'option "text" needs triggers'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Leave out the option "triggers", or write vectors with colbert.upsert and no option "text".';
+  ELSIF (SELECT a.attnotnull FROM pg_attribute AS a WHERE a.attrelid = source AND a.attname = embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that no text could change', embeddings, source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'A document whose text has changed has no array until it is encoded again.',
+            HINT = format('ALTER TABLE %s ALTER %I DROP NOT NULL', source, embeddings);
+  END IF;
+END
+$_refuse_text_column$;
+
+COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
+  'Raises unless the column that option "text" names, if there is the option, can be encoded.';
+
+-- sql/functions/index/_key_column.sql
+-- The column that names a document: the one that is asked for, or else the single-column primary key. It has to be
+-- unique by itself and NOT NULL.
+CREATE OR REPLACE FUNCTION colbert._key_column(source regclass, key name)
+RETURNS name
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_key_column$
+DECLARE
+  _found name;
+BEGIN
+  SELECT a.attname
+    INTO _found
+    FROM pg_index AS i
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+   WHERE i.indrelid = source
+     AND i.indnkeyatts = 1
+     AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+     AND a.attnotnull
+     AND (SELECT t.typcategory FROM pg_type AS t WHERE t.oid = a.atttypid) <> 'A'
+     AND CASE WHEN key IS NULL THEN i.indisprimary ELSE a.attname = key END
+   LIMIT 1;
+
+  IF FOUND THEN
+    RETURN _found;
+  ELSIF key IS NULL THEN
+    RAISE EXCEPTION 'table "%" has no single-column primary key', source
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Name a column that is unique and NOT NULL: key => ''column''.';
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = source AND a.attname = key AND a.attnum > 0) THEN
+    RAISE EXCEPTION 'column "%" of table "%" does not exist', key, source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name a column that is unique and NOT NULL: key => ''column''.';
+  ELSE
+    RAISE EXCEPTION 'column "%" of table "%" does not name a document', key, source
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It needs NOT NULL and a unique index of its own, not partial and not deferrable, and must not be an array.',
+            HINT = format('ALTER TABLE %s ALTER %I SET NOT NULL, ADD UNIQUE (%2$I)', source, key);
+  END IF;
+END
+$_key_column$;
+
+COMMENT ON FUNCTION colbert._key_column(regclass, name) IS
+  'The column that names a document: unique by itself and NOT NULL; the primary key when none is asked for.';
+
+-- sql/functions/index/_vector_dimensions.sql
+-- The length of the vectors in a column: as declared (vector(128)[]), as the options say, or that of the first vector
+-- there is.
+CREATE OR REPLACE FUNCTION colbert._vector_dimensions(source regclass, embeddings name, options jsonb)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_vector_dimensions$
+DECLARE
+  _declared integer;
+  _dimensions integer := (options ->> 'dimensions')::integer;
+BEGIN
+  SELECT nullif(a.atttypmod, -1)
+    INTO _declared
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = embeddings;
+
+  IF _declared <> _dimensions THEN
+    RAISE EXCEPTION 'column "%" of table "%" is declared with % dimensions, options say %',
+                    embeddings, source, _declared, _dimensions
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Leave option "dimensions" out.';
+  END IF;
+
+  _dimensions := coalesce(_declared, _dimensions);
+  IF _dimensions IS NULL THEN
+    EXECUTE format('SELECT colbert._dimensions((SELECT t FROM unnest(s.%1$I) AS t LIMIT 1)) '
+                   '  FROM %2$s AS s WHERE cardinality(s.%1$I) > 0 LIMIT 1', embeddings, source)
+       INTO _dimensions;
+  END IF;
+  IF _dimensions IS NULL THEN
+    RAISE EXCEPTION 'the dimensions of column "%" of table "%" are not known', embeddings, source
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Declare it as vector(128)[], or pass options => ''{"dimensions": 128}''.';
+  END IF;
+  RETURN _dimensions;
+END
+$_vector_dimensions$;
+
+COMMENT ON FUNCTION colbert._vector_dimensions(regclass, name, jsonb) IS
+  'The dimensions of a column''s vectors: declared, given as an option, or read from the first vector.';
+
+-- sql/functions/index/_refuse_documents.sql
+-- Raises for the first document, in the order of the keys, that may not be indexed.
+CREATE OR REPLACE FUNCTION colbert._refuse_documents(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_documents$
+BEGIN
+  EXECUTE format('SELECT colbert._refuse_document($1, s.%1$I::text, s.%2$I) '
+                 '  FROM %3$s AS s ORDER BY s.%1$I',
+                 index.key, index.embeddings, index.source)
+    USING index;
+END
+$_refuse_documents$;
+
+COMMENT ON FUNCTION colbert._refuse_documents(colbert._index) IS
+  'Raises for the first document of the source that may not be indexed.';
+
+-- sql/functions/index/_derived_objects.sql
+-- What an index has beside its source and its triggers: the trigger function, the tables, and the index of pending
+-- documents.
+CREATE OR REPLACE FUNCTION colbert._derived_objects(index colbert._index)
+RETURNS TABLE (kind text, name text, owner oid)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_derived_objects$
+BEGIN
+  RETURN QUERY
+    SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner
+      FROM pg_proc AS p
+     WHERE p.proname = format('colbert_sync_%s', index.id)
+       AND p.pronargs = 0
+       AND obj_description(p.oid, 'pg_proc') = colbert._derived_comment(index)
+    UNION ALL
+    SELECT 'TABLE', t::text, c.relowner
+      FROM colbert._derived_tables(index) AS t
+      JOIN pg_class AS c ON c.oid = t
+    UNION ALL
+    SELECT 'INDEX', p::text, c.relowner
+      FROM colbert._pending_index(index) AS p
+      JOIN pg_class AS c ON c.oid = p;
+END
+$_derived_objects$;
+
+COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
+  'The trigger function, the tables and the index of pending documents, as far as they are there, and their owners.';
+
+-- sql/functions/index/_drop_derived.sql
+-- Drops what an index has beside its source, and forgets it.
+CREATE OR REPLACE FUNCTION colbert._drop_derived(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_drop_derived$
+DECLARE
+  _object text;
+BEGIN
+  FOR _object IN
+    SELECT format('DROP %s %s', o.kind, o.name) FROM colbert._derived_objects(index) AS o
+  LOOP
+    EXECUTE _object;
+  END LOOP;
+  DELETE FROM colbert._index AS i WHERE i.id = index.id;
+END
+$_drop_derived$;
+
+COMMENT ON FUNCTION colbert._drop_derived(colbert._index) IS
+  'Drops the tables and the trigger function of an index, and its place in the registry.';
+
+-- sql/functions/index/_forget_dropped_sources.sql
+-- DROP TABLE … CASCADE takes a source away and leaves what was derived from it. The next create_index clears that away,
+-- where it belongs to the caller and nothing else depends on it.
+CREATE OR REPLACE FUNCTION colbert._forget_dropped_sources()
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_forget_dropped_sources$
+DECLARE
+  _index colbert._index;
+BEGIN
+  FOR _index IN
+    SELECT i.*
+      FROM colbert._index AS i
+     WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
+       AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
+                        WHERE pg_get_userbyid(o.owner) <> current_user)
+       FOR UPDATE SKIP LOCKED
+  LOOP
+    BEGIN
+      PERFORM colbert._drop_derived(_index);
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+      CONTINUE;
+    END;
+  END LOOP;
+END
+$_forget_dropped_sources$;
+
+COMMENT ON FUNCTION colbert._forget_dropped_sources() IS
+  'Clears away what was derived from tables that have since been dropped, where it belongs to the caller.';
+
+-- sql/functions/index/create_index.sql
+-- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it blocks writers
+-- of the table, not readers, until the transaction ends.
+--
+-- Errors: every document that is there is checked before anything is built, and the first bad one is named with its key
+-- and token. Cost: a scan of the arrays, and the build of the method.
+CREATE OR REPLACE FUNCTION colbert.create_index(
+  source regclass,
+  embeddings name DEFAULT 'embeddings',
+  method text DEFAULT NULL,
+  options jsonb DEFAULT '{}',
+  key name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $create_index$
+DECLARE
+  _index colbert._index;
+  _method text;
+BEGIN
+  PERFORM colbert._refuse_source(source, embeddings);
+  _method := coalesce(method, colbert._default_method(source, options));
+  PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
+          colbert._refuse_text_column(source, embeddings, options);
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+  PERFORM colbert._forget_dropped_sources();
+  IF EXISTS (SELECT FROM colbert._index AS i
+              WHERE i.source = create_index.source AND i.embeddings = create_index.embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
+      USING ERRCODE = 'duplicate_object',
+            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
+  END IF;
+
+  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions)
+  VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
+          colbert._vector_dimensions(source, embeddings, options))
+  RETURNING * INTO _index;
+
+  PERFORM colbert._refuse_documents(_index);
+  _index := colbert._create_tables(_index);
+  IF colbert._triggers(_index) THEN
+    PERFORM colbert._create_sync(_index);
+  END IF;
+  PERFORM colbert._method_build(_index);
+  EXECUTE format('ANALYZE %s (%I)', source, _index.key);
+  IF colbert._text_column(_index) IS NOT NULL THEN
+    PERFORM colbert._notify_workers(_index.id);
+  END IF;
+END
+$create_index$;
+
+COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
+  'Creates an index (exact, hnsw, ivfflat or plaid; chosen for the table when no method is named) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
+
+-- sql/functions/index/drop_index.sql
+-- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts that
+-- somebody dropped before are passed over.
+CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $drop_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _names record := colbert._sync_names(_index);
+BEGIN
+  IF drop_index.source IS NULL THEN
+    RAISE EXCEPTION 'source must name a table'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'For example SELECT colbert.drop_index(''documents'').';
+  END IF;
+  PERFORM colbert._refuse_stranger(_index.source);
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
+  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
+  PERFORM colbert._drop_derived(_index);
+END
+$drop_index$;
+
+COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
+  'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
+
+-- sql/functions/index/check_index.sql
+-- Compares an index with the arrays, document by document, and returns every difference. There are no rows for an index
+-- that is right. Reads only. It is for the owner of the table, who sees all of it.
+--
+--   trigger            the index is not kept in step
+--   missing table, missing index    a part of the index was dropped
+--   bad document       an array that may not be indexed, written while the triggers were off
+--   missing, orphaned, stale document    the index knows less, more, or other than the array
+CREATE OR REPLACE FUNCTION colbert.check_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $check_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _state record;
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._source_types(_index);
+
+  detail := colbert._sync_problem(_index);
+  IF detail IS NOT NULL THEN
+    problem := 'trigger';
+    RETURN NEXT;
+  END IF;
+
+  RETURN QUERY EXECUTE format(
+    'SELECT %L, s.%2$I::text, p.problem FROM %3$s AS s '
+    ' CROSS JOIN LATERAL colbert._document_problem(s.%4$I, $1, $2) AS p '
+    ' WHERE p.problem IS NOT NULL ORDER BY s.%2$I',
+    'bad document', _index.key, _index.source, _index.embeddings)
+    USING _index.dimensions, colbert._normalized(_index);
+
+  IF colbert._lacks_tables(_index) THEN
+    problem := 'missing table';
+    detail := 'a table of the index was dropped';
+    RETURN NEXT;
+  ELSE
+    _state := colbert._method_state(_index);
+    IF _state.state = 'broken' THEN
+      problem := 'missing index';
+      detail := _state.advice;
+      RETURN NEXT;
+    END IF;
+    RETURN QUERY
+      SELECT p.problem, p.doc_id, p.detail FROM colbert._method_problems(_index) AS p ORDER BY 1, 2;
+  END IF;
+END
+$check_index$;
+
+COMMENT ON FUNCTION colbert.check_index(regclass, name) IS
+  'Every way in which an index differs from the arrays: no rows when there is none. For the owner of the table.';
+
+-- sql/functions/index/repair_index.sql
+-- Mends what check_index finds. Bad documents can be mended by their writer alone: they are taken out of the index.
+-- Documents are mended one by one under their row locks, beside other writers. Only a missing table or trigger takes a
+-- lock on the whole table. Returns how many documents were mended.
+CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $repair_index$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _mended bigint := 0;
+  _doc_id text;
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
+
+  IF colbert._sync_problem(_index) IS NOT NULL THEN
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
+    _index := colbert._find_index(_index.source, _index.embeddings);
+    PERFORM colbert._create_sync(_index);
+  END IF;
+  IF colbert._lacks_tables(_index) THEN
+    RETURN colbert._recreate_derived(_index);
+  END IF;
+
+  PERFORM colbert._give_to_owner(_index, 'TABLE ' || t)
+     FROM colbert._derived_tables(_index) AS t
+    WHERE colbert._owner(t) <> colbert._owner(_index.source);
+
+  FOR _doc_id IN
+    SELECT DISTINCT c.doc_id FROM colbert.check_index(source, embeddings) AS c WHERE c.doc_id IS NOT NULL
+  LOOP
+    _mended := _mended + colbert._mend_document(_index, _doc_id);
+  END LOOP;
+  PERFORM colbert._method_mend(_index);
+  RETURN _mended;
+END
+$repair_index$;
+
+COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
+  'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
+
+-- Puts one document into an index as its array is now. Returns 1 when it is in step after that, and 0 for a bad
+-- document, which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. A
+-- document that is gone has no row to lock: it is looked for once more after it was taken out, and put in should it
+-- have come back.
+CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
+RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_mend_document$
+DECLARE
+  _bad boolean;
+  _gone boolean := false;
+BEGIN
+  LOOP
+    EXECUTE format(
+      'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
+      'SELECT p.problem IS NOT NULL '
+      '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
+      index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+       INTO _bad
+      USING doc_id, index.dimensions, colbert._normalized(index);
+    EXIT WHEN _gone AND _bad IS NULL;
+    IF _bad IS FALSE THEN
+      PERFORM colbert._put_current(index, doc_id);
+    ELSE
+      PERFORM colbert._method_remove(index, doc_id);
+    END IF;
+    EXIT WHEN _bad IS NOT NULL;
+    _gone := true;
+  END LOOP;
+  RETURN CASE WHEN _bad THEN 0 ELSE 1 END;
+END
+$_mend_document$;
+
+COMMENT ON FUNCTION colbert._mend_document(colbert._index, text) IS
+  'Brings one document of an index in step with its array; 1 when it is, 0 for a bad document.';
+
+-- Makes the tables of an index anew, from nothing, when some of them are gone.
+CREATE OR REPLACE FUNCTION colbert._recreate_derived(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_recreate_derived$
+DECLARE
+  _table regclass;
+  _mended bigint;
+BEGIN
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
+  index := colbert._find_index(index.source, index.embeddings);
+  IF NOT colbert._lacks_tables(index) THEN
+    RETURN 0;  -- another session has mended it meanwhile
+  END IF;
+  FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
+    EXECUTE format('DROP TABLE %s', _table);
+  END LOOP;
+  index := colbert._create_tables(index);
+  PERFORM colbert._method_build(index);
+  EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0 '
+                 '   AND (colbert._document_problem(s.%2$I, $1, $2)).problem IS NULL',
+                 index.source, index.embeddings)
+     INTO _mended
+    USING index.dimensions, colbert._normalized(index);
+  RETURN _mended;
+END
+$_recreate_derived$;
+
+COMMENT ON FUNCTION colbert._recreate_derived(colbert._index) IS
+  'Makes the tables of an index anew and fills them; returns the number of documents in them.';
+
+-- sql/functions/index/reindex.sql
+-- Mends an index and builds anew what ages in it. Searches use the old build until the new one is ready, and wait only
+-- for the moment of the change. Writers of the table wait until it is done.
+CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $reindex$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
+  PERFORM colbert.repair_index(_index.source, _index.embeddings);
+  PERFORM colbert._method_rebuild(colbert._find_index(_index.source, _index.embeddings));
+  EXECUTE format('ANALYZE %s (%I)', _index.source, _index.key);
+END
+$reindex$;
+
+COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
+  'Mends an index and builds it anew while searches go on. For the owner of the table.';
 
 -- sql/functions/index/_index_state.sql
--- 'ready', or what is the matter with an index, as far as the catalogs tell; check_index looks at the data.
-CREATE OR REPLACE FUNCTION colbert._index_state(index colbert._index)
-RETURNS text
+-- The state of an index, a word, and what is the matter and what to do about it, for people. It is as the catalogs tell;
+-- check_index looks at the data.
+--
+--   ready     advice is NULL
+--   stale     the data has outgrown what the index learned
+--   broken    searches or writes may fail, or miss documents
+CREATE OR REPLACE FUNCTION colbert._index_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_index_state$
-DECLARE
-  _state text := colbert._operation(index.method, 'state');
-  _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
-                         WHERE a.attrelid = index.source AND a.attname = index.embeddings);
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
-    RETURN 'broken: the table was dropped, the next create_index clears this away';
-  ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
-    RETURN format('broken: column "%s" is gone or of another type', index.embeddings);
-  ELSIF _declared NOT IN (-1, index.dimensions) THEN
-    RETURN format('broken: column "%s" has vectors of %s dimensions now, drop the index and create it anew',
-                  index.embeddings, _declared);
-  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
-                     WHERE a.attrelid = index.source AND a.attname = index.key) THEN
-    RETURN format('broken: column "%s" is gone or of another type', index.key);
-  ELSIF colbert._text_column(index) IS NOT NULL
-        AND NOT EXISTS (SELECT FROM pg_attribute AS a
-                         WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
-    RETURN format('broken: column "%s" is gone or of another type', colbert._text_column(index));
-  ELSIF (SELECT count(*) FROM colbert._derived_tables(index)) < cardinality(index.tables) THEN
-    RETURN 'broken: a table of the index was dropped, run repair_index';
-  ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
-                 WHERE colbert._owner(t) <> colbert._owner(index.source)) THEN
-    RETURN 'broken: the table has a new owner, run repair_index as a superuser';
-  ELSIF colbert._sync_problem(index) IS NOT NULL THEN
-    RETURN format('broken: %s, run repair_index', colbert._sync_problem(index));
-  ELSIF _state IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _state) INTO _state USING index;
+  advice := colbert._index_damage(index);
+  IF advice IS NOT NULL THEN
+    state := 'broken';
+  ELSE
+    SELECT coalesce(s.state, 'ready'), s.advice INTO state, advice FROM colbert._method_state(index) AS s;
   END IF;
-  RETURN coalesce(_state, 'ready');
 END
 $_index_state$;
 
 COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
-  'ready, or what the catalogs tell to be the matter with an index and what to do about it.';
+  'ready, stale or broken, as the catalogs tell, and what is the matter and what to do about it.';
 
--- sql/functions/index/_document_tokens.sql
-CREATE OR REPLACE FUNCTION colbert._document_tokens(index colbert._index)
-RETURNS bigint
+CREATE OR REPLACE FUNCTION colbert._index_damage(index colbert._index)
+RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_document_tokens$
+AS $_index_damage$
 DECLARE
-  _count text := colbert._operation(index.method, 'count');
-  _tokens bigint;
+  _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = index.embeddings);
 BEGIN
-  IF _count IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _count) INTO _tokens USING index;
+  IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
+    RETURN 'the table was dropped, the next create_index clears this away';
+  ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
+    RETURN format('column "%s" is gone or of another type', index.embeddings);
+  ELSIF _declared NOT IN (-1, index.dimensions) THEN
+    RETURN format('column "%s" has vectors of %s dimensions now, drop the index and create it anew',
+                  index.embeddings, _declared);
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = index.source AND a.attname = index.key) THEN
+    RETURN format('column "%s" is gone or of another type', index.key);
+  ELSIF colbert._text_column(index) IS NOT NULL
+        AND NOT EXISTS (SELECT FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
+    RETURN format('column "%s" is gone or of another type', colbert._text_column(index));
+  ELSIF colbert._lacks_tables(index) THEN
+    RETURN 'a table of the index was dropped, run repair_index';
+  ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
+                 WHERE colbert._owner(t) <> colbert._owner(index.source)) THEN
+    RETURN 'the table has a new owner, run repair_index as a superuser';
+  ELSE
+    RETURN colbert._sync_problem(index) || ', run repair_index';
   END IF;
-  RETURN _tokens;
 END
-$_document_tokens$;
+$_index_damage$;
 
-COMMENT ON FUNCTION colbert._document_tokens(colbert._index) IS
-  'About how many document tokens an index holds; NULL when its method does not know.';
+COMMENT ON FUNCTION colbert._index_damage(colbert._index) IS
+  'What is damaged about an index, beyond its method''s tables, and what to do about it; NULL when nothing is.';
 
 -- sql/functions/index/indexes.sql
--- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE; NULL before
--- the first one. Row-level security hides rows from a search, not their estimated number from this view,
--- which pg_class tells anybody.
+-- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE, and NULL before the
+-- first one. Row-level security hides rows from a search. It does not hide their estimated number from this view, which
+-- pg_class tells anybody.
 CREATE OR REPLACE VIEW colbert.indexes WITH (security_invoker = true) AS
 SELECT i.source,
        i.embeddings,
@@ -3607,12 +3840,14 @@ SELECT i.source,
        i.dimensions,
        i.options,
        nullif(c.reltuples, -1)::bigint AS documents,
-       colbert._document_tokens(i) AS tokens,
+       colbert._method_count(i) AS tokens,
        size.bytes AS index_bytes,
        pg_catalog.pg_size_pretty(size.bytes) AS index_size,
-       colbert._index_state(i) AS state
+       condition.state,
+       condition.advice
   FROM colbert._index AS i
   LEFT JOIN pg_catalog.pg_class AS c ON c.oid = i.source
+ CROSS JOIN LATERAL colbert._index_state(i) AS condition
  CROSS JOIN LATERAL (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t)), 0)::bigint AS bytes
                        FROM colbert._derived_tables(i) AS t) AS size;
 
@@ -3630,7 +3865,8 @@ COMMENT ON COLUMN colbert.indexes.tokens IS
   'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived, and of a plaid index for who does not own it.';
 COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
 COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
-COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken, and what to do about it.';
+COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken.';
+COMMENT ON COLUMN colbert.indexes.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
 
 GRANT SELECT ON colbert.indexes TO PUBLIC;
 
@@ -3650,7 +3886,7 @@ BEGIN
     RAISE EXCEPTION 'query: %', _found.problem
       USING ERRCODE = _found.code,
             DETAIL = format('The index is on column "%s" of table "%s".', index.embeddings, index.source),
-            HINT = CASE WHEN _found.problem LIKE '% expected %'
+            HINT = CASE WHEN _found.kind IN ('dimensions', 'length')
                         THEN 'Encode the query with the model of the documents; pass vectors of unit length.'
                         ELSE _found.hint END;
   END IF;
@@ -3660,6 +3896,7 @@ $_refuse_query$;
 COMMENT ON FUNCTION colbert._refuse_query(colbert._index, vector[]) IS
   'Raises for a query with a bad token, with its position and a hint.';
 
+-- sql/functions/search/_refuse_count.sql
 -- A count that must be at least 1, such as k.
 CREATE OR REPLACE FUNCTION colbert._refuse_count(name text, value integer)
 RETURNS void
@@ -3677,8 +3914,9 @@ $_refuse_count$;
 
 COMMENT ON FUNCTION colbert._refuse_count(text, integer) IS 'Raises unless a count is at least 1.';
 
--- Keys come and go as text, whatever their own type, or as their own type: an integer of any size as bigint. key is the
--- key's type, without domains.
+-- sql/functions/search/_refuse_key_type.sql
+-- Keys come and go as text, whatever their own type, or as their own type. Integers of any size come as bigint. key is
+-- the key's type, without domains.
 CREATE OR REPLACE FUNCTION colbert._refuse_key_type(source regclass, key regtype, given regtype)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3701,8 +3939,24 @@ $_refuse_key_type$;
 COMMENT ON FUNCTION colbert._refuse_key_type(regclass, regtype, regtype) IS
   'Raises when keys cannot be given or returned as the type that the caller uses.';
 
--- The argument key of a search names a type. A value is most often meant for k: what comes untyped in its place,
--- PostgreSQL takes for a text.
+-- sql/functions/search/_refuse_search.sql
+CREATE OR REPLACE FUNCTION colbert._refuse_search(index colbert._index, query vector[], k integer, key anyelement)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_search$
+BEGIN
+  PERFORM colbert._refuse_query(index, query),
+          colbert._refuse_count('k', k),
+          colbert._refuse_key_value(key);
+END
+$_refuse_search$;
+
+COMMENT ON FUNCTION colbert._refuse_search(colbert._index, vector[], integer, anyelement) IS
+  'Raises for a query, a k or a key with which no search can be made.';
+
+-- The argument key of a search names a type. A value in its place is most often meant for k: PostgreSQL takes what is
+-- untyped there for a text.
 CREATE OR REPLACE FUNCTION colbert._refuse_key_value(key anyelement)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -3720,16 +3974,16 @@ $_refuse_key_value$;
 
 COMMENT ON FUNCTION colbert._refuse_key_value(anyelement) IS 'Raises for a key that has a value.';
 
--- sql/functions/search/_scope.sql
--- SQL for the rows of a source as a relation (doc_id, <name>), name being what the SQL expression value gives:
--- those rows that meet the filter, which is the caller's own SQL condition over the columns of the source and
--- takes its values from the jsonb params, $2 in the statement.
-CREATE OR REPLACE FUNCTION colbert._source_rows(
+-- sql/functions/search/_source_rows_sql.sql
+-- SQL for the rows of a source as a relation (doc_id, <name>), where <name> is what the SQL expression value gives. The
+-- rows are those that meet the filter, the caller's own SQL condition over the columns of the source. It takes its
+-- values from the jsonb params, which are $2 in the statement.
+CREATE OR REPLACE FUNCTION colbert._source_rows_sql(
   index colbert._index, name name, value text, filter text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_source_rows$
+AS $_source_rows_sql$
 BEGIN
   RETURN format(
     '(SELECT d.doc_id, d.%1$I'
@@ -3737,31 +3991,43 @@ BEGIN
     '  CROSS JOIN LATERAL (SELECT %2$I AS doc_id, %3$s AS %1$I FROM %4$s%5$s) AS d)',
     name, index.key, value, index.source, E' WHERE (' || filter || E'\n)');
 END
-$_source_rows$;
+$_source_rows_sql$;
 
-COMMENT ON FUNCTION colbert._source_rows(colbert._index, name, text, text) IS
+COMMENT ON FUNCTION colbert._source_rows_sql(colbert._index, name, text, text) IS
   'SQL for the rows of a source that meet a filter, as a relation of doc_id and one value.';
 
--- SQL for the documents of an index as a relation (doc_id, embeddings): the rows of the source that meet the
--- filter.
-CREATE OR REPLACE FUNCTION colbert._documents(index colbert._index, filter text DEFAULT NULL)
+-- sql/functions/search/_documents_sql.sql
+-- SQL for the documents of an index as a relation (doc_id, embeddings): the rows of the source that meet the filter.
+CREATE OR REPLACE FUNCTION colbert._documents_sql(index colbert._index, filter text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_documents$
+AS $_documents_sql$
 BEGIN
-  RETURN colbert._source_rows(index, 'embeddings', quote_ident(index.embeddings), filter);
+  RETURN colbert._source_rows_sql(index, 'embeddings', quote_ident(index.embeddings), filter);
 END
-$_documents$;
+$_documents_sql$;
 
-COMMENT ON FUNCTION colbert._documents(colbert._index, text) IS
+COMMENT ON FUNCTION colbert._documents_sql(colbert._index, text) IS
   'SQL for the documents of a source that meet a filter, as a relation (doc_id, embeddings).';
 
--- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's
--- rights, and with a filter under the caller's search_path.
+-- sql/functions/search/_documents_of_keys_sql.sql
+-- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
+CREATE OR REPLACE FUNCTION colbert._documents_of_keys_sql(documents text, key_cast text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id OPERATOR(pg_catalog.=) ANY ($3::%s[]))',
+              documents, key_cast);
+
+COMMENT ON FUNCTION colbert._documents_of_keys_sql(text, text) IS
+  'SQL for the documents of a relation whose keys are in $3, an array of text.';
+
+-- sql/functions/search/_scope.sql
+-- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's rights,
+-- and with a filter under the caller's search_path.
 --
--- NULL and empty arrays are left out by their size: an empty array takes 16 bytes, one of a single
--- one-dimensional vector more than 24, and asking for the size does not fetch the array.
+-- NULL and empty arrays are left out by their size. An empty array takes 16 bytes, and one of a single one-dimensional
+-- vector more than 24. To ask for the size does not fetch the array.
 CREATE OR REPLACE FUNCTION colbert._scope(
   index colbert._index, filter text, params jsonb, search_path text)
 RETURNS colbert._scope
@@ -3786,7 +4052,7 @@ BEGIN
   PERFORM colbert._refuse_missing_params(index.source, filter, params);
   _scope.documents := format(
     '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
-    colbert._documents(index, filter));
+    colbert._documents_sql(index, filter));
   _scope.params := params;
   _scope.search_path := CASE WHEN filter IS NULL THEN current_setting('search_path') ELSE search_path END;
   _scope.restricted := filter IS NOT NULL OR row_security_active(index.source);
@@ -3798,8 +4064,8 @@ COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
   'The documents that a search may see: those of the source that meet the filter and have tokens.';
 
 -- A filter that spells params->'name' or params->>'name' compares with NULL where params has no such member, and would
--- find nothing without a word. Other spellings are not seen. params is a column of the source where it has one of that
--- name, and args.params always the argument. What stands in strings, quoted names and comments is passed over.
+-- find nothing without a word. Other spellings are not seen. Where the source has a column params, the filter's params
+-- is that column, and args.params the argument. What stands in strings, quoted names and comments is passed over.
 CREATE OR REPLACE FUNCTION colbert._refuse_missing_params(source regclass, filter text, params jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3838,15 +4104,19 @@ $_refuse_missing_params$;
 COMMENT ON FUNCTION colbert._refuse_missing_params(regclass, text, jsonb) IS
   'Raises for a value that a filter names and params lacks.';
 
--- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
-CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)
+-- sql/functions/search/_in_scope_sql.sql
+-- The WHERE clause by which an index names only documents of the scope: doc_id is SQL for their key. NULL, of which format
+-- makes nothing, where the scope is the whole source. OFFSET 0 keeps the planner from reading the whole source to answer
+-- for a few documents.
+CREATE OR REPLACE FUNCTION colbert._in_scope_sql(scope colbert._scope, doc_id text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id OPERATOR(pg_catalog.=) ANY ($3::%s[]))',
-              documents, key_cast);
+RETURN CASE WHEN scope.restricted
+            THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) %s OFFSET 0)',
+                        scope.documents, doc_id) END;
 
-COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
-  'SQL for the documents of a relation whose keys are in $3, an array of text.';
+COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
+  'SQL of a WHERE clause for the documents of a scope; NULL where the scope is not restricted.';
 
 -- sql/functions/search/_effort.sql
 -- How much a search does. It follows from what the search sees, by one rule with two parts:
@@ -3879,7 +4149,7 @@ BEGIN
   _effort.k := k;
   _effort.factor := colbert._factor('effort', index.options, 1);
   _effort.documents := greatest(1, colbert._estimated_rows(index.source));
-  _effort.candidates := greatest(k, coalesce(_candidates, least(999999999, 400 + 6 * k::bigint)::integer));
+  _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _effort.margin := colbert._factor(
     'margin', index.options,
@@ -3891,59 +4161,7 @@ $_effort$;
 COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer, integer) IS
   'How much a search for k documents does, from what it is asked for, the session and the index''s options.';
 
--- The number of rows of a table as the planner estimates it: from the last ANALYZE or VACUUM and the size of the table
--- now. A table that was never analyzed counts as ten rows a page. Those of partitions add up.
-CREATE OR REPLACE FUNCTION colbert._estimated_rows(relation regclass)
-RETURNS float8
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_estimated_rows$
-BEGIN
-  RETURN (
-    SELECT coalesce(sum(pg_relation_size(c.oid) / current_setting('block_size')::float8
-                        * CASE WHEN c.relpages > 0 THEN c.reltuples / c.relpages ELSE 10 END), 0)
-      FROM pg_class AS c
-     WHERE c.relkind IN ('r', 'm')
-       AND (c.oid = relation OR c.oid IN (SELECT t.relid FROM pg_partition_tree(relation) AS t)));
-END
-$_estimated_rows$;
-
-COMMENT ON FUNCTION colbert._estimated_rows(regclass) IS
-  'About how many rows a table has, from its size and what the last ANALYZE found.';
-
--- sql/functions/search/_candidates.sql
--- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
--- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates, or
--- the scope is so small that scoring all of it costs less than finding candidates in it.
---
--- How small that is follows from costs: an exact pass takes about 0.2 ms a document, while an index scan has
--- to pass over documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about
--- sqrt(30 * documents) matching documents.
-CREATE OR REPLACE FUNCTION colbert._candidates(
-  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
-  OUT keys text[], OUT gains float8[])
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_candidates$
-DECLARE
-  _candidates text := colbert._operation(index.method, 'candidates');
-  _few bigint := greatest(100, sqrt(30 * colbert._estimated_rows(index.source)));
-BEGIN
-  IF _candidates IS NULL
-     OR scope.restricted AND colbert._count_matching(scope, _few + 1) <= _few THEN
-    RETURN;
-  END IF;
-
-  EXECUTE format('SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank) '
-                 '  FROM %s($1, $2, $3, $4) WITH ORDINALITY AS c (doc_id, gain, rank)', _candidates)
-     INTO keys, gains
-    USING index, query, scope, effort;
-END
-$_candidates$;
-
-COMMENT ON FUNCTION colbert._candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
-  'The keys of the documents worth scoring and their gains; NULL when scoring the whole scope is the better way.';
-
+-- sql/functions/search/_count_matching.sql
 CREATE OR REPLACE FUNCTION colbert._count_matching(scope colbert._scope, at_most bigint)
 RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
@@ -3964,6 +4182,37 @@ $_count_matching$;
 
 COMMENT ON FUNCTION colbert._count_matching(colbert._scope, bigint) IS
   'How many documents a search may see, counted no further than at_most.';
+
+-- sql/functions/search/_candidates.sql
+-- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
+-- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates, or
+-- the scope is so small that to score all of it costs less than to find candidates in it.
+--
+-- How small that is follows from costs. An exact pass takes about 0.2 ms a document. An index scan has to pass over
+-- documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about sqrt(30 * documents)
+-- matching documents.
+CREATE OR REPLACE FUNCTION colbert._candidates(
+  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
+  OUT keys text[], OUT gains float8[])
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_candidates$
+DECLARE
+  _few bigint := greatest(100, sqrt(30 * colbert._estimated_rows(index.source)));
+BEGIN
+  IF colbert._method_is_exact(index.method)
+     OR scope.restricted AND colbert._count_matching(scope, _few + 1) <= _few THEN
+    RETURN;
+  END IF;
+
+  SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
+    INTO keys, gains
+    FROM colbert._method_candidates(index, query, scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
+END
+$_candidates$;
+
+COMMENT ON FUNCTION colbert._candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
+  'The keys of the documents worth scoring and their gains; NULL when scoring the whole scope is the better way.';
 
 -- sql/functions/search/_score_candidates.sql
 -- The exact scores of candidates, one by one in their order, until going on is not worth it. One plan for all of them:
@@ -3988,8 +4237,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_score_candidates$
 DECLARE
   _types record := colbert._source_types(index);
-  _statement text := colbert._scoring_statement(
-    cardinality(query), _types.element, colbert._documents_in_order(scope.documents, _types.key_cast), false)
+  _statement text := colbert._scoring_sql(
+    cardinality(query), _types.element, colbert._documents_in_order_sql(scope.documents, _types.key_cast), false)
     || ' ORDER BY s.doc_id';
   _k constant integer := effort.k;
   _patience constant integer := effort.patience;
@@ -4070,7 +4319,7 @@ COMMENT ON FUNCTION colbert._highest_expected(integer, float8, float8, float8, f
 
 -- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text: doc_id is their place
 -- in it. The order of an array that is unnested WITH ORDINALITY is known to the planner, which need not sort.
-CREATE OR REPLACE FUNCTION colbert._documents_in_order(documents text, key_cast text)
+CREATE OR REPLACE FUNCTION colbert._documents_in_order_sql(documents text, key_cast text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format('(SELECT c.rank AS doc_id, d.embeddings'
@@ -4078,8 +4327,22 @@ RETURN format('(SELECT c.rank AS doc_id, d.embeddings'
               '   JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) c.key)',
               key_cast, documents);
 
-COMMENT ON FUNCTION colbert._documents_in_order(text, text) IS
+COMMENT ON FUNCTION colbert._documents_in_order_sql(text, text) IS
   'SQL for the documents of a relation whose keys are in $3, an array of text, by their place in it.';
+
+-- sql/functions/search/_worth_workers.sql
+-- A thousand documents take one process about 0.2 s. Starting workers for fewer takes longer than it saves.
+CREATE OR REPLACE FUNCTION colbert._worth_workers(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT current_setting('max_parallel_workers_per_gather')::integer > 0 AND c.reltuples >= 1000
+    FROM pg_catalog.pg_class AS c
+   WHERE c.oid = index.source;
+END;
+
+COMMENT ON FUNCTION colbert._worth_workers(colbert._index) IS
+  'Whether scoring all documents is worth starting parallel workers for.';
 
 -- sql/functions/search/_search.sql
 -- One search, from the query to its rows:
@@ -4089,14 +4352,14 @@ COMMENT ON FUNCTION colbert._documents_in_order(text, text) IS
 --   3. scores: the exact MaxSim of the candidates, from the arrays, until going on      (_score_candidates)
 --      is not worth it
 --
--- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
--- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
--- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
--- size of the table tells the planner little about the work, hence the settings. They hold for that pass alone: with
--- them, the planner starts workers for every look at the catalog, which takes ten times as long as the rest of a search.
+-- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search faster, never
+-- shorter. That pass runs in parallel workers where they are worth starting (_worth_workers). The arrays are long and
+-- stored apart, so that the size of the table tells the planner little about the work: hence the settings. They hold for
+-- that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long as
+-- the rest of a search.
 --
--- One snapshot, since the function is STABLE; reads only. key has the type in which keys are returned; ties follow their
--- own.
+-- The function is STABLE, so that a search sees one snapshot. It reads only. key has the type in which keys are
+-- returned. Ties follow the key's own type.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -4119,12 +4382,11 @@ DECLARE
   _parallel boolean;
   _statement text;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
 
-  -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
+  -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could wait for
+  -- each other.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
     _effort := colbert._effort(_index, cardinality(query), k, candidates);
@@ -4143,12 +4405,11 @@ BEGIN
       colbert._type_name(pg_typeof(key)), _types.key_cast)
       USING _keys, _scores, k;
   ELSE
-    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
-                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
+    _parallel := colbert._worth_workers(_index);
     _statement := format(
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
-      colbert._scoring_statement(cardinality(query), _types.element, _scope.documents, _parallel));
+      colbert._scoring_sql(cardinality(query), _types.element, _scope.documents, _parallel));
     PERFORM set_config('min_parallel_table_scan_size', '0', true),
             set_config('parallel_setup_cost', '0', true),
             set_config('search_path', _scope.search_path, true);
@@ -4161,13 +4422,13 @@ COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, tex
   'The body of all forms of search; search_path is the caller''s.';
 
 -- sql/functions/search/search.sql
--- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores
--- are exact; which documents are scored is the index's choice, unless exact is true.
+-- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores are exact.
+-- The index chooses which documents are scored, unless exact is true.
 --
--- Keys are integers in the first form. key names another type, and takes no value: key => NULL::uuid for the second
--- form, key => NULL::text for the third, which serves keys of every type. The types are concrete, since PostgreSQL
--- resolves a polymorphic result by the place of an argument in the call. There is no form with key bigint: a k of type
--- smallint would fit it as well as k integer.
+-- Keys are integers in the first form. In the others key names their type and takes no value: key => NULL::uuid for the
+-- second form, key => NULL::text for the third, which serves keys of every type. The types are concrete, because
+-- PostgreSQL resolves a polymorphic result by the place of an argument in the call. There is no form with key bigint: a
+-- k of type smallint would fit it as well as k integer.
 CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
   query vector[],
@@ -4234,7 +4495,7 @@ COMMENT ON FUNCTION colbert.search(regclass, vector[], text, integer, text, json
   'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
 
 -- sql/functions/search/_rerank.sql
--- The exact scores of the documents that ids name, best first, ties in the order of their keys' own type. Keys are
+-- The exact scores of the documents that ids name, best first, ties in the order of the key's own type. Keys are
 -- returned as the type of the ids.
 CREATE OR REPLACE FUNCTION colbert._rerank(
   source regclass, query vector[], ids anyarray, k integer, embeddings name)
@@ -4258,9 +4519,9 @@ BEGIN
   RETURN QUERY EXECUTE format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
     format_type(_id_type, -1),
-    colbert._scoring_statement(
+    colbert._scoring_sql(
       cardinality(query), _types.element,
-      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
+      colbert._documents_of_keys_sql((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
       false))
     USING query[:], NULL::jsonb, ids::text[], k;
 END
@@ -4270,11 +4531,11 @@ COMMENT ON FUNCTION colbert._rerank(regclass, vector[], anyarray, integer, name)
   'The body of all forms of rerank.';
 
 -- sql/functions/search/rerank.sql
--- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business
--- rules. Best first, ties in the order of their keys. Keys that are not there, that the caller may not see,
--- or that have no tokens are left out.
+-- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business rules. Best
+-- first, ties in the order of their keys. Left out are keys that are not there, that the caller may not see, or that
+-- have no tokens.
 --
--- The ids' type is that in which keys are returned; text[] serves keys of every type.
+-- Keys are returned as the type of the ids. text[] serves keys of every type.
 CREATE OR REPLACE FUNCTION colbert.rerank(
   source regclass,
   query vector[],
@@ -4326,18 +4587,236 @@ END;
 COMMENT ON FUNCTION colbert.rerank(regclass, vector[], text[], integer, name) IS
   'The same for text keys, and for keys of any other type as text.';
 
+-- sql/functions/search/_search_parents.sql
+-- One search for parents. Chunks that rank high name the parents worth scoring, and then all chunks of these are
+-- scored. key has the type in which keys of parents are returned. Where that is bigint, so are those of chunks.
+CREATE OR REPLACE FUNCTION colbert._search_parents(
+  source regclass, query vector[], parent name, key anyelement, k integer, filter text, params jsonb,
+  candidates integer, exact boolean, embeddings name, search_path text)
+RETURNS TABLE (parent_id anyelement, score float8, doc_id text)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET min_parallel_table_scan_size = '8MB'
+SET parallel_setup_cost = 1000
+AS $_search_parents$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
+  _documents text := _scope.documents;
+  _chunks text[];
+  _parallel boolean := false;
+  _statement text;
+BEGIN
+  PERFORM colbert._refuse_search(_index, query, k, key),
+          colbert._refuse_parent(_index.source, parent, pg_typeof(key));
+  IF pg_typeof(key) = 'bigint'::regtype THEN
+    PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
+  END IF;
+
+  IF exact OR colbert._method_is_exact(_index.method) THEN
+    _parallel := colbert._worth_workers(_index);
+  ELSE
+    _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path);
+    _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
+  END IF;
+
+  _statement := format(
+    'SELECT b.parent::%1$s, b.score, b.doc_id'
+    '  FROM (SELECT DISTINCT ON (c.%2$I) c.%2$I AS parent, r.score, r.doc_id::pg_catalog.text'
+    '          FROM (%3$s) AS r'
+    '          JOIN %4$s AS c ON c.%5$I OPERATOR(pg_catalog.=) r.doc_id'
+    '         WHERE c.%2$I IS NOT NULL'
+    '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b'
+    ' ORDER BY b.score DESC, b.parent LIMIT $4',
+    colbert._type_name(pg_typeof(key)), parent,
+    colbert._scoring_sql(cardinality(query), _types.element, _documents, _parallel),
+    _index.source, _index.key);
+  PERFORM set_config('min_parallel_table_scan_size', '0', true),
+          set_config('parallel_setup_cost', '0', true),
+          set_config('search_path', _scope.search_path, true);
+  RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k;
+END
+$_search_parents$;
+
+COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+  'The body of all forms of search_parents; search_path is the caller''s.';
+
+-- The keys, as text, of all chunks of the parents worth scoring: twice as many parents as are asked for. The search for
+-- chunks grows until it has found k parents, or has returned all there is.
+CREATE OR REPLACE FUNCTION colbert._chunks_of_parents(
+  index colbert._index, query vector[], parent name, k integer, filter text, params jsonb,
+  candidates integer, search_path text)
+RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_chunks_of_parents$
+DECLARE
+  _key_cast text := (colbert._source_types(index)).key_cast;
+  _wanted integer := colbert._to_count(4 * k::bigint);
+  _found text[];
+  _parents text[];
+  _chunks text[];
+BEGIN
+  LOOP
+    SELECT array_agg(s.doc_id ORDER BY s.rank)
+      INTO _found
+      FROM colbert._search(index.source, query, NULL::text, _wanted, filter, params, candidates, false,
+                           index.embeddings, search_path) WITH ORDINALITY AS s (doc_id, score, rank);
+    EXECUTE format(
+      'SELECT array_agg(p.parent)'
+      '  FROM (SELECT c.%1$I::pg_catalog.text AS parent'
+      '          FROM unnest($1::%2$s[]) WITH ORDINALITY AS f (doc_id, place)'
+      '          JOIN %3$s AS c ON c.%4$I = f.doc_id'
+      '         WHERE c.%1$I IS NOT NULL'
+      '         GROUP BY c.%1$I'
+      '         ORDER BY min(f.place)'
+      '         LIMIT 2 * $2::bigint) AS p',
+      parent, _key_cast, index.source, index.key)
+       INTO _parents
+      USING _found, k;
+    EXIT WHEN cardinality(_parents) >= k
+           OR coalesce(cardinality(_found), 0) < _wanted
+           OR _wanted = colbert._largest_count();
+    _wanted := colbert._to_count(4 * _wanted::bigint);
+  END LOOP;
+
+  EXECUTE format('SELECT array_agg(c.%I::pg_catalog.text) FROM %s AS c WHERE c.%I = ANY ($1::%s[])',
+                 index.key, index.source, parent, colbert._parent_type(index.source, parent))
+     INTO _chunks
+    USING _parents;
+  RETURN _chunks;
+END
+$_chunks_of_parents$;
+
+COMMENT ON FUNCTION colbert._chunks_of_parents(colbert._index, vector[], name, integer, text, jsonb, integer, text) IS
+  'The keys of all chunks of the parents that a search for chunks finds.';
+
+CREATE OR REPLACE FUNCTION colbert._parent_type(source regclass, parent name)
+RETURNS regtype
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT colbert._base_type(a.atttypid)
+    FROM pg_catalog.pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = parent AND NOT a.attisdropped;
+END;
+
+COMMENT ON FUNCTION colbert._parent_type(regclass, name) IS
+  'The type of a column, without domains; NULL when there is no such column.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_parent(source regclass, parent name, given regtype)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_parent$
+DECLARE
+  _type regtype := colbert._parent_type(source, parent);
+BEGIN
+  IF _type IS NULL THEN
+    RAISE EXCEPTION 'parent column % of table "%" does not exist', coalesce('"' || parent || '"', 'NULL'), source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column that says which document a chunk belongs to: parent => ''document_id''.';
+  END IF;
+  PERFORM colbert._refuse_key_type(source, _type, given);
+END
+$_refuse_parent$;
+
+COMMENT ON FUNCTION colbert._refuse_parent(regclass, name, regtype) IS
+  'Raises unless there is the column, of the type in which parents are to be returned.';
+
+-- sql/functions/search/search_parents.sql
+-- The k parents that answer a query best, where the rows of the source are chunks of longer documents. The score of a
+-- parent is that of its best chunk, which is named beside it. k parents come back whenever k exist, however many chunks
+-- of one of them rank ahead of the next. Best first, ties in the order of the parents' keys. Chunks without a parent
+-- are left out.
+--
+-- Scores are exact, and the best chunk is the best of all that meet the filter: all chunks of a parent that is found
+-- are scored.
+--
+-- Keys of parents and of chunks are integers in the first form. In the others key names the type of the parents' keys,
+-- as in search, and those of chunks come as text.
+CREATE OR REPLACE FUNCTION colbert.search_parents(
+  source regclass,
+  query vector[],
+  parent name,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (parent_id bigint, score float8, doc_id bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.parent_id, s.score, s.doc_id::bigint
+    FROM colbert._search_parents(source, query, parent, NULL::bigint, k, filter, params, candidates, exact, embeddings,
+                                 current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, integer, text, jsonb, integer, boolean, name) IS
+  'The k parents with the best chunk, best first, and that chunk: for long documents whose chunks are the rows of the table, and parent its column that names the document. The rest is as in search.';
+
+CREATE OR REPLACE FUNCTION colbert.search_parents(
+  source regclass,
+  query vector[],
+  parent name,
+  key uuid,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (parent_id uuid, score float8, doc_id text)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.parent_id, s.score, s.doc_id
+    FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
+                                 current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, uuid, integer, text, jsonb, integer, boolean, name) IS
+  'The same for parents whose keys are of type uuid: key => NULL::uuid. Keys of chunks come as text.';
+
+CREATE OR REPLACE FUNCTION colbert.search_parents(
+  source regclass,
+  query vector[],
+  parent name,
+  key text,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (parent_id text, score float8, doc_id text)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.parent_id, s.score, s.doc_id
+    FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
+                                 current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, text, integer, text, jsonb, integer, boolean, name) IS
+  'The same for text keys of parents, and for keys of any other type, which come as text: key => NULL::text. Keys of chunks come as text.';
+
 -- sql/functions/search/_text_search.sql
--- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most
--- so many, ties in the order of their keys.
+-- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most so many,
+-- ties in the order of their keys.
 --
--- A document's score is the sum over the words' lexemes of ts_rank(document, lexeme), each weighted by how rare
--- the lexeme is: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that were found hold it. That is
--- BM25's weight (Robertson and Zaragoza 2009), which PostgreSQL's ranking functions lack; ts_rank brings what
--- grows with the occurrences in a document, less and less, and the weights of a tsvector's labels. On SciFact
--- it finds .67 (nDCG@10) where ts_rank of the whole query finds .60, and ts_rank_cd .47 (benchmarks/hybrid.py).
+-- A document's score is the sum over the words' lexemes of ts_rank(document, lexeme), each weighted by how rare the
+-- lexeme is: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that were found hold it. That is BM25's
+-- weight (Robertson and Zaragoza 2009), which PostgreSQL's ranking functions lack. ts_rank brings what grows less and
+-- less with the occurrences in a document, and the weights of a tsvector's labels. On SciFact it finds .67 (nDCG@10),
+-- ts_rank of the whole query .60, and ts_rank_cd .47 (benchmarks/hybrid.py).
 --
--- Cost: every document that matches is read. All counts are of documents that the search may see, so that
--- nothing shows through them of what a filter or row-level security hides.
+-- Cost: every document that matches is read. All counts are of documents that the search may see, so that they show
+-- nothing of what a filter or row-level security hides.
 CREATE OR REPLACE FUNCTION colbert._text_search(
   index colbert._index, words text, key anyelement, content text, language regconfig, match text,
   filter text, params jsonb, search_path text, candidates integer)
@@ -4383,9 +4862,9 @@ $_text_search$;
 COMMENT ON FUNCTION colbert._text_search(colbert._index, text, anyelement, text, regconfig, text, text, jsonb, text, integer) IS
   'The documents whose text answers some words best, with their ranks and scores.';
 
--- Which lexemes of a query are in which documents, and with what ts_rank: a row for each such pair, the
--- lexeme by its place in the array. The documents are those that match the query and meet the filter, which is
--- run, as content is, under the caller's search_path.
+-- Which lexemes of a query are in which documents, and with what ts_rank: a row for each such pair, with the lexeme by
+-- its place in the array. The documents are those that match the query and meet the filter. Filter and content run
+-- under the caller's search_path.
 CREATE OR REPLACE FUNCTION colbert._text_terms(
   index colbert._index, key anyelement, content text, language regconfig,
   filter text, params jsonb, search_path text, query tsquery, lexemes tsquery[])
@@ -4396,8 +4875,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $_text_terms$
 DECLARE
-  _document text := colbert._document_statement(index, content, language, search_path);
-  _documents text := colbert._source_rows(index, 'document', _document, filter);
+  _document text := colbert._tsvector_sql(index, content, language, search_path);
+  _documents text := colbert._source_rows_sql(index, 'document', _document, filter);
   _statement text;
 BEGIN
   -- Concatenating nothing takes a stored document out of its compressed form once, not once for each lexeme.
@@ -4420,14 +4899,13 @@ $_text_terms$;
 COMMENT ON FUNCTION colbert._text_terms(colbert._index, anyelement, text, regconfig, text, jsonb, text, tsquery, tsquery[]) IS
   'A row for each document that matches a query and each lexeme in it, with ts_rank.';
 
--- SQL for a document's tsvector, of an expression over the columns of the source that gives a tsvector or a
--- text.
-CREATE OR REPLACE FUNCTION colbert._document_statement(
+-- content is an expression over the columns of the source that gives a tsvector or a text.
+CREATE OR REPLACE FUNCTION colbert._tsvector_sql(
   index colbert._index, content text, language regconfig, search_path text)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_document_statement$
+AS $_tsvector_sql$
 DECLARE
   _statement text := format(
     'SELECT pg_catalog.pg_typeof(d.content) FROM (SELECT) AS one'
@@ -4457,12 +4935,12 @@ BEGIN
                             'content => ''title || '''' '''' || body''.', index.source);
   END CASE;
 END
-$_document_statement$;
+$_tsvector_sql$;
 
-COMMENT ON FUNCTION colbert._document_statement(colbert._index, text, regconfig, text) IS
+COMMENT ON FUNCTION colbert._tsvector_sql(colbert._index, text, regconfig, text) IS
   'SQL for the tsvector of a document; raises for content that is neither text nor tsvector.';
 
--- A query for one lexeme, as it is.
+-- The lexeme is taken as it is: it may hold quotes and backslashes.
 CREATE OR REPLACE FUNCTION colbert._lexeme_query(lexeme text)
 RETURNS tsquery
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
@@ -4471,9 +4949,9 @@ RETURN ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsqu
 COMMENT ON FUNCTION colbert._lexeme_query(text) IS 'A tsquery for one lexeme.';
 
 -- sql/functions/search/_hybrid_search.sql
--- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what
--- only its text has found, the ranks, the fusion. key has the type in which keys are returned. In the statement they
--- are text, and ties follow their own type.
+-- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what only the
+-- text has found, the ranks, and the fusion. key has the type in which keys are returned. In the statement keys are
+-- text, and ties follow the key's own type.
 CREATE OR REPLACE FUNCTION colbert._hybrid_search(
   source regclass, query vector[], words text, key anyelement, k integer,
   content text, language regconfig, match text, text_weight float8, constant integer,
@@ -4491,12 +4969,10 @@ DECLARE
   _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
   _candidates integer;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key)),
           colbert._refuse_fusion(words, match, text_weight, constant);
-  _candidates := greatest(least(k, 999999999), colbert._knob('candidates', candidates, _index.options, 100));
+  _candidates := greatest(colbert._to_count(k), colbert._knob('candidates', candidates, _index.options, 100));
 
   RETURN QUERY EXECUTE format(
     $fusion$
@@ -4684,10 +5160,30 @@ END;
 COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, text, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
   'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
 
--- sql/functions/search/maxsim_by_key.sql
--- maxsim and maxsim_matches of a stored document, by its key. The table may be left out while exactly one is
--- indexed. NULL, or no rows, for a document that is not there, that the caller may not see, or that has no
--- array. A key of type text has to be typed: 'a'::text.
+-- sql/functions/search/_by_key_sql.sql
+-- Completes a statement about one document. The template takes the element type and the SQL for the relation (doc_id,
+-- embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
+CREATE OR REPLACE FUNCTION colbert._by_key_sql(
+  index colbert._index, query vector[], template text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_by_key_sql$
+DECLARE
+  _types record := colbert._source_types(index);
+BEGIN
+  PERFORM colbert._refuse_query(index, query);
+  RETURN format(template, _types.element,
+                colbert._documents_of_keys_sql(colbert._documents_sql(index), _types.key_cast));
+END
+$_by_key_sql$;
+
+COMMENT ON FUNCTION colbert._by_key_sql(colbert._index, vector[], text) IS
+  'Completes the SQL of maxsim and maxsim_matches by key.';
+
+-- sql/functions/search/maxsim.sql
+-- maxsim of a stored document, by its key. The table may be left out while exactly one is indexed. NULL for a document
+-- that is not there, that the caller may not see, or that has no array. A key of type text has to be typed: 'a'::text.
 CREATE OR REPLACE FUNCTION colbert.maxsim(
   query vector[], doc_id anynonarray, source regclass DEFAULT NULL, embeddings name DEFAULT NULL)
 RETURNS float8
@@ -4698,7 +5194,7 @@ AS $maxsim$
 DECLARE
   _score float8;
 BEGIN
-  EXECUTE colbert._by_key_statement(
+  EXECUTE colbert._by_key_sql(
             colbert._find_index(source, embeddings), query,
             'SELECT colbert._maxsim($1::%s[], d.embeddings) FROM %s AS d')
      INTO _score
@@ -4710,6 +5206,10 @@ $maxsim$;
 COMMENT ON FUNCTION colbert.maxsim(vector[], anynonarray, regclass, name) IS
   'The MaxSim of a stored document, by its key; the table may be left out while exactly one is indexed.';
 
+-- sql/functions/search/maxsim_matches.sql
+-- maxsim_matches of a stored document, by its key. The table may be left out while exactly one is indexed. No rows for
+-- a document that is not there, that the caller may not see, or that has no array. A key of type text has to be typed:
+-- 'a'::text.
 CREATE OR REPLACE FUNCTION colbert.maxsim_matches(
   query vector[], doc_id anynonarray, source regclass DEFAULT NULL, embeddings name DEFAULT NULL)
 RETURNS TABLE (query_position integer, document_position integer, similarity float8)
@@ -4719,7 +5219,7 @@ SET search_path = pg_catalog, pg_temp
 AS $maxsim_matches$
 BEGIN
   RETURN QUERY
-    EXECUTE colbert._by_key_statement(
+    EXECUTE colbert._by_key_sql(
               colbert._find_index(source, embeddings), query,
               'SELECT m.* FROM %2$s AS d CROSS JOIN LATERAL '
               'colbert._maxsim_matches($1::%1$s[], d.embeddings) AS m')
@@ -4730,249 +5230,96 @@ $maxsim_matches$;
 COMMENT ON FUNCTION colbert.maxsim_matches(vector[], anynonarray, regclass, name) IS
   'The matches of a stored document, by its key; the table may be left out while exactly one is indexed.';
 
--- Completes a statement about one document. The template takes the element type and the SQL for the relation
--- (doc_id, embeddings); the statement takes the query as $1 and an array with the key, as text, as $3.
-CREATE OR REPLACE FUNCTION colbert._by_key_statement(
-  index colbert._index, query vector[], template text)
-RETURNS text
+-- sql/functions/encoding/_find_text_index.sql
+-- The index on a column whose texts workers encode. Any other index, and one whose text column is gone, is an error.
+CREATE OR REPLACE FUNCTION colbert._find_text_index(source regclass, embeddings name)
+RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_by_key_statement$
-DECLARE
-  _types record := colbert._source_types(index);
-BEGIN
-  PERFORM colbert._refuse_query(index, query);
-  RETURN format(template, _types.element,
-                colbert._documents_of_keys(colbert._documents(index), _types.key_cast));
-END
-$_by_key_statement$;
-
-COMMENT ON FUNCTION colbert._by_key_statement(colbert._index, vector[], text) IS
-  'Completes the SQL of maxsim and maxsim_matches by key.';
-
--- sql/functions/search/_search_parents.sql
--- One search for parents: chunks that rank high name the parents worth scoring, then all chunks of these are scored.
--- key has the type in which keys of parents are returned; where that is bigint, so are those of chunks.
-CREATE OR REPLACE FUNCTION colbert._search_parents(
-  source regclass, query vector[], parent name, key anyelement, k integer, filter text, params jsonb,
-  candidates integer, exact boolean, embeddings name, search_path text)
-RETURNS TABLE (parent_id anyelement, score float8, doc_id text)
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
-COST 100000 ROWS 10
-SET search_path = pg_catalog, pg_temp
-SET jit = off
-SET min_parallel_table_scan_size = '8MB'
-SET parallel_setup_cost = 1000
-AS $_search_parents$
+AS $_find_text_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _types record := colbert._source_types(_index);
-  _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
-  _documents text := _scope.documents;
-  _chunks text[];
-  _parallel boolean := false;
-  _statement text;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
-          colbert._refuse_parent(_index.source, parent, pg_typeof(key));
-  IF pg_typeof(key) = 'bigint'::regtype THEN
-    PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
-  END IF;
-
-  IF exact OR colbert._operation(_index.method, 'candidates') IS NULL THEN
-    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
-                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
-  ELSE
-    _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path);
-    _documents := colbert._documents_of_keys(_documents, _types.key_cast);
-  END IF;
-
-  _statement := format(
-    'SELECT b.parent::%1$s, b.score, b.doc_id'
-    '  FROM (SELECT DISTINCT ON (c.%2$I) c.%2$I AS parent, r.score, r.doc_id::pg_catalog.text'
-    '          FROM (%3$s) AS r'
-    '          JOIN %4$s AS c ON c.%5$I OPERATOR(pg_catalog.=) r.doc_id'
-    '         WHERE c.%2$I IS NOT NULL'
-    '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b'
-    ' ORDER BY b.score DESC, b.parent LIMIT $4',
-    colbert._type_name(pg_typeof(key)), parent,
-    colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel),
-    _index.source, _index.key);
-  PERFORM set_config('min_parallel_table_scan_size', '0', true),
-          set_config('parallel_setup_cost', '0', true),
-          set_config('search_path', _scope.search_path, true);
-  RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k;
-END
-$_search_parents$;
-
-COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text) IS
-  'The body of all forms of search_parents; search_path is the caller''s.';
-
--- The keys, as text, of all chunks of the parents worth scoring: twice as many as are asked for. The search for them
--- grows until it has found k parents, or has returned all there is.
-CREATE OR REPLACE FUNCTION colbert._chunks_of_parents(
-  index colbert._index, query vector[], parent name, k integer, filter text, params jsonb,
-  candidates integer, search_path text)
-RETURNS text[]
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_chunks_of_parents$
-DECLARE
-  _key_cast text := (colbert._source_types(index)).key_cast;
-  _wanted integer := least(4 * k::bigint, 999999999);
-  _found text[];
-  _parents text[];
-  _chunks text[];
-BEGIN
-  LOOP
-    SELECT array_agg(s.doc_id ORDER BY s.rank)
-      INTO _found
-      FROM colbert._search(index.source, query, NULL::text, _wanted, filter, params, candidates, false,
-                           index.embeddings, search_path) WITH ORDINALITY AS s (doc_id, score, rank);
-    EXECUTE format(
-      'SELECT array_agg(p.parent)'
-      '  FROM (SELECT c.%1$I::pg_catalog.text AS parent'
-      '          FROM unnest($1::%2$s[]) WITH ORDINALITY AS f (doc_id, place)'
-      '          JOIN %3$s AS c ON c.%4$I = f.doc_id'
-      '         WHERE c.%1$I IS NOT NULL'
-      '         GROUP BY c.%1$I'
-      '         ORDER BY min(f.place)'
-      '         LIMIT 2 * $2::bigint) AS p',
-      parent, _key_cast, index.source, index.key)
-       INTO _parents
-      USING _found, k;
-    EXIT WHEN cardinality(_parents) >= k
-           OR coalesce(cardinality(_found), 0) < _wanted
-           OR _wanted = 999999999;
-    _wanted := least(4 * _wanted::bigint, 999999999);
-  END LOOP;
-
-  EXECUTE format('SELECT array_agg(c.%I::pg_catalog.text) FROM %s AS c WHERE c.%I = ANY ($1::%s[])',
-                 index.key, index.source, parent, colbert._parent_type(index.source, parent))
-     INTO _chunks
-    USING _parents;
-  RETURN _chunks;
-END
-$_chunks_of_parents$;
-
-COMMENT ON FUNCTION colbert._chunks_of_parents(colbert._index, vector[], name, integer, text, jsonb, integer, text) IS
-  'The keys of all chunks of the parents that a search for chunks finds.';
-
-CREATE OR REPLACE FUNCTION colbert._parent_type(source regclass, parent name)
-RETURNS regtype
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT colbert._base_type(a.atttypid)
-    FROM pg_catalog.pg_attribute AS a
-   WHERE a.attrelid = source AND a.attname = parent AND NOT a.attisdropped;
-END;
-
-COMMENT ON FUNCTION colbert._parent_type(regclass, name) IS
-  'The type of a column, without domains; NULL when there is no such column.';
-
-CREATE OR REPLACE FUNCTION colbert._refuse_parent(source regclass, parent name, given regtype)
-RETURNS void
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_refuse_parent$
-DECLARE
-  _type regtype := colbert._parent_type(source, parent);
-BEGIN
-  IF _type IS NULL THEN
-    RAISE EXCEPTION 'parent column % of table "%" does not exist', coalesce('"' || parent || '"', 'NULL'), source
+  IF colbert._text_column(_index) IS NULL THEN
+    RAISE EXCEPTION 'the index on column "%" of table "%" names no text column', _index.embeddings, _index.source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Create it with one: options => ''{"text": "content"}''.';
+  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
+                     WHERE a.attrelid = _index.source AND a.attname = colbert._text_column(_index)) THEN
+    RAISE EXCEPTION 'text column "%" of the index on "%" is not there any more',
+                    colbert._text_column(_index), _index.source
       USING ERRCODE = 'undefined_column',
-            HINT = 'Name the column that says which document a chunk belongs to: parent => ''document_id''.';
+            HINT = 'Name the column as it was, or drop the index with colbert.drop_index and create it anew.';
   END IF;
-  PERFORM colbert._refuse_key_type(source, _type, given);
+  RETURN _index;
 END
-$_refuse_parent$;
+$_find_text_index$;
 
-COMMENT ON FUNCTION colbert._refuse_parent(regclass, name, regtype) IS
-  'Raises unless there is the column, of the type in which parents are to be returned.';
+COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
+  'The registry row of an index that names a text column, or an error.';
 
--- sql/functions/search/search_parents.sql
--- The k parents that answer a query best, where the rows of the source are chunks of longer documents: the score of
--- a parent is that of its best chunk, which is named beside it. k parents come back whenever k exist, however
--- many chunks of one of them rank ahead of the next. Best first, ties in the order of the parents' keys; chunks
--- without a parent are left out.
+-- sql/functions/encoding/_create_attempts.sql
+-- The attempts at encoding pending documents: the table "attempts" of an index with a text column. A pending document
+-- is a row of the source with a text and no array, and nothing else. It has a row here while a worker is at it, or
+-- after it failed, which says when it is due again. So whatever is lost here is done again.
 --
--- Scores are exact, and the best chunk is the best of all that meet the filter: the chunks of a parent that is found
--- are all scored.
+-- The table is written by whoever may write the array in the source and see the row.
+CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_attempts$
+DECLARE
+  _table regclass := colbert._create_derived(
+    index, 'attempts',
+    format('doc_id %s PRIMARY KEY, attempts integer NOT NULL, worker text NOT NULL, '
+           'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
+           'failed_at timestamptz, error text', (colbert._source_types(index)).key_type),
+    'doc_id', colbert._text_column(index));
+BEGIN
+  EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
+  EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
+  EXECUTE format('CREATE POLICY writers_of_source ON %1$s '
+                 'USING ((SELECT has_column_privilege(%2$L::regclass, %3$L, ''UPDATE'')) '
+                 '  AND ((SELECT NOT row_security_active(%2$L::regclass)) '
+                 '    OR EXISTS (SELECT FROM %2$s AS s WHERE s.%4$I = %1$s.doc_id OFFSET 0)))',
+                 _table, index.source, index.embeddings, index.key);
+END
+$_create_attempts$;
+
+COMMENT ON FUNCTION colbert._create_attempts(colbert._index) IS
+  'Makes the table of attempts of an index with a text column.';
+
+-- sql/functions/encoding/_attempt_state.sql
+-- What is known of an attempt at encoding:
 --
--- Keys of parents and of chunks are integers in the first form. In the others key names the type of the parents'
--- keys, as in search; those of chunks come as text.
-CREATE OR REPLACE FUNCTION colbert.search_parents(
-  source regclass,
-  query vector[],
-  parent name,
-  k integer DEFAULT 10,
-  filter text DEFAULT NULL,
-  params jsonb DEFAULT NULL,
-  candidates integer DEFAULT NULL,
-  exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
-RETURNS TABLE (parent_id bigint, score float8, doc_id bigint)
-LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
-COST 100000 ROWS 10
-BEGIN ATOMIC
-  SELECT s.parent_id, s.score, s.doc_id::bigint
-    FROM colbert._search_parents(source, query, parent, NULL::bigint, k, filter, params, candidates, exact, embeddings,
-                                 current_setting('search_path')) AS s;
-END;
+--   encoding    a worker is at it, until its lease ends
+--   failed      the worker reported a failure; the document is due again at due_at
+--   lost        the lease has ended, and nothing was heard of the worker
+CREATE OR REPLACE FUNCTION colbert._attempt_state(claimed_at timestamptz, due_at timestamptz, failed_at timestamptz)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN CASE
+         WHEN failed_at >= claimed_at THEN 'failed'
+         WHEN due_at > statement_timestamp() THEN 'encoding'
+         ELSE 'lost'
+       END;
 
-COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, integer, text, jsonb, integer, boolean, name) IS
-  'The k parents with the best chunk, best first, and that chunk: for long documents whose chunks are the rows of the table, and parent its column that names the document. The rest is as in search.';
+COMMENT ON FUNCTION colbert._attempt_state(timestamptz, timestamptz, timestamptz) IS
+  'encoding, failed or lost: what is known of an attempt at encoding.';
 
-CREATE OR REPLACE FUNCTION colbert.search_parents(
-  source regclass,
-  query vector[],
-  parent name,
-  key uuid,
-  k integer DEFAULT 10,
-  filter text DEFAULT NULL,
-  params jsonb DEFAULT NULL,
-  candidates integer DEFAULT NULL,
-  exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
-RETURNS TABLE (parent_id uuid, score float8, doc_id text)
-LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
-COST 100000 ROWS 10
-BEGIN ATOMIC
-  SELECT s.parent_id, s.score, s.doc_id
-    FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
-                                 current_setting('search_path')) AS s;
-END;
+-- sql/functions/encoding/_retry_after.sql
+-- The time to wait doubles with each attempt, up to an hour.
+CREATE OR REPLACE FUNCTION colbert._retry_after(first interval, attempts integer)
+RETURNS interval
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN least(first * 2 ^ least(attempts - 1, 20), greatest(first, interval '1 hour'));
 
-COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, uuid, integer, text, jsonb, integer, boolean, name) IS
-  'The same for parents whose keys are of type uuid: key => NULL::uuid. Keys of chunks come as text.';
+COMMENT ON FUNCTION colbert._retry_after(interval, integer) IS
+  'How long to wait after so many attempts: twice as long each time, up to an hour.';
 
-CREATE OR REPLACE FUNCTION colbert.search_parents(
-  source regclass,
-  query vector[],
-  parent name,
-  key text,
-  k integer DEFAULT 10,
-  filter text DEFAULT NULL,
-  params jsonb DEFAULT NULL,
-  candidates integer DEFAULT NULL,
-  exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
-RETURNS TABLE (parent_id text, score float8, doc_id text)
-LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
-COST 100000 ROWS 10
-BEGIN ATOMIC
-  SELECT s.parent_id, s.score, s.doc_id
-    FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
-                                 current_setting('search_path')) AS s;
-END;
-
-COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, text, integer, text, jsonb, integer, boolean, name) IS
-  'The same for text keys of parents, and for keys of any other type, which come as text: key => NULL::text. Keys of chunks come as text.';
-
--- sql/functions/text/_worker.sql
--- How a worker is known that does not say its name: by its session.
+-- sql/functions/encoding/_worker_name.sql
+-- A worker that does not say its name is known by its session.
 CREATE OR REPLACE FUNCTION colbert._worker_name(worker text)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -4980,8 +5327,9 @@ RETURN coalesce(worker, 'session ' || pg_backend_pid());
 
 COMMENT ON FUNCTION colbert._worker_name(text) IS 'The name of a worker: its session, where it gives none.';
 
--- A worker is there, and has encoded so many documents and tokens, or failed with so many, since it was last
--- seen: a claim has none of them, and the time before it was not spent on work. Who has not been seen for a day is
+-- sql/functions/encoding/_saw_worker.sql
+-- A worker is there, and has encoded so many documents and tokens, or failed with so many, since it was last seen. A
+-- claim brings none of them, and the time before it was not spent on work. A worker that was not seen for a day is
 -- forgotten.
 CREATE OR REPLACE FUNCTION colbert._saw_worker(
   index colbert._index, worker text, documents bigint, tokens bigint, failures bigint)
@@ -5014,8 +5362,114 @@ $_saw_worker$;
 COMMENT ON FUNCTION colbert._saw_worker(colbert._index, text, bigint, bigint, bigint) IS
   'Keeps account of what a worker has done.';
 
--- The model whose vectors an index holds is in its option "model": an object, the fingerprint of an encoder, or
--- nothing or a mere name until the first worker comes. The owner's worker then leaves its fingerprint there.
+-- sql/functions/encoding/claim_pending.sql
+-- Takes pending documents for a worker: those with a text and no array that nobody else is at. They are the worker's
+-- for the time of the lease, which is longer at every further attempt. A worker that dies loses nothing: what it does
+-- not store in that time is due again.
+--
+-- A document whose worker was lost comes alone, ahead of all others. Should it be what kills workers, then it takes no
+-- others with it.
+--
+-- It is one statement, and no lock is held after it: encode outside of any transaction. Cost: a partial index holds the
+-- keys of pending documents, so that neither the size of the table nor the length of the backlog matters.
+CREATE OR REPLACE FUNCTION colbert.claim_pending(
+  source regclass,
+  batch integer DEFAULT 32,
+  lease interval DEFAULT '5 minutes',
+  model jsonb DEFAULT NULL,
+  worker text DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, content text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 10000 ROWS 32
+SET search_path = pg_catalog, pg_temp
+AS $claim_pending$
+DECLARE
+  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _lost text[];
+  _claim text;
+BEGIN
+  PERFORM colbert._refuse_count('batch', batch);
+  IF lease IS NULL OR lease <= interval '0' THEN
+    RAISE EXCEPTION 'lease must be longer than nothing, not %', coalesce(lease::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Give the worker time for a batch: lease => ''5 minutes''.';
+  END IF;
+  IF model IS NOT NULL THEN
+    PERFORM colbert._agree_on_model(_index, model);
+  END IF;
+
+  EXECUTE format(
+    'SELECT array_agg(l.doc_id::text) FROM ('
+    'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
+    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
+    '   AND a.due_at <= statement_timestamp() AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
+    ' ORDER BY a.due_at LIMIT 16) AS l',
+    colbert._derived_table(_index, 'attempts'), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
+     INTO _lost;
+  IF _lost IS NOT NULL THEN
+    RETURN QUERY EXECUTE colbert._claim_sql(_index, format(
+      's.%I = ANY ($4::%s[])', _index.key, (colbert._source_types(_index)).key_cast))
+      USING 1, lease, colbert._worker_name(worker), _lost;
+  END IF;
+  IF _lost IS NULL OR NOT FOUND THEN
+    -- Another worker may have claimed all documents that this statement saw as it began. The next statement sees others.
+    _claim := colbert._claim_sql(_index, format(
+      'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
+      ' AND (a.due_at > statement_timestamp() OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
+      colbert._derived_table(_index, 'attempts'), _index.key));
+    FOR _attempt IN 1 .. 5 LOOP
+      RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);
+      EXIT WHEN FOUND;
+    END LOOP;
+  END IF;
+  PERFORM colbert._saw_worker(_index, worker, 0, 0, 0);
+END
+$claim_pending$;
+
+COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, text, name) IS
+  'Takes up to batch documents that have a text and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. model is the fingerprint of the worker''s encoder: an error when the index has another one.';
+
+-- SQL that claims documents which meet a condition: at most $1 of them, leased for $2 to worker $3.
+--
+-- The lock of the source row orders this with writers of the row, and SKIP LOCKED leaves alone what others are at. The
+-- lock ends with the transaction, and a worker whose snapshot is older than another's claim can still get it. The
+-- attempt itself, which is read as it is now, then says that the document is not due.
+CREATE OR REPLACE FUNCTION colbert._claim_sql(index colbert._index, condition text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_claim_sql$
+BEGIN
+  RETURN format(
+    'WITH due AS ('
+    '  SELECT s.%1$I AS doc_id, s.%2$I::text AS content'
+    '    FROM %3$s AS s'
+    '   WHERE s.%4$I IS NULL AND s.%2$I IS NOT NULL AND %5$s'
+    '   ORDER BY s.%1$I'
+    '   LIMIT $1'
+    '     FOR NO KEY UPDATE OF s SKIP LOCKED), '
+    'claimed AS ('
+    '  INSERT INTO %6$s AS a (doc_id, attempts, worker, claimed_at, due_at)'
+    '  SELECT d.doc_id, 1, $3, statement_timestamp(), statement_timestamp() + $2 FROM due AS d'
+    '      ON CONFLICT (doc_id) DO UPDATE'
+    '     SET attempts = a.attempts + 1,'
+    '         worker = $3,'
+    '         claimed_at = statement_timestamp(),'
+    '         due_at = statement_timestamp() + colbert._retry_after($2, a.attempts + 1)'
+    '   WHERE a.due_at <= statement_timestamp()'
+    '  RETURNING a.doc_id) '
+    'SELECT d.doc_id::text, d.content FROM due AS d JOIN claimed AS c ON c.doc_id = d.doc_id ORDER BY d.doc_id',
+    index.key, colbert._text_column(index), index.source, index.embeddings, condition,
+    colbert._derived_table(index, 'attempts'));
+END
+$_claim_sql$;
+
+COMMENT ON FUNCTION colbert._claim_sql(colbert._index, text) IS
+  'SQL that claims pending documents which meet a condition.';
+
+-- The model whose vectors an index holds is in its option "model". It is an object, the fingerprint of an encoder.
+-- Until the first worker comes it may be missing, or a mere name. The owner's worker then leaves its fingerprint there.
 CREATE OR REPLACE FUNCTION colbert._agree_on_model(index colbert._index, model jsonb)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -5057,116 +5511,10 @@ $_agree_on_model$;
 COMMENT ON FUNCTION colbert._agree_on_model(colbert._index, jsonb) IS
   'Raises unless the index holds vectors of this model; the first one becomes the index''s.';
 
--- sql/functions/text/claim_pending.sql
--- Takes pending documents for a worker: those with a text and no array that nobody else is at. They are the
--- worker's for the time of the lease, longer at every further attempt; a worker that dies loses nothing, since what
--- it does not store in that time is due again.
---
--- A document whose worker was lost comes alone, ahead of all others: should it be what kills workers, then it
--- takes no others with it.
---
--- One statement and no lock held after it: encode outside of any transaction. Cost: a partial index holds the keys
--- of pending documents, so that neither the size of the table nor the length of the backlog matters.
-CREATE OR REPLACE FUNCTION colbert.claim_pending(
-  source regclass,
-  batch integer DEFAULT 32,
-  lease interval DEFAULT '5 minutes',
-  model jsonb DEFAULT NULL,
-  worker text DEFAULT NULL,
-  embeddings name DEFAULT NULL)
-RETURNS TABLE (doc_id text, content text)
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-COST 10000 ROWS 32
-SET search_path = pg_catalog, pg_temp
-AS $claim_pending$
-DECLARE
-  _index colbert._index := colbert._find_text_index(source, embeddings);
-  _lost text[];
-  _claim text;
-BEGIN
-  PERFORM colbert._refuse_count('batch', batch);
-  IF lease IS NULL OR lease <= interval '0' THEN
-    RAISE EXCEPTION 'lease must be longer than nothing, not %', coalesce(lease::text, 'NULL')
-      USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Give the worker time for a batch: lease => ''5 minutes''.';
-  END IF;
-  IF model IS NOT NULL THEN
-    PERFORM colbert._agree_on_model(_index, model);
-  END IF;
-
-  EXECUTE format(
-    'SELECT array_agg(l.doc_id::text) FROM ('
-    'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
-    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
-    '   AND a.due_at <= statement_timestamp() AND (a.failed_at < a.claimed_at) IS NOT FALSE '
-    ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._attempts(_index), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
-     INTO _lost;
-  IF _lost IS NOT NULL THEN
-    RETURN QUERY EXECUTE colbert._claim_statement(_index, format(
-      's.%I = ANY ($4::%s[])', _index.key, (colbert._source_types(_index)).key_cast))
-      USING 1, lease, colbert._worker_name(worker), _lost;
-  END IF;
-  IF _lost IS NULL OR NOT FOUND THEN
-    -- Another worker may have claimed all of those that this statement saw as it began; the next one sees others.
-    _claim := colbert._claim_statement(_index, format(
-      'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
-      ' AND (a.due_at > statement_timestamp() OR (a.failed_at < a.claimed_at) IS NOT FALSE))',
-      colbert._attempts(_index), _index.key));
-    FOR _attempt IN 1 .. 5 LOOP
-      RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);
-      EXIT WHEN FOUND;
-    END LOOP;
-  END IF;
-  PERFORM colbert._saw_worker(_index, worker, 0, 0, 0);
-END
-$claim_pending$;
-
-COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, text, name) IS
-  'Takes up to batch documents that have a text and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. model is the fingerprint of the worker''s encoder: an error when the index has another one.';
-
--- SQL that claims documents which meet a condition: at most $1 of them, leased for $2 to worker $3.
---
--- The lock of the source row orders this with writers of the row, and SKIP LOCKED leaves alone what others are at. It
--- ends with the statement, and a worker whose snapshot is older than another's claim can still get it: the attempt
--- itself, seen as it is now, then says that the document is not due.
-CREATE OR REPLACE FUNCTION colbert._claim_statement(index colbert._index, condition text)
-RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_claim_statement$
-BEGIN
-  RETURN format(
-    'WITH due AS ('
-    '  SELECT s.%1$I AS doc_id, s.%2$I::text AS content'
-    '    FROM %3$s AS s'
-    '   WHERE s.%4$I IS NULL AND s.%2$I IS NOT NULL AND %5$s'
-    '   ORDER BY s.%1$I'
-    '   LIMIT $1'
-    '     FOR NO KEY UPDATE OF s SKIP LOCKED), '
-    'claimed AS ('
-    '  INSERT INTO %6$s AS a (doc_id, attempts, worker, claimed_at, due_at)'
-    '  SELECT d.doc_id, 1, $3, statement_timestamp(), statement_timestamp() + $2 FROM due AS d'
-    '      ON CONFLICT (doc_id) DO UPDATE'
-    '     SET attempts = a.attempts + 1,'
-    '         worker = $3,'
-    '         claimed_at = statement_timestamp(),'
-    '         due_at = statement_timestamp() + colbert._retry_after($2, a.attempts + 1)'
-    '   WHERE a.due_at <= statement_timestamp()'
-    '  RETURNING a.doc_id) '
-    'SELECT d.doc_id::text, d.content FROM due AS d JOIN claimed AS c ON c.doc_id = d.doc_id ORDER BY d.doc_id',
-    index.key, colbert._text_column(index), index.source, index.embeddings, condition,
-    colbert._attempts(index));
-END
-$_claim_statement$;
-
-COMMENT ON FUNCTION colbert._claim_statement(colbert._index, text) IS
-  'SQL that claims pending documents which meet a condition.';
-
--- sql/functions/text/store_encoded.sql
--- Stores the vectors of a pending document: if its text is still the one that was encoded, and nobody else has
--- stored an array meanwhile. Returns whether it was stored; if not, there is nothing left to do: a text that has
--- changed is pending again.
+-- sql/functions/encoding/store_encoded.sql
+-- Stores the vectors of a pending document, if its text is still the one that was encoded and nobody else has stored an
+-- array meanwhile. Returns whether it was stored. If not, there is nothing left to do: a text that has changed is
+-- pending again.
 CREATE OR REPLACE FUNCTION colbert.store_encoded(
   source regclass,
   doc_id text,
@@ -5205,10 +5553,10 @@ $store_encoded$;
 COMMENT ON FUNCTION colbert.store_encoded(regclass, text, text, vector[], text, name) IS
   'Stores the vectors of a pending document, given the text that was encoded; false when the text is another by now, or the document is not pending any more.';
 
--- sql/functions/text/report_failure.sql
+-- sql/functions/encoding/report_failure.sql
 -- Sets a pending document aside that could not be encoded: with the error, and for a time that doubles with every
--- attempt, from ten seconds to an hour. Returns when it is due again; NULL when the text is another by now, or
--- the document is not pending any more.
+-- attempt, from ten seconds to an hour. Returns when it is due again. NULL when the text is another by now, or the
+-- document is not pending any more.
 CREATE OR REPLACE FUNCTION colbert.report_failure(
   source regclass,
   doc_id text,
@@ -5238,7 +5586,7 @@ BEGIN
     '       failed_at = statement_timestamp(), worker = $4, error = $3 '
     'RETURNING due_at',
     _index.key, _index.source, (colbert._source_types(_index)).key_cast, _index.embeddings,
-    colbert._text_column(_index), colbert._attempts(_index))
+    colbert._text_column(_index), colbert._derived_table(_index, 'attempts'))
      INTO _due
     USING doc_id, content, left(coalesce(error, 'no error was given'), 2000),
           colbert._worker_name(worker), _first;
@@ -5252,8 +5600,8 @@ $report_failure$;
 COMMENT ON FUNCTION colbert.report_failure(regclass, text, text, text, text, name) IS
   'Sets a pending document aside with the error of its encoding; returns when it is due again: after ten seconds, twice as long each time, up to an hour.';
 
--- sql/functions/text/retry_failures.sql
--- Makes the documents that failed due at once, as if they had never been tried: when what made them fail has been
+-- sql/functions/encoding/retry_failures.sql
+-- Makes the documents that failed due at once, as if they had never been tried: for when what made them fail has been
 -- mended. Returns how many there were.
 CREATE OR REPLACE FUNCTION colbert.retry_failures(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint
@@ -5264,8 +5612,9 @@ DECLARE
   _index colbert._index := colbert._find_text_index(source, embeddings);
   _failures bigint;
 BEGIN
-  EXECUTE format('DELETE FROM %s AS a WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp()',
-                 colbert._attempts(_index));
+  EXECUTE format('DELETE FROM %s AS a '
+                 ' WHERE colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) IN (''failed'', ''lost'')',
+                 colbert._derived_table(_index, 'attempts'));
   GET DIAGNOSTICS _failures = ROW_COUNT;
   PERFORM colbert._notify_workers(_index.id);
   RETURN _failures;
@@ -5275,32 +5624,7 @@ $retry_failures$;
 COMMENT ON FUNCTION colbert.retry_failures(regclass, name) IS
   'Makes the documents that failed due at once; returns how many there were.';
 
--- sql/functions/text/failures.sql
--- The documents of an index that could not be encoded, as far as the caller may read them. Those of another's table are
--- read only when the caller named it.
-CREATE OR REPLACE FUNCTION colbert._failures(index colbert._index, named boolean)
-RETURNS TABLE (doc_id text, error text, attempts integer, failed_at timestamptz, retry_at timestamptz, worker text)
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_failures$
-BEGIN
-  IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
-    RETURN QUERY EXECUTE format(
-      'SELECT a.doc_id::text, '
-      '       CASE WHEN a.failed_at >= a.claimed_at THEN a.error ELSE %L END, '
-      '       a.attempts, CASE WHEN a.failed_at >= a.claimed_at THEN a.failed_at ELSE a.due_at END, '
-      '       a.due_at, a.worker '
-      '  FROM %s AS a '
-      ' WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp() '
-      ' ORDER BY 4 DESC',
-      'the worker was lost', colbert._attempts(index));
-  END IF;
-END
-$_failures$;
-
-COMMENT ON FUNCTION colbert._failures(colbert._index, boolean) IS
-  'The documents of an index that could not be encoded.';
-
+-- sql/functions/encoding/_readable.sql
 -- Whether the caller may read the pending documents of an index, and they are there to be read.
 CREATE OR REPLACE FUNCTION colbert._readable(index colbert._index)
 RETURNS boolean
@@ -5313,11 +5637,42 @@ RETURN CASE
                                   ON a.attrelid = index.source AND a.attname = c.name
                           WHERE has_column_privilege(index.source, a.attnum, 'SELECT') IS NOT TRUE)
          THEN false
-         ELSE colbert._index_state(index) NOT LIKE 'broken: %'
+         ELSE (colbert._index_state(index)).state <> 'broken'
        END;
 
 COMMENT ON FUNCTION colbert._readable(colbert._index) IS
   'Whether the caller may read the pending documents of an index.';
+
+-- sql/functions/encoding/failures.sql
+-- The documents of an index that could not be encoded, as far as the caller may read them. Those of another's table are
+-- read only when the caller named it.
+CREATE OR REPLACE FUNCTION colbert._failures(index colbert._index, named boolean)
+RETURNS TABLE (doc_id text, error text, attempts integer, failed_at timestamptz, retry_at timestamptz, worker text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_failures$
+BEGIN
+  IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
+    RETURN QUERY EXECUTE format(
+      $failures$
+      SELECT a.doc_id::text,
+             CASE s.state WHEN 'failed' THEN a.error ELSE 'the worker was lost' END,
+             a.attempts,
+             CASE s.state WHEN 'failed' THEN a.failed_at ELSE a.due_at END,
+             a.due_at,
+             a.worker
+        FROM %s AS a
+       CROSS JOIN LATERAL colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) AS s (state)
+       WHERE s.state IN ('failed', 'lost')
+       ORDER BY 4 DESC
+      $failures$,
+      colbert._derived_table(index, 'attempts'));
+  END IF;
+END
+$_failures$;
+
+COMMENT ON FUNCTION colbert._failures(colbert._index, boolean) IS
+  'The documents of an index that could not be encoded.';
 
 CREATE OR REPLACE VIEW colbert.failures WITH (security_invoker = true) AS
 SELECT i.source, i.embeddings, f.doc_id, f.error, f.attempts, f.failed_at, f.retry_at, f.worker
@@ -5355,7 +5710,7 @@ END;
 COMMENT ON FUNCTION colbert.failures(regclass) IS
   'The documents of a table that could not be encoded, as far as the caller may read them: as the view failures, but of another''s table, too.';
 
--- sql/functions/text/workers.sql
+-- sql/functions/encoding/workers.sql
 CREATE OR REPLACE VIEW colbert.workers WITH (security_invoker = true) AS
 SELECT i.source,
        i.embeddings,
@@ -5387,9 +5742,9 @@ COMMENT ON COLUMN colbert.workers.documents_per_minute IS 'Its throughput while 
 
 GRANT SELECT ON colbert.workers TO PUBLIC;
 
--- sql/functions/text/pending.sql
--- How many documents of an index wait, are being encoded, and have failed; NULLs where the caller may not read
--- them. Those of another's table are read only when the caller named it.
+-- sql/functions/encoding/pending.sql
+-- How many documents of an index wait, are being encoded, and have failed. NULLs where the caller may not read them.
+-- Those of another's table are read only when the caller named it.
 CREATE OR REPLACE FUNCTION colbert._pending(
   index colbert._index, named boolean, OUT pending bigint, OUT encoding bigint, OUT failed bigint, OUT retry_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -5401,11 +5756,14 @@ BEGIN
                    index.source, index.embeddings, colbert._text_column(index))
        INTO pending;
     EXECUTE format(
-      'SELECT count(*) FILTER (WHERE (a.failed_at >= a.claimed_at) IS NOT TRUE AND a.due_at > statement_timestamp()), '
-      '       count(*) FILTER (WHERE a.failed_at >= a.claimed_at OR a.due_at <= statement_timestamp()), '
-      '       min(a.due_at) FILTER (WHERE a.failed_at >= a.claimed_at) '
-      '  FROM %s AS a',
-      colbert._attempts(index))
+      $attempts$
+      SELECT count(*) FILTER (WHERE s.state = 'encoding'),
+             count(*) FILTER (WHERE s.state IN ('failed', 'lost')),
+             min(a.due_at) FILTER (WHERE s.state = 'failed')
+        FROM %s AS a
+       CROSS JOIN LATERAL colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) AS s (state)
+      $attempts$,
+      colbert._derived_table(index, 'attempts'))
        INTO encoding, failed, retry_at;
   END IF;
 END
@@ -5473,7 +5831,7 @@ COMMENT ON FUNCTION colbert.pending(regclass) IS
   'How many documents of a table have no vectors yet, are being encoded, and have failed: as the view pending, but of another''s table, too.';
 
 -- sql/functions/tuning/_timed_search.sql
--- One search for one query of a sample: the scores found, best first, and how long it took. A document that the query
+-- One search for one query of a sample: the scores found, best first, and how long it took. The document that the query
 -- was drawn from is left out.
 CREATE OR REPLACE FUNCTION colbert._timed_search(
   index colbert._index, sample colbert._sample, k integer, candidates integer, exact boolean,
@@ -5499,9 +5857,10 @@ $_timed_search$;
 COMMENT ON FUNCTION colbert._timed_search(colbert._index, colbert._sample, integer, integer, boolean, text, jsonb, text) IS
   'The scores that one search finds, best first, and its milliseconds.';
 
--- Searches for all queries of a sample with the settings that are in force: the share of the best k documents that is
--- found, and the median and 95th percentile of the times. A document is found when its score is no lower than the
--- k-th best one; so documents of equal score count alike.
+-- sql/functions/tuning/_measure.sql
+-- Searches for all queries of a sample with the knobs that are in force: the share of the best k documents that is
+-- found, and the median and 95th percentile of the times. A document is found when its score is no lower than the k-th
+-- best one, so that documents of equal score count alike.
 CREATE OR REPLACE FUNCTION colbert._measure(
   index colbert._index, sample colbert._sample[], k integer, candidates integer,
   filter text, params jsonb, search_path text,
@@ -5524,10 +5883,10 @@ COMMENT ON FUNCTION colbert._measure(colbert._index, colbert._sample[], integer,
   'Recall and times of an index for a sample of queries, with the settings that are in force.';
 
 -- sql/functions/tuning/_draw_sample.sql
--- Queries to measure an index with, and what exact search finds for each: queries of the caller's, from a column of
--- token-vector arrays in a table or view, or else some drawn from the documents: 24 tokens in a row of a document, which
--- is left out of what its query finds. Where there is a filter, it limits the searches and the documents to draw from.
--- milliseconds is the median of the exact searches.
+-- Queries to measure an index with, and what exact search finds for each. They are the caller's, from a column of
+-- token-vector arrays in a table or view, or else drawn from the documents: 24 tokens in a row of a document, which is
+-- left out of what its query finds. A filter limits the searches and the documents to draw from. milliseconds is the
+-- median of the exact searches.
 CREATE OR REPLACE FUNCTION colbert._draw_sample(
   index colbert._index, queries regclass, query_column name, size integer, k integer,
   filter text, params jsonb, search_path text,
@@ -5549,7 +5908,7 @@ BEGIN
       '               1 + floor(random() * greatest(1, cardinality(s.embeddings) - $1 + 1))::integer AS first '
       '          FROM %s AS s) AS d',
       colbert._vector_schema(),
-      colbert._documents_of_keys(colbert._documents(index), (colbert._source_types(index)).key_cast))
+      colbert._documents_of_keys_sql(colbert._documents_sql(index), (colbert._source_types(index)).key_cast))
        INTO sample
       USING _tokens, NULL::jsonb, colbert._draw_keys(colbert._scope(index, filter, params, search_path), size);
   ELSE
@@ -5628,11 +5987,11 @@ COMMENT ON FUNCTION colbert._query_column(regclass, name) IS
 
 -- sql/functions/tuning/measure_recall.sql
 -- How good an index is on the caller's own data: the share of the k best documents that it finds, and how long it
--- takes, beside exact search. queries is a table or view with a column of token-vector arrays; without one, queries
--- are drawn from the documents (_draw_sample), which measures about what real ones do, if not exactly. filter and params
--- are those of the searches.
+-- takes, beside exact search. queries is a table or view with a column of token-vector arrays. Without one, queries are
+-- drawn from the documents (_draw_sample), which measures about what real ones do. filter and params are those of the
+-- searches.
 --
--- Settings of the session (SET colbert.nprobe …) count, so that one can try them out. Cost: sample exact searches.
+-- Knobs of the session (SET colbert.effort …) count, so that one can try them out. Cost: sample exact searches.
 CREATE OR REPLACE FUNCTION colbert._measure_recall(
   source regclass, queries regclass, k integer, sample integer, candidates integer, embeddings name,
   query_column name, filter text, params jsonb, search_path text)
@@ -5679,9 +6038,22 @@ COMMENT ON FUNCTION colbert.measure_recall(regclass, regclass, integer, integer,
   'Recall and median latency of an index against exact search, for queries of a table or view, or drawn from the documents. filter and params are those of the searches.';
 
 -- sql/functions/tuning/tune.sql
--- Tries settings of an index on the caller's own data, keeps the fastest that reaches the target in the index's
--- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries,
--- sample, filter and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
+-- The cheapest first: how much is read, and when a search stops. They hold for every method and every k.
+CREATE OR REPLACE FUNCTION colbert._tuning_trials()
+RETURNS SETOF jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+ROWS 20
+BEGIN ATOMIC
+  SELECT jsonb_build_object('effort', e.effort, 'margin', m.margin)
+    FROM unnest(ARRAY[0.25, 0.5, 1, 2, 4]) AS e (effort)
+   CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
+END;
+
+COMMENT ON FUNCTION colbert._tuning_trials() IS 'The settings that tune tries.';
+
+-- Tries values of knobs on the caller's own data, keeps the fastest that reach the target in the index's options, and
+-- returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries, sample, filter
+-- and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
 CREATE OR REPLACE FUNCTION colbert._tune(
   source regclass, target_recall float8, queries regclass, k integer, sample integer, embeddings name,
   query_column name, filter text, params jsonb, search_path text)
@@ -5691,7 +6063,6 @@ SET search_path = pg_catalog, pg_temp
 AS $_tune$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _settings text := colbert._operation(_index.method, 'settings');
   _session jsonb;  -- the caller's own settings, which come back at the end
   _drawn record;
   _setting jsonb;
@@ -5700,7 +6071,7 @@ DECLARE
   _best jsonb;
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source);
-  IF _settings IS NULL THEN
+  IF colbert._method_is_exact(_index.method) THEN
     RAISE EXCEPTION 'an index of method % has nothing to tune', _index.method
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Its searches are exact. Create the index with another method.';
@@ -5714,7 +6085,7 @@ BEGIN
                  FROM unnest(ARRAY['candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
   PERFORM set_config('colbert.' || n, '', true) FROM jsonb_object_keys(_session) AS n;
   _drawn := colbert._draw_sample(_index, queries, query_column, sample, k, filter, params, search_path);
-  FOR _setting IN EXECUTE format('SELECT * FROM %s($1)', _settings) USING _index LOOP
+  FOR _setting IN SELECT t FROM colbert._tuning_trials() AS t LOOP
     PERFORM set_config('colbert.' || s.key, s.value, true) FROM jsonb_each_text(_setting) AS s;
     _measured := colbert._measure(_index, _drawn.sample, k, NULL, filter, params, search_path);
     _tried := _tried || jsonb_build_object(
@@ -5781,9 +6152,7 @@ DECLARE
   _scored bigint := 0;
   _started timestamptz;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
 
   IF _scope.restricted THEN
@@ -5795,7 +6164,7 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  IF exact IS NOT TRUE AND colbert._operation(_index.method, 'candidates') IS NOT NULL THEN
+  IF exact IS NOT TRUE AND NOT colbert._method_is_exact(_index.method) THEN
     _effort := colbert._effort(_index, cardinality(query), k, candidates);
     _read := colbert._rows_read(_index);
     _started := clock_timestamp();
@@ -5839,8 +6208,7 @@ $_explain_search$;
 COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
   'The body of all forms of explain_search; search_path is the caller''s.';
 
--- How many rows of derived tables this transaction has read so far, as PostgreSQL counts them: through indexes, and in
--- scans of whole tables.
+-- PostgreSQL counts rows that are read through indexes, and in scans of whole tables.
 CREATE OR REPLACE FUNCTION colbert._rows_read(index colbert._index)
 RETURNS bigint
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED SECURITY INVOKER

@@ -125,6 +125,41 @@ def test_indexes_of_a_release_go_on_after_the_upgrade(
         execute(vector_database, f"SELECT colbert.drop_index('{method}_notes')")
 
 
+@ways
+@pytest.mark.parametrize("method", METHODS["0.2.0"])
+def test_texts_of_a_release_are_encoded_after_the_upgrade(
+    way: Way, method: str, vector_database: str
+) -> None:
+    way.install(vector_database, "0.2.0")
+    execute(
+        vector_database,
+        f"""
+        CREATE TABLE notes (id bigint PRIMARY KEY, content text, embeddings vector(2)[]);
+        SELECT colbert.create_index('notes', method => '{method}',
+                                    options => '{{"text": "content"}}');
+        INSERT INTO notes VALUES (1, 'one', '{{"[1,0]"}}'), (2, 'two', NULL);
+        SELECT colbert.claim_pending('notes');
+        SELECT colbert.report_failure('notes', '2', 'two', 'failed')
+        """,
+    )
+    way.upgrade(vector_database)
+    failures = "SELECT doc_id, attempts FROM colbert.failures"
+    assert execute(vector_database, failures) == [("2", 1)]
+    assert execute(vector_database, "SELECT colbert.retry_failures('notes')") == [(1,)]
+    claimed = execute(vector_database, "SELECT * FROM colbert.claim_pending('notes')")
+    assert claimed == [("2", "two")]
+    stored = "SELECT colbert.store_encoded('notes', '2', 'two', '{\"[0,1]\"}'::vector[])"
+    assert execute(vector_database, stored) == [(True,)]
+    assert execute(vector_database, "SELECT * FROM colbert.check_index('notes')") == []
+    execute(vector_database, "DROP TABLE notes_embeddings_attempts")
+    states = "SELECT state FROM colbert.indexes"
+    assert execute(vector_database, states) == [("broken",)]
+    execute(vector_database, "SELECT colbert.repair_index('notes')")
+    assert execute(vector_database, states) == [("ready",)]
+    search = "SELECT doc_id FROM colbert.search('notes', '{\"[0,1]\"}'::vector[], k => 1)"
+    assert execute(vector_database, search) == [(2,)]
+
+
 @releases
 def test_downgrade_installs_the_release_before_anew(release: str, vector_database: str) -> None:
     install_revision(vector_database, release)

@@ -140,21 +140,22 @@ def test_a_write_mends_what_another_left_under_its_key_unseen(
 
 
 @pytest.mark.parametrize(
-    ("damage", "state"),
+    ("damage", "advice"),
     [
         ("triggers disabled", "is disabled, run repair_index"),
-        ("one trigger dropped", 'broken: trigger "!colbert_sync_1" is gone, run'),
-        ("token table dropped", "broken: a table of the index was dropped, run repair_index"),
+        ("one trigger dropped", 'trigger "!colbert_sync_1" is gone, run'),
+        ("token table dropped", "a table of the index was dropped, run repair_index"),
         ("the index of pgvector dropped", "has no hnsw index, run repair_index"),
     ],
 )
 def test_the_view_says_what_is_broken(
-    documents: psycopg.Connection, damage: str, state: str
+    documents: psycopg.Connection, damage: str, advice: str
 ) -> None:
     documents.commit()
     run(documents, DAMAGES[damage][0])
-    [[found]] = run(documents, "SELECT state FROM colbert.indexes")
-    assert state in found
+    [[state, found]] = run(documents, "SELECT state, advice FROM colbert.indexes")
+    assert state == "broken"
+    assert advice in found
 
 
 def test_the_view_counts_documents_tokens_and_bytes(documents: psycopg.Connection) -> None:
@@ -261,7 +262,7 @@ def test_a_broken_installation_says_so(documents: psycopg.Connection) -> None:
     run(documents, "ALTER FUNCTION colbert._tokens_problems(colbert._index) RENAME TO _gone")
     error = refusal(documents, "SELECT * FROM colbert.check_index('documents')")
     assert error.sqlstate == "42883"
-    assert error.diag.message_primary == "function colbert._tokens_problems() is missing"
+    assert "function colbert._tokens_problems(" in (error.diag.message_primary or "")
 
 
 @pytest.mark.parametrize(
@@ -322,7 +323,7 @@ def test_other_dimensions_of_an_array_that_nothing_is_derived_from_are_seen(
     insert(connection, {1: AB})
     create_index(connection, "documents", ", method => 'exact'")
     for kind, state in (
-        ("halfvec(3)", "ready"),
+        ("halfvec(3)", "ready: "),
         ("halfvec(2)", 'broken: column "embeddings" has vectors of 2 dimensions now, drop the'),
     ):
         run(
@@ -330,5 +331,5 @@ def test_other_dimensions_of_an_array_that_nothing_is_derived_from_are_seen(
             f"""ALTER TABLE documents ALTER embeddings TYPE {kind}[]
                 USING ARRAY['{[1, 0, 0][: int(kind[-2])]}']::{kind}[]""",
         )
-        [[found]] = run(connection, "SELECT state FROM colbert.indexes")
+        [[found]] = run(connection, "SELECT concat(state, ': ', advice) FROM colbert.indexes")
         assert found.startswith(state)

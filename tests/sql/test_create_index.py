@@ -456,17 +456,18 @@ def test_ivfflat_makes_lists_by_the_number_of_tokens_and_says_when_it_is_outgrow
         "JOIN pg_am AS m ON m.oid = c.relam AND m.amname = 'ivfflat'"
     )
     assert run(connection, lists) == [(["lists=2"],)]
-    state = "SELECT state FROM colbert.indexes"
-    assert run(connection, state) == [("ready",)]
+    state = "SELECT state, advice FROM colbert.indexes"
+    assert run(connection, state) == [("ready", None)]
     run(
         connection,
         "INSERT INTO documents "
         "SELECT id + 25 * i, embeddings FROM documents, generate_series(1, 3) AS i",
     )
     run(connection, "ANALYZE documents_embeddings_tokens")
-    assert run(connection, state) == [("stale: built for fewer tokens with 2 lists, run reindex",)]
+    outgrown = "built for fewer tokens with 2 lists, run reindex"
+    assert run(connection, state) == [("stale", outgrown)]
     run(connection, "SELECT colbert.reindex('documents')")
-    assert run(connection, state) == [("ready",)]
+    assert run(connection, state) == [("ready", None)]
     assert run(connection, lists) == [(["lists=10"],)]
 
 
@@ -476,8 +477,9 @@ def test_what_a_dropped_table_left_is_cleared_away_by_the_next_create_index(
     create_table(documents, "notes")
     before = run(documents, CATALOG)
     run(documents, "DROP TABLE documents CASCADE")
-    [[state]] = run(documents, "SELECT state FROM colbert.indexes")
-    assert state.startswith("broken: the table was dropped")
+    [[state, advice]] = run(documents, "SELECT state, advice FROM colbert.indexes")
+    assert state == "broken"
+    assert advice.startswith("the table was dropped")
     create_index(documents, "notes")
     run(documents, "SELECT colbert.drop_index('notes')")
     left = set(run(documents, CATALOG)) - set(before)

@@ -185,8 +185,8 @@ def test_a_new_owner_of_the_table_gets_the_index_too_once_it_is_repaired(
     heir = new_role()
     run(connection, f"GRANT CREATE ON SCHEMA public TO {heir}")
     run(connection, f"ALTER TABLE documents OWNER TO {heir}")
-    states = run(connection, "SELECT state FROM colbert.indexes")
-    assert states == [("broken: the table has a new owner, run repair_index as a superuser",)]
+    states = run(connection, "SELECT state, advice FROM colbert.indexes")
+    assert states == [("broken", "the table has a new owner, run repair_index as a superuser")]
     run(connection, "SELECT colbert.repair_index('documents')")
     assert run(connection, "SELECT state FROM colbert.indexes") == [("ready",)]
     connection.commit()

@@ -30,7 +30,7 @@ def test_every_raise_has_an_sqlstate_and_a_hint(source: Path) -> None:
 
 def text_only(text: str) -> str:
     """A source without its comments and what it quotes."""
-    return re.sub(r"'(?:[^']|'')*'|--[^\n]*", "", text)
+    return re.sub(r"(?s)\$re\$.*?\$re\$|'(?:[^']|'')*'|--[^\n]*", "", text)
 
 
 def reached(log: str) -> set[tuple[str, int]]:

@@ -1,7 +1,7 @@
--- The method of an index for which none is named: plaid, which is the fastest, the smallest, and works from an empty
--- table on; but hnsw where plaid is weak:
+-- The method of an index for which none is named. It is plaid: the fastest, the smallest, and it works from an empty
+-- table on. It is hnsw where plaid is weak:
 --
---   * row-level security: readers whom it applies to may not see centroids, so plaid scores all that they may see
+--   * row-level security: readers to whom it applies may not see centroids, so plaid scores all that they may see
 --   * vectors that are not normalised: a centroid stands for directions, and says nothing of lengths
 CREATE OR REPLACE FUNCTION colbert._default_method(source regclass, options jsonb)
 RETURNS text

@@ -1,5 +1,5 @@
--- The column that names a document: the one that is asked for, or else the single-column primary key. It
--- has to be unique by itself and NOT NULL.
+-- The column that names a document: the one that is asked for, or else the single-column primary key. It has to be
+-- unique by itself and NOT NULL.
 CREATE OR REPLACE FUNCTION colbert._key_column(source regclass, key name)
 RETURNS name
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- Refuses what cannot be indexed: a view, another's table, one that is not seen whole, a column of another
--- type.
+-- Refuses what cannot be indexed: a view, a table of another owner, a table that the caller does not see whole, and a
+-- column that is no array of vectors.
 CREATE OR REPLACE FUNCTION colbert._refuse_source(source regclass, embeddings name)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -48,42 +48,3 @@ $_refuse_source$;
 
 COMMENT ON FUNCTION colbert._refuse_source(regclass, name) IS
   'Raises unless the table and its column can be indexed by the caller.';
-
--- The options that an index of a method takes: those of every index and the method's own.
-CREATE OR REPLACE FUNCTION colbert._option_rules(method text)
-RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_option_rules$
-DECLARE
-  _rules text := colbert._operation(method, 'rules');
-  _own jsonb := jsonb '{}';
-BEGIN
-  IF _rules IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _rules) INTO _own USING method;
-  END IF;
-  RETURN _own || jsonb '{"normalized": "boolean", "dimensions": "integer", "model": "any",
-                         "effort": "number", "margin": "number", "candidates": "integer", "patience": "integer", "triggers": "boolean",
-                         "text": "string"}';
-END
-$_option_rules$;
-
-COMMENT ON FUNCTION colbert._option_rules(text) IS
-  'The options of a method, as _refuse_options reads them.';
-
--- Raises for the first document, in the order of the keys, that may not be indexed.
-CREATE OR REPLACE FUNCTION colbert._refuse_documents(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_refuse_documents$
-BEGIN
-  EXECUTE format('SELECT colbert._refuse_document($1, s.%1$I::text, s.%2$I) '
-                 '  FROM %3$s AS s ORDER BY s.%1$I',
-                 index.key, index.embeddings, index.source)
-    USING index;
-END
-$_refuse_documents$;
-
-COMMENT ON FUNCTION colbert._refuse_documents(colbert._index) IS
-  'Raises for the first document of the source that may not be indexed.';

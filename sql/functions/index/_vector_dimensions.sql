@@ -1,5 +1,5 @@
--- The length of the vectors in a column: as declared (vector(128)[]), as the options say, or that of the
--- first vector there is.
+-- The length of the vectors in a column: as declared (vector(128)[]), as the options say, or that of the first vector
+-- there is.
 CREATE OR REPLACE FUNCTION colbert._vector_dimensions(source regclass, embeddings name, options jsonb)
 RETURNS integer
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

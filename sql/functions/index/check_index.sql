@@ -1,5 +1,5 @@
--- Compares an index with the arrays, document by document, and returns every difference: no rows for an index
--- that is right. Reads only; for the owner of the table, who sees all of it.
+-- Compares an index with the arrays, document by document, and returns every difference. There are no rows for an index
+-- that is right. Reads only. It is for the owner of the table, who sees all of it.
 --
 --   trigger            the index is not kept in step
 --   missing table, missing index    a part of the index was dropped
@@ -12,7 +12,7 @@ SET search_path = pg_catalog, pg_temp
 AS $check_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _problems text := colbert._operation(_index.method, 'problems');
+  _state record;
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
@@ -31,17 +31,19 @@ BEGIN
     'bad document', _index.key, _index.source, _index.embeddings)
     USING _index.dimensions, colbert._normalized(_index);
 
-  IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
+  IF colbert._lacks_tables(_index) THEN
     problem := 'missing table';
     detail := 'a table of the index was dropped';
     RETURN NEXT;
-  ELSIF _problems IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', colbert._operation(_index.method, 'state')) INTO detail USING _index;
-    IF detail LIKE 'broken: %' THEN
+  ELSE
+    _state := colbert._method_state(_index);
+    IF _state.state = 'broken' THEN
       problem := 'missing index';
+      detail := _state.advice;
       RETURN NEXT;
     END IF;
-    RETURN QUERY EXECUTE format('SELECT * FROM %s($1) ORDER BY problem, doc_id', _problems) USING _index;
+    RETURN QUERY
+      SELECT p.problem, p.doc_id, p.detail FROM colbert._method_problems(_index) AS p ORDER BY 1, 2;
   END IF;
 END
 $check_index$;

@@ -1,8 +1,8 @@
--- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it
--- blocks writers of the table, not readers, until the transaction ends.
+-- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it blocks writers
+-- of the table, not readers, until the transaction ends.
 --
--- Errors: every document that is there is checked before anything is built, and the first bad one is
--- named with its key and token. Cost: a scan of the arrays, and the build of the method.
+-- Errors: every document that is there is checked before anything is built, and the first bad one is named with its key
+-- and token. Cost: a scan of the arrays, and the build of the method.
 CREATE OR REPLACE FUNCTION colbert.create_index(
   source regclass,
   embeddings name DEFAULT 'embeddings',
@@ -16,12 +16,10 @@ AS $create_index$
 DECLARE
   _index colbert._index;
   _method text;
-  _build text;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
   _method := coalesce(method, colbert._default_method(source, options));
-  _build := colbert._operation(_method, 'build');
-  PERFORM colbert._refuse_options(options, colbert._option_rules(_method)),
+  PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
           colbert._refuse_text_column(source, embeddings, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   PERFORM colbert._forget_dropped_sources();
@@ -42,9 +40,7 @@ BEGIN
   IF colbert._triggers(_index) THEN
     PERFORM colbert._create_sync(_index);
   END IF;
-  IF _build IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _build) USING _index;
-  END IF;
+  PERFORM colbert._method_build(_index);
   EXECUTE format('ANALYZE %s (%I)', source, _index.key);
   IF colbert._text_column(_index) IS NOT NULL THEN
     PERFORM colbert._notify_workers(_index.id);

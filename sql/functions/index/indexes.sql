@@ -1,6 +1,6 @@
--- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE; NULL before
--- the first one. Row-level security hides rows from a search, not their estimated number from this view,
--- which pg_class tells anybody.
+-- Every index, as a psql user wants to see it. Counts are the planner's, as of the last ANALYZE, and NULL before the
+-- first one. Row-level security hides rows from a search. It does not hide their estimated number from this view, which
+-- pg_class tells anybody.
 CREATE OR REPLACE VIEW colbert.indexes WITH (security_invoker = true) AS
 SELECT i.source,
        i.embeddings,
@@ -9,12 +9,14 @@ SELECT i.source,
        i.dimensions,
        i.options,
        nullif(c.reltuples, -1)::bigint AS documents,
-       colbert._document_tokens(i) AS tokens,
+       colbert._method_count(i) AS tokens,
        size.bytes AS index_bytes,
        pg_catalog.pg_size_pretty(size.bytes) AS index_size,
-       colbert._index_state(i) AS state
+       condition.state,
+       condition.advice
   FROM colbert._index AS i
   LEFT JOIN pg_catalog.pg_class AS c ON c.oid = i.source
+ CROSS JOIN LATERAL colbert._index_state(i) AS condition
  CROSS JOIN LATERAL (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t)), 0)::bigint AS bytes
                        FROM colbert._derived_tables(i) AS t) AS size;
 
@@ -32,6 +34,7 @@ COMMENT ON COLUMN colbert.indexes.tokens IS
   'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived, and of a plaid index for who does not own it.';
 COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
 COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
-COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken, and what to do about it.';
+COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken.';
+COMMENT ON COLUMN colbert.indexes.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
 
 GRANT SELECT ON colbert.indexes TO PUBLIC;

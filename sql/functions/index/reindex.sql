@@ -1,5 +1,5 @@
--- Mends an index and builds anew what ages in it. Searches go on with the old build until the new one is
--- ready, and wait only for the moment of the change; writers of the table wait until it is done.
+-- Mends an index and builds anew what ages in it. Searches use the old build until the new one is ready, and wait only
+-- for the moment of the change. Writers of the table wait until it is done.
 CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -7,16 +7,13 @@ SET search_path = pg_catalog, pg_temp
 AS $reindex$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _rebuild text := colbert._operation(_index.method, 'rebuild');
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot();
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
   PERFORM colbert.repair_index(_index.source, _index.embeddings);
-  IF _rebuild IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _rebuild) USING colbert._find_index(_index.source, _index.embeddings);
-  END IF;
+  PERFORM colbert._method_rebuild(colbert._find_index(_index.source, _index.embeddings));
   EXECUTE format('ANALYZE %s (%I)', _index.source, _index.key);
 END
 $reindex$;

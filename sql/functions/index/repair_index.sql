@@ -1,6 +1,6 @@
--- Mends what check_index finds, but for bad documents, which only their writer can mend: they are taken out
--- of the index. Documents are mended one by one under their row locks, beside other writers; only a missing
--- table or trigger takes a lock on the whole table. Returns how many documents were mended.
+-- Mends what check_index finds. Bad documents can be mended by their writer alone: they are taken out of the index.
+-- Documents are mended one by one under their row locks, beside other writers. Only a missing table or trigger takes a
+-- lock on the whole table. Returns how many documents were mended.
 CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -8,7 +8,6 @@ SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _mend text;
   _mended bigint := 0;
   _doc_id text;
 BEGIN
@@ -21,7 +20,7 @@ BEGIN
     _index := colbert._find_index(_index.source, _index.embeddings);
     PERFORM colbert._create_sync(_index);
   END IF;
-  IF (SELECT count(*) FROM colbert._derived_tables(_index)) < cardinality(_index.tables) THEN
+  IF colbert._lacks_tables(_index) THEN
     RETURN colbert._recreate_derived(_index);
   END IF;
 
@@ -34,10 +33,7 @@ BEGIN
   LOOP
     _mended := _mended + colbert._mend_document(_index, _doc_id);
   END LOOP;
-  _mend := colbert._operation(_index.method, 'mend');
-  IF _mend IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _mend) USING _index;
-  END IF;
+  PERFORM colbert._method_mend(_index);
   RETURN _mended;
 END
 $repair_index$;
@@ -45,9 +41,10 @@ $repair_index$;
 COMMENT ON FUNCTION colbert.repair_index(regclass, name) IS
   'Mends every difference between an index and the arrays; returns the number of documents mended. For the owner of the table.';
 
--- Puts one document into an index as its array has it now. 1 when it is in step after that, 0 for a bad document,
--- which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. There is none
--- to lock for a document that is gone: should it come back meanwhile, it is put in after all.
+-- Puts one document into an index as its array is now. Returns 1 when it is in step after that, and 0 for a bad
+-- document, which is taken out. The row is locked first, as a writer does, so that the two never wait for each other. A
+-- document that is gone has no row to lock: it is looked for once more after it was taken out, and put in should it
+-- have come back.
 CREATE OR REPLACE FUNCTION colbert._mend_document(index colbert._index, doc_id text)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -69,7 +66,7 @@ BEGIN
     IF _bad IS FALSE THEN
       PERFORM colbert._put_current(index, doc_id);
     ELSE
-      PERFORM colbert._remove(index, doc_id);
+      PERFORM colbert._method_remove(index, doc_id);
     END IF;
     EXIT WHEN _bad IS NOT NULL;
     _gone := true;
@@ -88,22 +85,19 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_recreate_derived$
 DECLARE
-  _build text := colbert._operation(index.method, 'build');
   _table regclass;
   _mended bigint;
 BEGIN
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', index.source);
   index := colbert._find_index(index.source, index.embeddings);
-  IF (SELECT count(*) FROM colbert._derived_tables(index)) = cardinality(index.tables) THEN
+  IF NOT colbert._lacks_tables(index) THEN
     RETURN 0;  -- another session has mended it meanwhile
   END IF;
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;
   index := colbert._create_tables(index);
-  IF _build IS NOT NULL THEN
-    EXECUTE format('SELECT %s($1)', _build) USING index;
-  END IF;
+  PERFORM colbert._method_build(index);
   EXECUTE format('SELECT count(*) FROM %s AS s WHERE cardinality(s.%I) > 0 '
                  '   AND (colbert._document_problem(s.%2$I, $1, $2)).problem IS NULL',
                  index.source, index.embeddings)

@@ -1,5 +1,5 @@
--- Refuses what no score can be computed from: a NULL element, more than one array dimension, and a query
--- without tokens. Cheap enough to run on every document (a few microseconds).
+-- Refuses what no score can be computed from: NULL, a NULL element, more than one array dimension, and a query without
+-- tokens. It takes a few microseconds, so that it may run on every document.
 CREATE OR REPLACE FUNCTION colbert._refuse_malformed(embeddings anyarray, role text)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

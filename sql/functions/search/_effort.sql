@@ -28,7 +28,7 @@ BEGIN
   _effort.k := k;
   _effort.factor := colbert._factor('effort', index.options, 1);
   _effort.documents := greatest(1, colbert._estimated_rows(index.source));
-  _effort.candidates := greatest(k, coalesce(_candidates, least(999999999, 400 + 6 * k::bigint)::integer));
+  _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _effort.margin := colbert._factor(
     'margin', index.options,
@@ -39,23 +39,3 @@ $_effort$;
 
 COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer, integer) IS
   'How much a search for k documents does, from what it is asked for, the session and the index''s options.';
-
--- The number of rows of a table as the planner estimates it: from the last ANALYZE or VACUUM and the size of the table
--- now. A table that was never analyzed counts as ten rows a page. Those of partitions add up.
-CREATE OR REPLACE FUNCTION colbert._estimated_rows(relation regclass)
-RETURNS float8
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_estimated_rows$
-BEGIN
-  RETURN (
-    SELECT coalesce(sum(pg_relation_size(c.oid) / current_setting('block_size')::float8
-                        * CASE WHEN c.relpages > 0 THEN c.reltuples / c.relpages ELSE 10 END), 0)
-      FROM pg_class AS c
-     WHERE c.relkind IN ('r', 'm')
-       AND (c.oid = relation OR c.oid IN (SELECT t.relid FROM pg_partition_tree(relation) AS t)));
-END
-$_estimated_rows$;
-
-COMMENT ON FUNCTION colbert._estimated_rows(regclass) IS
-  'About how many rows a table has, from its size and what the last ANALYZE found.';

@@ -1,6 +1,6 @@
--- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what
--- only its text has found, the ranks, the fusion. key has the type in which keys are returned. In the statement they
--- are text, and ties follow their own type.
+-- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what only the
+-- text has found, the ranks, and the fusion. key has the type in which keys are returned. In the statement keys are
+-- text, and ties follow the key's own type.
 CREATE OR REPLACE FUNCTION colbert._hybrid_search(
   source regclass, query vector[], words text, key anyelement, k integer,
   content text, language regconfig, match text, text_weight float8, constant integer,
@@ -18,12 +18,10 @@ DECLARE
   _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
   _candidates integer;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key)),
           colbert._refuse_fusion(words, match, text_weight, constant);
-  _candidates := greatest(least(k, 999999999), colbert._knob('candidates', candidates, _index.options, 100));
+  _candidates := greatest(colbert._to_count(k), colbert._knob('candidates', candidates, _index.options, 100));
 
   RETURN QUERY EXECUTE format(
     $fusion$

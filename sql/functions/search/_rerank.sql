@@ -1,4 +1,4 @@
--- The exact scores of the documents that ids name, best first, ties in the order of their keys' own type. Keys are
+-- The exact scores of the documents that ids name, best first, ties in the order of the key's own type. Keys are
 -- returned as the type of the ids.
 CREATE OR REPLACE FUNCTION colbert._rerank(
   source regclass, query vector[], ids anyarray, k integer, embeddings name)
@@ -22,9 +22,9 @@ BEGIN
   RETURN QUERY EXECUTE format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
     format_type(_id_type, -1),
-    colbert._scoring_statement(
+    colbert._scoring_sql(
       cardinality(query), _types.element,
-      colbert._documents_of_keys((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
+      colbert._documents_of_keys_sql((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
       false))
     USING query[:], NULL::jsonb, ids::text[], k;
 END

@@ -1,44 +1,8 @@
--- SQL for the rows of a source as a relation (doc_id, <name>), name being what the SQL expression value gives:
--- those rows that meet the filter, which is the caller's own SQL condition over the columns of the source and
--- takes its values from the jsonb params, $2 in the statement.
-CREATE OR REPLACE FUNCTION colbert._source_rows(
-  index colbert._index, name name, value text, filter text DEFAULT NULL)
-RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_source_rows$
-BEGIN
-  RETURN format(
-    '(SELECT d.doc_id, d.%1$I'
-    '   FROM (SELECT $2 AS params) AS args'
-    '  CROSS JOIN LATERAL (SELECT %2$I AS doc_id, %3$s AS %1$I FROM %4$s%5$s) AS d)',
-    name, index.key, value, index.source, E' WHERE (' || filter || E'\n)');
-END
-$_source_rows$;
-
-COMMENT ON FUNCTION colbert._source_rows(colbert._index, name, text, text) IS
-  'SQL for the rows of a source that meet a filter, as a relation of doc_id and one value.';
-
--- SQL for the documents of an index as a relation (doc_id, embeddings): the rows of the source that meet the
--- filter.
-CREATE OR REPLACE FUNCTION colbert._documents(index colbert._index, filter text DEFAULT NULL)
-RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_documents$
-BEGIN
-  RETURN colbert._source_rows(index, 'embeddings', quote_ident(index.embeddings), filter);
-END
-$_documents$;
-
-COMMENT ON FUNCTION colbert._documents(colbert._index, text) IS
-  'SQL for the documents of a source that meet a filter, as a relation (doc_id, embeddings).';
-
--- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's
--- rights, and with a filter under the caller's search_path.
+-- What a search is limited to: the documents that meet the filter and have tokens. It is run with the caller's rights,
+-- and with a filter under the caller's search_path.
 --
--- NULL and empty arrays are left out by their size: an empty array takes 16 bytes, one of a single
--- one-dimensional vector more than 24, and asking for the size does not fetch the array.
+-- NULL and empty arrays are left out by their size. An empty array takes 16 bytes, and one of a single one-dimensional
+-- vector more than 24. To ask for the size does not fetch the array.
 CREATE OR REPLACE FUNCTION colbert._scope(
   index colbert._index, filter text, params jsonb, search_path text)
 RETURNS colbert._scope
@@ -63,7 +27,7 @@ BEGIN
   PERFORM colbert._refuse_missing_params(index.source, filter, params);
   _scope.documents := format(
     '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
-    colbert._documents(index, filter));
+    colbert._documents_sql(index, filter));
   _scope.params := params;
   _scope.search_path := CASE WHEN filter IS NULL THEN current_setting('search_path') ELSE search_path END;
   _scope.restricted := filter IS NOT NULL OR row_security_active(index.source);
@@ -75,8 +39,8 @@ COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
   'The documents that a search may see: those of the source that meet the filter and have tokens.';
 
 -- A filter that spells params->'name' or params->>'name' compares with NULL where params has no such member, and would
--- find nothing without a word. Other spellings are not seen. params is a column of the source where it has one of that
--- name, and args.params always the argument. What stands in strings, quoted names and comments is passed over.
+-- find nothing without a word. Other spellings are not seen. Where the source has a column params, the filter's params
+-- is that column, and args.params the argument. What stands in strings, quoted names and comments is passed over.
 CREATE OR REPLACE FUNCTION colbert._refuse_missing_params(source regclass, filter text, params jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -114,13 +78,3 @@ $_refuse_missing_params$;
 
 COMMENT ON FUNCTION colbert._refuse_missing_params(regclass, text, jsonb) IS
   'Raises for a value that a filter names and params lacks.';
-
--- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text.
-CREATE OR REPLACE FUNCTION colbert._documents_of_keys(documents text, key_cast text)
-RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE d.doc_id OPERATOR(pg_catalog.=) ANY ($3::%s[]))',
-              documents, key_cast);
-
-COMMENT ON FUNCTION colbert._documents_of_keys(text, text) IS
-  'SQL for the documents of a relation whose keys are in $3, an array of text.';

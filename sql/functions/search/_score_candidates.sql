@@ -20,8 +20,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_score_candidates$
 DECLARE
   _types record := colbert._source_types(index);
-  _statement text := colbert._scoring_statement(
-    cardinality(query), _types.element, colbert._documents_in_order(scope.documents, _types.key_cast), false)
+  _statement text := colbert._scoring_sql(
+    cardinality(query), _types.element, colbert._documents_in_order_sql(scope.documents, _types.key_cast), false)
     || ' ORDER BY s.doc_id';
   _k constant integer := effort.k;
   _patience constant integer := effort.patience;
@@ -102,7 +102,7 @@ COMMENT ON FUNCTION colbert._highest_expected(integer, float8, float8, float8, f
 
 -- SQL for the documents of a relation (doc_id, embeddings) whose keys are in $3, an array of text: doc_id is their place
 -- in it. The order of an array that is unnested WITH ORDINALITY is known to the planner, which need not sort.
-CREATE OR REPLACE FUNCTION colbert._documents_in_order(documents text, key_cast text)
+CREATE OR REPLACE FUNCTION colbert._documents_in_order_sql(documents text, key_cast text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format('(SELECT c.rank AS doc_id, d.embeddings'
@@ -110,5 +110,5 @@ RETURN format('(SELECT c.rank AS doc_id, d.embeddings'
               '   JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) c.key)',
               key_cast, documents);
 
-COMMENT ON FUNCTION colbert._documents_in_order(text, text) IS
+COMMENT ON FUNCTION colbert._documents_in_order_sql(text, text) IS
   'SQL for the documents of a relation whose keys are in $3, an array of text, by their place in it.';

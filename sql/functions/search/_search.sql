@@ -5,14 +5,14 @@
 --   3. scores: the exact MaxSim of the candidates, from the arrays, until going on      (_score_candidates)
 --      is not worth it
 --
--- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search
--- faster, never shorter. That pass runs in parallel workers where there are some, and documents enough (a
--- thousand take about 0.2 s) to be worth starting them for: the arrays are long and stored apart, so that the
--- size of the table tells the planner little about the work, hence the settings. They hold for that pass alone: with
--- them, the planner starts workers for every look at the catalog, which takes ten times as long as the rest of a search.
+-- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search faster, never
+-- shorter. That pass runs in parallel workers where they are worth starting (_worth_workers). The arrays are long and
+-- stored apart, so that the size of the table tells the planner little about the work: hence the settings. They hold for
+-- that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long as
+-- the rest of a search.
 --
--- One snapshot, since the function is STABLE; reads only. key has the type in which keys are returned; ties follow their
--- own.
+-- The function is STABLE, so that a search sees one snapshot. It reads only. key has the type in which keys are
+-- returned. Ties follow the key's own type.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -35,12 +35,11 @@ DECLARE
   _parallel boolean;
   _statement text;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
 
-  -- Locks the source first, as TRUNCATE and drop_index do, which would else wait for this and this for them.
+  -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could wait for
+  -- each other.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
     _effort := colbert._effort(_index, cardinality(query), k, candidates);
@@ -59,12 +58,11 @@ BEGIN
       colbert._type_name(pg_typeof(key)), _types.key_cast)
       USING _keys, _scores, k;
   ELSE
-    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
-                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
+    _parallel := colbert._worth_workers(_index);
     _statement := format(
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
-      colbert._scoring_statement(cardinality(query), _types.element, _scope.documents, _parallel));
+      colbert._scoring_sql(cardinality(query), _types.element, _scope.documents, _parallel));
     PERFORM set_config('min_parallel_table_scan_size', '0', true),
             set_config('parallel_setup_cost', '0', true),
             set_config('search_path', _scope.search_path, true);

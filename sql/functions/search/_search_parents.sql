@@ -1,5 +1,5 @@
--- One search for parents: chunks that rank high name the parents worth scoring, then all chunks of these are scored.
--- key has the type in which keys of parents are returned; where that is bigint, so are those of chunks.
+-- One search for parents. Chunks that rank high name the parents worth scoring, and then all chunks of these are
+-- scored. key has the type in which keys of parents are returned. Where that is bigint, so are those of chunks.
 CREATE OR REPLACE FUNCTION colbert._search_parents(
   source regclass, query vector[], parent name, key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, embeddings name, search_path text)
@@ -20,20 +20,17 @@ DECLARE
   _parallel boolean := false;
   _statement text;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_parent(_index.source, parent, pg_typeof(key));
   IF pg_typeof(key) = 'bigint'::regtype THEN
     PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
   END IF;
 
-  IF exact OR colbert._operation(_index.method, 'candidates') IS NULL THEN
-    _parallel := current_setting('max_parallel_workers_per_gather')::integer > 0
-                 AND (SELECT c.reltuples >= 1000 FROM pg_class AS c WHERE c.oid = _index.source);
+  IF exact OR colbert._method_is_exact(_index.method) THEN
+    _parallel := colbert._worth_workers(_index);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path);
-    _documents := colbert._documents_of_keys(_documents, _types.key_cast);
+    _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
   END IF;
 
   _statement := format(
@@ -45,7 +42,7 @@ BEGIN
     '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b'
     ' ORDER BY b.score DESC, b.parent LIMIT $4',
     colbert._type_name(pg_typeof(key)), parent,
-    colbert._scoring_statement(cardinality(query), _types.element, _documents, _parallel),
+    colbert._scoring_sql(cardinality(query), _types.element, _documents, _parallel),
     _index.source, _index.key);
   PERFORM set_config('min_parallel_table_scan_size', '0', true),
           set_config('parallel_setup_cost', '0', true),
@@ -57,8 +54,8 @@ $_search_parents$;
 COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text) IS
   'The body of all forms of search_parents; search_path is the caller''s.';
 
--- The keys, as text, of all chunks of the parents worth scoring: twice as many as are asked for. The search for them
--- grows until it has found k parents, or has returned all there is.
+-- The keys, as text, of all chunks of the parents worth scoring: twice as many parents as are asked for. The search for
+-- chunks grows until it has found k parents, or has returned all there is.
 CREATE OR REPLACE FUNCTION colbert._chunks_of_parents(
   index colbert._index, query vector[], parent name, k integer, filter text, params jsonb,
   candidates integer, search_path text)
@@ -68,7 +65,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_chunks_of_parents$
 DECLARE
   _key_cast text := (colbert._source_types(index)).key_cast;
-  _wanted integer := least(4 * k::bigint, 999999999);
+  _wanted integer := colbert._to_count(4 * k::bigint);
   _found text[];
   _parents text[];
   _chunks text[];
@@ -92,8 +89,8 @@ BEGIN
       USING _found, k;
     EXIT WHEN cardinality(_parents) >= k
            OR coalesce(cardinality(_found), 0) < _wanted
-           OR _wanted = 999999999;
-    _wanted := least(4 * _wanted::bigint, 999999999);
+           OR _wanted = colbert._largest_count();
+    _wanted := colbert._to_count(4 * _wanted::bigint);
   END LOOP;
 
   EXECUTE format('SELECT array_agg(c.%I::pg_catalog.text) FROM %s AS c WHERE c.%I = ANY ($1::%s[])',

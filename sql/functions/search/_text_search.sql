@@ -1,14 +1,14 @@
--- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most
--- so many, ties in the order of their keys.
+-- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most so many,
+-- ties in the order of their keys.
 --
--- A document's score is the sum over the words' lexemes of ts_rank(document, lexeme), each weighted by how rare
--- the lexeme is: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that were found hold it. That is
--- BM25's weight (Robertson and Zaragoza 2009), which PostgreSQL's ranking functions lack; ts_rank brings what
--- grows with the occurrences in a document, less and less, and the weights of a tsvector's labels. On SciFact
--- it finds .67 (nDCG@10) where ts_rank of the whole query finds .60, and ts_rank_cd .47 (benchmarks/hybrid.py).
+-- A document's score is the sum over the words' lexemes of ts_rank(document, lexeme), each weighted by how rare the
+-- lexeme is: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that were found hold it. That is BM25's
+-- weight (Robertson and Zaragoza 2009), which PostgreSQL's ranking functions lack. ts_rank brings what grows less and
+-- less with the occurrences in a document, and the weights of a tsvector's labels. On SciFact it finds .67 (nDCG@10),
+-- ts_rank of the whole query .60, and ts_rank_cd .47 (benchmarks/hybrid.py).
 --
--- Cost: every document that matches is read. All counts are of documents that the search may see, so that
--- nothing shows through them of what a filter or row-level security hides.
+-- Cost: every document that matches is read. All counts are of documents that the search may see, so that they show
+-- nothing of what a filter or row-level security hides.
 CREATE OR REPLACE FUNCTION colbert._text_search(
   index colbert._index, words text, key anyelement, content text, language regconfig, match text,
   filter text, params jsonb, search_path text, candidates integer)
@@ -54,9 +54,9 @@ $_text_search$;
 COMMENT ON FUNCTION colbert._text_search(colbert._index, text, anyelement, text, regconfig, text, text, jsonb, text, integer) IS
   'The documents whose text answers some words best, with their ranks and scores.';
 
--- Which lexemes of a query are in which documents, and with what ts_rank: a row for each such pair, the
--- lexeme by its place in the array. The documents are those that match the query and meet the filter, which is
--- run, as content is, under the caller's search_path.
+-- Which lexemes of a query are in which documents, and with what ts_rank: a row for each such pair, with the lexeme by
+-- its place in the array. The documents are those that match the query and meet the filter. Filter and content run
+-- under the caller's search_path.
 CREATE OR REPLACE FUNCTION colbert._text_terms(
   index colbert._index, key anyelement, content text, language regconfig,
   filter text, params jsonb, search_path text, query tsquery, lexemes tsquery[])
@@ -67,8 +67,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $_text_terms$
 DECLARE
-  _document text := colbert._document_statement(index, content, language, search_path);
-  _documents text := colbert._source_rows(index, 'document', _document, filter);
+  _document text := colbert._tsvector_sql(index, content, language, search_path);
+  _documents text := colbert._source_rows_sql(index, 'document', _document, filter);
   _statement text;
 BEGIN
   -- Concatenating nothing takes a stored document out of its compressed form once, not once for each lexeme.
@@ -91,14 +91,13 @@ $_text_terms$;
 COMMENT ON FUNCTION colbert._text_terms(colbert._index, anyelement, text, regconfig, text, jsonb, text, tsquery, tsquery[]) IS
   'A row for each document that matches a query and each lexeme in it, with ts_rank.';
 
--- SQL for a document's tsvector, of an expression over the columns of the source that gives a tsvector or a
--- text.
-CREATE OR REPLACE FUNCTION colbert._document_statement(
+-- content is an expression over the columns of the source that gives a tsvector or a text.
+CREATE OR REPLACE FUNCTION colbert._tsvector_sql(
   index colbert._index, content text, language regconfig, search_path text)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_document_statement$
+AS $_tsvector_sql$
 DECLARE
   _statement text := format(
     'SELECT pg_catalog.pg_typeof(d.content) FROM (SELECT) AS one'
@@ -128,12 +127,12 @@ BEGIN
                             'content => ''title || '''' '''' || body''.', index.source);
   END CASE;
 END
-$_document_statement$;
+$_tsvector_sql$;
 
-COMMENT ON FUNCTION colbert._document_statement(colbert._index, text, regconfig, text) IS
+COMMENT ON FUNCTION colbert._tsvector_sql(colbert._index, text, regconfig, text) IS
   'SQL for the tsvector of a document; raises for content that is neither text nor tsvector.';
 
--- A query for one lexeme, as it is.
+-- The lexeme is taken as it is: it may hold quotes and backslashes.
 CREATE OR REPLACE FUNCTION colbert._lexeme_query(lexeme text)
 RETURNS tsquery
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER

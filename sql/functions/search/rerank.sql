@@ -1,8 +1,8 @@
--- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business
--- rules. Best first, ties in the order of their keys. Keys that are not there, that the caller may not see,
--- or that have no tokens are left out.
+-- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business rules. Best
+-- first, ties in the order of their keys. Left out are keys that are not there, that the caller may not see, or that
+-- have no tokens.
 --
--- The ids' type is that in which keys are returned; text[] serves keys of every type.
+-- Keys are returned as the type of the ids. text[] serves keys of every type.
 CREATE OR REPLACE FUNCTION colbert.rerank(
   source regclass,
   query vector[],

@@ -1,10 +1,10 @@
--- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores
--- are exact; which documents are scored is the index's choice, unless exact is true.
+-- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores are exact.
+-- The index chooses which documents are scored, unless exact is true.
 --
--- Keys are integers in the first form. key names another type, and takes no value: key => NULL::uuid for the second
--- form, key => NULL::text for the third, which serves keys of every type. The types are concrete, since PostgreSQL
--- resolves a polymorphic result by the place of an argument in the call. There is no form with key bigint: a k of type
--- smallint would fit it as well as k integer.
+-- Keys are integers in the first form. In the others key names their type and takes no value: key => NULL::uuid for the
+-- second form, key => NULL::text for the third, which serves keys of every type. The types are concrete, because
+-- PostgreSQL resolves a polymorphic result by the place of an argument in the call. There is no form with key bigint: a
+-- k of type smallint would fit it as well as k integer.
 CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
   query vector[],

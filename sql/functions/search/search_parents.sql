@@ -1,13 +1,13 @@
--- The k parents that answer a query best, where the rows of the source are chunks of longer documents: the score of
--- a parent is that of its best chunk, which is named beside it. k parents come back whenever k exist, however
--- many chunks of one of them rank ahead of the next. Best first, ties in the order of the parents' keys; chunks
--- without a parent are left out.
+-- The k parents that answer a query best, where the rows of the source are chunks of longer documents. The score of a
+-- parent is that of its best chunk, which is named beside it. k parents come back whenever k exist, however many chunks
+-- of one of them rank ahead of the next. Best first, ties in the order of the parents' keys. Chunks without a parent
+-- are left out.
 --
--- Scores are exact, and the best chunk is the best of all that meet the filter: the chunks of a parent that is found
--- are all scored.
+-- Scores are exact, and the best chunk is the best of all that meet the filter: all chunks of a parent that is found
+-- are scored.
 --
--- Keys of parents and of chunks are integers in the first form. In the others key names the type of the parents'
--- keys, as in search; those of chunks come as text.
+-- Keys of parents and of chunks are integers in the first form. In the others key names the type of the parents' keys,
+-- as in search, and those of chunks come as text.
 CREATE OR REPLACE FUNCTION colbert.search_parents(
   source regclass,
   query vector[],

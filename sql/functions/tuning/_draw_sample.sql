@@ -1,7 +1,7 @@
--- Queries to measure an index with, and what exact search finds for each: queries of the caller's, from a column of
--- token-vector arrays in a table or view, or else some drawn from the documents: 24 tokens in a row of a document, which
--- is left out of what its query finds. Where there is a filter, it limits the searches and the documents to draw from.
--- milliseconds is the median of the exact searches.
+-- Queries to measure an index with, and what exact search finds for each. They are the caller's, from a column of
+-- token-vector arrays in a table or view, or else drawn from the documents: 24 tokens in a row of a document, which is
+-- left out of what its query finds. A filter limits the searches and the documents to draw from. milliseconds is the
+-- median of the exact searches.
 CREATE OR REPLACE FUNCTION colbert._draw_sample(
   index colbert._index, queries regclass, query_column name, size integer, k integer,
   filter text, params jsonb, search_path text,
@@ -23,7 +23,7 @@ BEGIN
       '               1 + floor(random() * greatest(1, cardinality(s.embeddings) - $1 + 1))::integer AS first '
       '          FROM %s AS s) AS d',
       colbert._vector_schema(),
-      colbert._documents_of_keys(colbert._documents(index), (colbert._source_types(index)).key_cast))
+      colbert._documents_of_keys_sql(colbert._documents_sql(index), (colbert._source_types(index)).key_cast))
        INTO sample
       USING _tokens, NULL::jsonb, colbert._draw_keys(colbert._scope(index, filter, params, search_path), size);
   ELSE

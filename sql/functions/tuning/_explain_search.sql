@@ -17,9 +17,7 @@ DECLARE
   _scored bigint := 0;
   _started timestamptz;
 BEGIN
-  PERFORM colbert._refuse_query(_index, query),
-          colbert._refuse_count('k', k),
-          colbert._refuse_key_value(key),
+  PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
 
   IF _scope.restricted THEN
@@ -31,7 +29,7 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  IF exact IS NOT TRUE AND colbert._operation(_index.method, 'candidates') IS NOT NULL THEN
+  IF exact IS NOT TRUE AND NOT colbert._method_is_exact(_index.method) THEN
     _effort := colbert._effort(_index, cardinality(query), k, candidates);
     _read := colbert._rows_read(_index);
     _started := clock_timestamp();
@@ -75,8 +73,7 @@ $_explain_search$;
 COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
   'The body of all forms of explain_search; search_path is the caller''s.';
 
--- How many rows of derived tables this transaction has read so far, as PostgreSQL counts them: through indexes, and in
--- scans of whole tables.
+-- PostgreSQL counts rows that are read through indexes, and in scans of whole tables.
 CREATE OR REPLACE FUNCTION colbert._rows_read(index colbert._index)
 RETURNS bigint
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED SECURITY INVOKER

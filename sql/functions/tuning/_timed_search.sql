@@ -1,4 +1,4 @@
--- One search for one query of a sample: the scores found, best first, and how long it took. A document that the query
+-- One search for one query of a sample: the scores found, best first, and how long it took. The document that the query
 -- was drawn from is left out.
 CREATE OR REPLACE FUNCTION colbert._timed_search(
   index colbert._index, sample colbert._sample, k integer, candidates integer, exact boolean,
@@ -23,27 +23,3 @@ $_timed_search$;
 
 COMMENT ON FUNCTION colbert._timed_search(colbert._index, colbert._sample, integer, integer, boolean, text, jsonb, text) IS
   'The scores that one search finds, best first, and its milliseconds.';
-
--- Searches for all queries of a sample with the settings that are in force: the share of the best k documents that is
--- found, and the median and 95th percentile of the times. A document is found when its score is no lower than the
--- k-th best one; so documents of equal score count alike.
-CREATE OR REPLACE FUNCTION colbert._measure(
-  index colbert._index, sample colbert._sample[], k integer, candidates integer,
-  filter text, params jsonb, search_path text,
-  OUT recall float8, OUT milliseconds float8, OUT milliseconds_p95 float8)
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_measure$
-BEGIN
-  SELECT avg((SELECT count(*) FROM unnest(f.scores) AS s WHERE s >= q.best[cardinality(q.best)])::float8
-             / cardinality(q.best)),
-         percentile_cont(0.5) WITHIN GROUP (ORDER BY f.milliseconds),
-         percentile_cont(0.95) WITHIN GROUP (ORDER BY f.milliseconds)
-    INTO recall, milliseconds, milliseconds_p95
-    FROM unnest(sample) AS q
-   CROSS JOIN LATERAL colbert._timed_search(index, q, k, candidates, false, filter, params, search_path) AS f;
-END
-$_measure$;
-
-COMMENT ON FUNCTION colbert._measure(colbert._index, colbert._sample[], integer, integer, text, jsonb, text) IS
-  'Recall and times of an index for a sample of queries, with the settings that are in force.';

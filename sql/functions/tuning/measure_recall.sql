@@ -1,9 +1,9 @@
 -- How good an index is on the caller's own data: the share of the k best documents that it finds, and how long it
--- takes, beside exact search. queries is a table or view with a column of token-vector arrays; without one, queries
--- are drawn from the documents (_draw_sample), which measures about what real ones do, if not exactly. filter and params
--- are those of the searches.
+-- takes, beside exact search. queries is a table or view with a column of token-vector arrays. Without one, queries are
+-- drawn from the documents (_draw_sample), which measures about what real ones do. filter and params are those of the
+-- searches.
 --
--- Settings of the session (SET colbert.nprobe …) count, so that one can try them out. Cost: sample exact searches.
+-- Knobs of the session (SET colbert.effort …) count, so that one can try them out. Cost: sample exact searches.
 CREATE OR REPLACE FUNCTION colbert._measure_recall(
   source regclass, queries regclass, k integer, sample integer, candidates integer, embeddings name,
   query_column name, filter text, params jsonb, search_path text)

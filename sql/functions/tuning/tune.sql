@@ -1,6 +1,19 @@
--- Tries settings of an index on the caller's own data, keeps the fastest that reaches the target in the index's
--- options, and returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries,
--- sample, filter and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
+-- The cheapest first: how much is read, and when a search stops. They hold for every method and every k.
+CREATE OR REPLACE FUNCTION colbert._tuning_trials()
+RETURNS SETOF jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+ROWS 20
+BEGIN ATOMIC
+  SELECT jsonb_build_object('effort', e.effort, 'margin', m.margin)
+    FROM unnest(ARRAY[0.25, 0.5, 1, 2, 4]) AS e (effort)
+   CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
+END;
+
+COMMENT ON FUNCTION colbert._tuning_trials() IS 'The settings that tune tries.';
+
+-- Tries values of knobs on the caller's own data, keeps the fastest that reach the target in the index's options, and
+-- returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries, sample, filter
+-- and params are as in measure_recall. For the owner of the table, on as quiet a server as there is.
 CREATE OR REPLACE FUNCTION colbert._tune(
   source regclass, target_recall float8, queries regclass, k integer, sample integer, embeddings name,
   query_column name, filter text, params jsonb, search_path text)
@@ -10,7 +23,6 @@ SET search_path = pg_catalog, pg_temp
 AS $_tune$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _settings text := colbert._operation(_index.method, 'settings');
   _session jsonb;  -- the caller's own settings, which come back at the end
   _drawn record;
   _setting jsonb;
@@ -19,7 +31,7 @@ DECLARE
   _best jsonb;
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source);
-  IF _settings IS NULL THEN
+  IF colbert._method_is_exact(_index.method) THEN
     RAISE EXCEPTION 'an index of method % has nothing to tune', _index.method
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Its searches are exact. Create the index with another method.';
@@ -33,7 +45,7 @@ BEGIN
                  FROM unnest(ARRAY['candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
   PERFORM set_config('colbert.' || n, '', true) FROM jsonb_object_keys(_session) AS n;
   _drawn := colbert._draw_sample(_index, queries, query_column, sample, k, filter, params, search_path);
-  FOR _setting IN EXECUTE format('SELECT * FROM %s($1)', _settings) USING _index LOOP
+  FOR _setting IN SELECT t FROM colbert._tuning_trials() AS t LOOP
     PERFORM set_config('colbert.' || s.key, s.value, true) FROM jsonb_each_text(_setting) AS s;
     _measured := colbert._measure(_index, _drawn.sample, k, NULL, filter, params, search_path);
     _tried := _tried || jsonb_build_object(

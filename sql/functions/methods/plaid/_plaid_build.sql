@@ -1,5 +1,5 @@
--- Trains the centroids on what is in the source, then files every document. In batches, so that another session can
--- watch (_report_progress); each batch in parallel workers where the server has them.
+-- Trains the centroids on what is in the source, then files every document. It works in batches, so that another
+-- session can watch (_report_progress), and each batch in parallel workers where the server has them.
 CREATE OR REPLACE FUNCTION colbert._plaid_build(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -7,8 +7,8 @@ SET search_path = pg_catalog, pg_temp
 SET application_name = 'colbert_pg'
 AS $_plaid_build$
 DECLARE
-  _postings regclass := colbert._derived_table(index, 2);
-  _documents regclass := colbert._derived_table(index, 3);
+  _postings regclass := colbert._derived_table(index, 'postings');
+  _documents regclass := colbert._derived_table(index, 'documents');
   _batches integer;
 BEGIN
   PERFORM colbert._plaid_train(index);
@@ -32,7 +32,7 @@ $_plaid_build$;
 COMMENT ON FUNCTION colbert._plaid_build(colbert._index) IS
   'Trains centroids and files every document of the source.';
 
--- One batch of the source's documents, but for bad ones, as they are filed.
+-- One batch of the source's documents as they are filed. Bad documents are left out.
 CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
 RETURNS TABLE (doc_id text, tokens integer, centroid_ids integer[], digest bytea)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
@@ -55,46 +55,3 @@ $_plaid_filed$;
 
 COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
   'The documents of one of several batches of the source, with the centroids under which they are filed.';
-
--- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees the one or
--- the other, whole, and none waits, but for the moment in which pgvector's old index on the centroids goes. The change
--- of the registry row is for _plaid_put.
-CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_rebuild$
-DECLARE
-  _old regclass := colbert._plaid_ann(index);
-BEGIN
-  FOR _place IN 1 .. 3 LOOP
-    EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _place));
-  END LOOP;
-  PERFORM colbert._plaid_build(index);
-  UPDATE colbert._index AS i SET tables = i.tables WHERE i.id = index.id;
-  IF _old IS NOT NULL THEN
-    EXECUTE format('DROP INDEX %s', _old);
-  END IF;
-END
-$_plaid_rebuild$;
-
-COMMENT ON FUNCTION colbert._plaid_rebuild(colbert._index) IS
-  'Trains centroids anew and files every document under them, while searches go on.';
-
-CREATE OR REPLACE FUNCTION colbert._plaid_ann(index colbert._index)
-RETURNS regclass
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT i.indexrelid::regclass
-    FROM pg_catalog.pg_index AS i
-    JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-    JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
-   WHERE i.indrelid = index.tables[1]
-     AND i.indisvalid
-     AND m.amname = 'ivfflat'
-   ORDER BY i.indexrelid DESC
-   LIMIT 1;
-END;
-
-COMMENT ON FUNCTION colbert._plaid_ann(colbert._index) IS
-  'pgvector''s index on the centroids; NULL when there is none.';

@@ -58,11 +58,10 @@ DECLARE
      ORDER BY r.gain DESC, r.ordinal
      LIMIT $5
     $candidates$,
-    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 1),
-    colbert._derived_table(index, 2), colbert._derived_table(index, 3),
+    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 'centroids'),
+    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
     CASE WHEN NOT scope.restricted THEN 'LIMIT $5' END,
-    CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) d.doc_id OFFSET 0)', scope.documents) END);
+    colbert._in_scope_sql(scope, 'd.doc_id'));
 BEGIN
   PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('search_path', scope.search_path, true);
@@ -73,8 +72,8 @@ $_plaid_candidates$;
 COMMENT ON FUNCTION colbert._plaid_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
   'The keys of the documents filed under the centroids nearest to the query''s tokens, as text, best first, with their gains.';
 
--- How much each query token reads: postings, at most so many centroids, and as many lists of pgvector's index on the
--- centroids as hold these. A list holds sqrt(centroids) / 3 of them (_plaid_index_centroids).
+-- How much each query token reads: how many postings, of at most how many centroids, in how many lists of pgvector's
+-- index. A list holds sqrt(centroids) / 3 centroids (_plaid_index_centroids).
 CREATE OR REPLACE FUNCTION colbert._plaid_reading(
   index colbert._index, effort colbert._effort, OUT postings bigint, OUT centroids integer, OUT lists integer)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -82,12 +81,12 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_reading$
 DECLARE
   _nprobe integer := colbert._knob('nprobe', NULL, index.options, NULL);
-  _centroids float8 := greatest(1, colbert._estimated_rows(index.tables[1]));
-  _postings float8 := greatest(1, colbert._estimated_rows(index.tables[2]));
+  _centroids float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'centroids')));
+  _postings float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'postings')));
 BEGIN
   postings := CASE WHEN _nprobe IS NULL THEN ceil(effort.factor * 5 * sqrt(effort.documents * sqrt(effort.k))) END;
   -- Where all are as large as their mean, half of these hold the postings.
-  centroids := coalesce(_nprobe, least(999999999, ceil(8 + 2 * postings * _centroids / _postings)));
+  centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _centroids / _postings));
   lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
 END
 $_plaid_reading$;

@@ -1,61 +1,41 @@
--- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et
--- al., PLAID (2022), https://arxiv.org/abs/2205.09707.
+-- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et al.,
+-- PLAID (2022), https://arxiv.org/abs/2205.09707. It has three tables.
 --
---   centroids    points that stand for the tokens near them; trained ones are means, the others are tokens that
---                came in since (_plaid_grow)
+--   centroids    points that stand for the tokens near them. Trained ones are means. The others are tokens that came in
+--                since (_plaid_grow).
 --   postings     under which centroids a document has tokens, each once
---   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given
---                out once, the centroids of its postings, and a digest of its array, by which problems are found
+--   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given out once;
+--                the centroids of its postings; and a digest of its array, by which problems are found
 --
 -- A posting takes 40 bytes with its share of the index, whatever the type of the key.
 CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)
-RETURNS regclass[]
+RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_create$
 DECLARE
-  _centroids regclass;
   _postings regclass;
-  _documents regclass;
 BEGIN
   IF index.dimensions > 4000 THEN
     RAISE EXCEPTION 'plaid takes vectors of at most 4000 dimensions, not %', index.dimensions
       USING ERRCODE = 'program_limit_exceeded',
             HINT = 'That is the limit of pgvector''s index on the centroids. Use the method exact.';
   END IF;
-  _centroids := colbert._create_derived(
+  PERFORM colbert._create_derived(
     index, 'centroids',
     format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
            colbert._plaid_type(index)));
   _postings := colbert._create_derived(
     index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL');
   EXECUTE format('CREATE INDEX ON %s (centroid_id)', _postings);
-  _documents := colbert._create_derived(
+  PERFORM colbert._create_derived(
     index, 'documents',
     format('doc_id %s PRIMARY KEY, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
            'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL',
            (colbert._source_types(index)).key_type),
     'doc_id');
-  RETURN ARRAY[_centroids, _postings, _documents];
 END
 $_plaid_create$;
 
 COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
   'Makes the tables of a plaid index, empty: centroids, postings, documents.';
-
--- Half the bytes of vector, and as good for finding the nearest.
-CREATE OR REPLACE FUNCTION colbert._plaid_type(index colbert._index)
-RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('%I.halfvec(%s)', colbert._vector_schema(), index.dimensions);
-
-COMMENT ON FUNCTION colbert._plaid_type(colbert._index) IS 'The type of a centroid.';
-
--- Of the bytes of the array, in which any change shows, but for the first twelve: they hold the OID of its element
--- type, which is another one in a restored database.
-CREATE OR REPLACE FUNCTION colbert._plaid_digest(embeddings anyarray)
-RETURNS bytea
-LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
-AS $_plaid_digest$ SELECT pg_catalog.sha256(pg_catalog.substr(pg_catalog.array_send(embeddings), 13)) $_plaid_digest$;
-
-COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array of token vectors.';

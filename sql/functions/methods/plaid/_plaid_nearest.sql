@@ -1,6 +1,6 @@
--- The nearest centroid of each token, in the order of the tokens. Through pgvector's index on the centroids, three
--- lists of which hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact,
--- reading twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971).
+-- The nearest centroid of each token, in the order of the tokens, through pgvector's index on the centroids. Three of
+-- its lists hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact: reading
+-- twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971).
 CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids regclass, tokens anyarray)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -25,20 +25,3 @@ $_plaid_nearest$;
 
 COMMENT ON FUNCTION colbert._plaid_nearest(regclass, anyarray) IS
   'The id of the nearest centroid of each token.';
-
--- The centroids under which a document is filed.
-CREATE OR REPLACE FUNCTION colbert._plaid_centroid_ids(index colbert._index, embeddings anyarray)
-RETURNS integer[]
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
-COST 1000000
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_centroid_ids$
-BEGIN
-  RETURN ARRAY(SELECT DISTINCT n.id
-                 FROM unnest(colbert._plaid_nearest(index.tables[1], embeddings)) AS n (id)
-                ORDER BY n.id);
-END
-$_plaid_centroid_ids$;
-
-COMMENT ON FUNCTION colbert._plaid_centroid_ids(colbert._index, anyarray) IS
-  'The ids of the centroids under which a document is filed, each once.';

@@ -1,6 +1,6 @@
--- How a plaid index differs from its source: documents that are not filed, filed documents that are not there, arrays
--- that have changed since (by their digests), documents whose postings or centroids are not those they were filed
--- with, and postings of no document.
+-- How a plaid index differs from its source: documents that are not filed, filed documents that are gone, arrays that
+-- have changed since (by their digests), documents whose postings or centroids are not those that they were filed with,
+-- and postings of no document.
 CREATE OR REPLACE FUNCTION colbert._plaid_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -48,29 +48,11 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM %6$s AS d WHERE d.ordinal = p.ordinal)
     HAVING count(*) > 0
     $problems$,
-    index.key, index.embeddings, index.source, colbert._derived_table(index, 1),
-    colbert._derived_table(index, 2), colbert._derived_table(index, 3))
+    index.key, index.embeddings, index.source, colbert._derived_table(index, 'centroids'),
+    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'))
     USING index.dimensions, colbert._normalized(index);
 END
 $_plaid_problems$;
 
 COMMENT ON FUNCTION colbert._plaid_problems(colbert._index) IS
   'The documents that are not filed as their arrays are, and postings of no document.';
-
--- After its documents were mended: postings of no document go, and pgvector's index comes back.
-CREATE OR REPLACE FUNCTION colbert._plaid_mend(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_mend$
-BEGIN
-  EXECUTE format('DELETE FROM %s AS p WHERE NOT EXISTS (SELECT FROM %s AS d WHERE d.ordinal = p.ordinal)',
-                 colbert._derived_table(index, 2), colbert._derived_table(index, 3));
-  IF colbert._plaid_state(index) LIKE 'broken: %' THEN
-    PERFORM colbert._plaid_index_centroids(index.tables[1], (colbert._plaid_centroid_count(index)).trained);
-  END IF;
-END
-$_plaid_mend$;
-
-COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
-  'Takes out postings of no document; builds pgvector''s index on the centroids anew where it is gone.';

@@ -1,12 +1,12 @@
--- A snapshot from before a reindex knows centroids that are gone: in a transaction that keeps its first snapshot, the
--- lock on the registry row, which reindex changes, raises a serialization failure then.
+-- A snapshot from before a reindex knows centroids that are gone. A transaction that keeps its first snapshot therefore
+-- locks the registry row, which reindex changes, and gets a serialization failure.
 CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
 BEGIN
-  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+  IF colbert._keeps_snapshot() THEN
     PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
   END IF;
   PERFORM colbert._plaid_grow(index, embeddings);
@@ -16,7 +16,7 @@ BEGIN
     '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
     '  RETURNING ordinal, centroid_ids) '
     'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
-    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
     USING index, doc_id, embeddings;
 END
 $_plaid_put$;
@@ -24,16 +24,17 @@ $_plaid_put$;
 COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
   'Files a document that is not there under the centroids of its tokens.';
 
--- Lets the centroids grow with the tokens, from an empty table on: as 16 * sqrt(tokens) does, a token becomes a
--- centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt n).)
--- So nothing has to be counted but the ids, which were given out one after the other.
+-- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
+-- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
+-- n).) The number of centroids is taken from their ids, which are given out one after the other: nothing has to be
+-- counted.
 CREATE OR REPLACE FUNCTION colbert._plaid_grow(index colbert._index, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_grow$
 DECLARE
-  _centroids regclass := colbert._derived_table(index, 1);
+  _centroids regclass := colbert._derived_table(index, 'centroids');
   _count integer;
 BEGIN
   EXECUTE format('SELECT max(c.id) - min(c.id) + 1 FROM %s AS c', _centroids) INTO _count;
@@ -54,34 +55,3 @@ $_plaid_grow$;
 
 COMMENT ON FUNCTION colbert._plaid_grow(colbert._index, anyarray) IS
   'Makes some of the tokens of a new document centroids, the fewer the more there are.';
-
-CREATE OR REPLACE FUNCTION colbert._plaid_remove(index colbert._index, doc_id text)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_remove$
-BEGIN
-  EXECUTE format(
-    'WITH document AS ('
-    '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s RETURNING d.ordinal, d.centroid_ids) '
-    'DELETE FROM %s AS p USING document AS d '
-    ' WHERE p.centroid_id = ANY (d.centroid_ids) AND p.ordinal = d.ordinal',
-    colbert._derived_table(index, 3), (colbert._source_types(index)).key_type, colbert._derived_table(index, 2))
-    USING doc_id;
-END
-$_plaid_remove$;
-
-COMMENT ON FUNCTION colbert._plaid_remove(colbert._index, text) IS
-  'Takes a document and its postings out.';
-
-CREATE OR REPLACE FUNCTION colbert._plaid_clear(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_clear$
-BEGIN
-  EXECUTE format('TRUNCATE %s, %s RESTART IDENTITY', colbert._derived_table(index, 2), colbert._derived_table(index, 3));
-END
-$_plaid_clear$;
-
-COMMENT ON FUNCTION colbert._plaid_clear(colbert._index) IS 'Takes all documents out; the centroids stay.';

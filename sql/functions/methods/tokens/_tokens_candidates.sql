@@ -1,11 +1,11 @@
--- The candidate stage of hnsw and ivfflat: each query token fetches its nearest tokens through pgvector's
--- index, sqrt(documents * k) / 2 or as many as hits names, and documents are ranked by the sum of their best hits. A query token that did not hit a document
--- adds nothing to it: measured, that finds more of the true top ten than counting it as that query token's
--- last hit does (on SciFact .96 against .93 among 100 candidates).
+-- The candidate stage of hnsw and ivfflat. Each query token fetches its nearest tokens through pgvector's index:
+-- sqrt(documents * k) / 2, or as many as hits names. Documents are ranked by the sum of their best hits. A query token
+-- that did not hit a document adds nothing to it. Measured, that finds more of the true top ten than counting it as that
+-- query token's last hit (on SciFact .96 against .93 among 100 candidates).
 --
--- Where the scope is restricted, only tokens of documents in it are hits, and pgvector's index is scanned on
--- until there are enough (iterative scan). The settings of this function make the planner walk that index,
--- which returns tokens nearest first, and never sort the whole table.
+-- Where the scope is restricted, only tokens of its documents are hits, and pgvector scans its index until there are
+-- enough (iterative scan). The settings of this function make the planner walk that index, which returns the nearest
+-- tokens first, and never sort the whole table.
 CREATE OR REPLACE FUNCTION colbert._tokens_candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
 RETURNS TABLE (doc_id text, gain float8)
@@ -52,9 +52,8 @@ BEGIN
      ORDER BY sum(h.similarity) DESC, h.doc_id
      LIMIT $4
     $candidates$,
-    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 1),
-    CASE WHEN scope.restricted
-         THEN format('WHERE EXISTS (SELECT FROM %s AS s WHERE s.doc_id OPERATOR(pg_catalog.=) t.doc_id OFFSET 0)', scope.documents) END,
+    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 'tokens'),
+    colbert._in_scope_sql(scope, 't.doc_id'),
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _hits, effort.candidates;
@@ -72,7 +71,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_hits$
 BEGIN
   RETURN colbert._knob('hits', NULL, index.options,
-                       least(999999999, greatest(20, ceil(effort.factor * sqrt(effort.documents * effort.k) / 2)))::integer);
+                       colbert._to_count(greatest(20, effort.factor * sqrt(effort.documents * effort.k) / 2)));
 END
 $_tokens_hits$;
 

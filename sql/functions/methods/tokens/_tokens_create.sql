@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION colbert._tokens_create(index colbert._index)
-RETURNS regclass[]
+RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_create$
@@ -7,11 +7,11 @@ DECLARE
   _key_type text := (colbert._source_types(index)).key_type;
   _type text := (colbert._tokens_layout(index)).type;
 BEGIN
-  RETURN ARRAY[colbert._create_derived(
+  PERFORM colbert._create_derived(
     index, 'tokens',
     format('doc_id %s NOT NULL, position integer NOT NULL, embedding %s NOT NULL, '
            'PRIMARY KEY (doc_id, position)', _key_type, _type),
-    'doc_id')];
+    'doc_id');
 END
 $_tokens_create$;
 

@@ -1,9 +1,9 @@
--- The methods hnsw and ivfflat: a table with a row for every document token, and pgvector's own index on it.
--- This says how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit
--- (one bit a dimension, compared by Hamming distance: the smallest and the roughest).
+-- The methods hnsw and ivfflat: a table with a row for every document token, and pgvector's own index on it. This says
+-- how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit (one bit a dimension,
+-- compared by Hamming distance: the smallest and the roughest).
 --
--- Two of the answers are templates for format(): conversion turns an expression for a vector into one for a
--- kept token, similarity one for a distance into one for a similarity, as near to an inner product as it can be had:
+-- Two of the answers are templates for format(). conversion turns an expression for a vector into one for a kept token.
+-- similarity turns an expression for a distance into one for a similarity, as near to an inner product as it can be:
 -- vectors whose signs differ in a share h of the dimensions are at an angle of about 180 degrees times h.
 CREATE OR REPLACE FUNCTION colbert._tokens_layout(
   index colbert._index,

@@ -1,5 +1,5 @@
--- How a token table differs from its source: documents without their tokens, tokens without their document,
--- tokens of an array that has changed since. Bad documents have no tokens to compare.
+-- How a token table differs from its source: documents without their tokens, tokens without their document, tokens of
+-- an array that has changed since. Bad documents have no tokens to compare.
 CREATE OR REPLACE FUNCTION colbert._tokens_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -42,25 +42,10 @@ BEGIN
         OR e.tokens IS DISTINCT FROM f.tokens
     $problems$,
     index.key, index.embeddings, index.source,
-    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 1))
+    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 'tokens'))
     USING index.dimensions, colbert._normalized(index);
 END
 $_tokens_problems$;
 
 COMMENT ON FUNCTION colbert._tokens_problems(colbert._index) IS
   'The documents whose tokens in the token table are not those of their array.';
-
-CREATE OR REPLACE FUNCTION colbert._tokens_mend(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_tokens_mend$
-BEGIN
-  IF colbert._tokens_ann(index) IS NULL THEN
-    PERFORM colbert._tokens_build_ann(index);
-  END IF;
-END
-$_tokens_mend$;
-
-COMMENT ON FUNCTION colbert._tokens_mend(colbert._index) IS
-  'Builds pgvector''s index on the token table anew where it is gone.';

@@ -1,16 +1,16 @@
--- What colbert.indexes says of a token table: whether pgvector's index is there, and for ivfflat whether the
--- table has outgrown its lists.
-CREATE OR REPLACE FUNCTION colbert._tokens_state(index colbert._index)
-RETURNS text
+-- Whether pgvector's index on the token table is there, and for ivfflat whether the table has outgrown its lists.
+CREATE OR REPLACE FUNCTION colbert._tokens_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_state$
 DECLARE
-  _ann regclass := (colbert._tokens_ann(index))[1];
+  _ann regclass := (colbert._pgvector_indexes(index, 'tokens', index.method))[1];
   _lists integer;
 BEGIN
   IF _ann IS NULL THEN
-    RETURN format('broken: %s has no %s index, run repair_index', index.tables[1], index.method);
+    state := 'broken';
+    advice := format('%s has no %s index, run repair_index', colbert._registered_table(index, 'tokens'), index.method);
+    RETURN;
   END IF;
   SELECT o.option_value::integer
     INTO _lists
@@ -19,21 +19,11 @@ BEGIN
    WHERE c.oid = _ann AND o.option_name = 'lists';
   IF colbert._tokens_count(index) > 4000.0 * _lists * greatest(1, _lists / 1000.0)
      AND NOT index.options ? 'lists' THEN
-    RETURN format('stale: built for fewer tokens with %s lists, run reindex', _lists);
+    state := 'stale';
+    advice := format('built for fewer tokens with %s lists, run reindex', _lists);
   END IF;
-  RETURN NULL;
 END
 $_tokens_state$;
 
 COMMENT ON FUNCTION colbert._tokens_state(colbert._index) IS
   'Whether pgvector''s index on the token table is there, and fits the table; NULL when all is well.';
-
-CREATE OR REPLACE FUNCTION colbert._tokens_count(index colbert._index)
-RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT nullif(c.reltuples, -1)::bigint FROM pg_catalog.pg_class AS c WHERE c.oid = index.tables[1];
-END;
-
-COMMENT ON FUNCTION colbert._tokens_count(colbert._index) IS
-  'The number of document tokens in the index, as of the last ANALYZE.';

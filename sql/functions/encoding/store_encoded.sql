@@ -1,0 +1,40 @@
+-- Stores the vectors of a pending document, if its text is still the one that was encoded and nobody else has stored an
+-- array meanwhile. Returns whether it was stored. If not, there is nothing left to do: a text that has changed is
+-- pending again.
+CREATE OR REPLACE FUNCTION colbert.store_encoded(
+  source regclass,
+  doc_id text,
+  content text,
+  vectors vector[],
+  worker text DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $store_encoded$
+DECLARE
+  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _stored bigint;
+BEGIN
+  IF vectors IS NULL THEN
+    RAISE EXCEPTION 'vectors of document "%" must not be NULL', doc_id
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the empty array for a text without tokens, or call colbert.report_failure.';
+  END IF;
+  EXECUTE format('UPDATE %s AS s SET %I = $1::%s[] '
+                 ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND s.%6$I::text COLLATE "C" = $3',
+                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_cast,
+                 colbert._text_column(_index))
+    USING vectors, doc_id, content;
+  GET DIAGNOSTICS _stored = ROW_COUNT;
+  IF _stored > 0 THEN
+    PERFORM colbert._saw_worker(_index, worker, 1, cardinality(vectors), 0);
+  END IF;
+  RETURN _stored > 0;
+END
+$store_encoded$;
+
+COMMENT ON FUNCTION colbert.store_encoded(regclass, text, text, vector[], text, name) IS
+  'Stores the vectors of a pending document, given the text that was encoded; false when the text is another by now, or the document is not pending any more.';

@@ -1,0 +1,222 @@
+-- How a method takes part: each operation is one function here, which calls that of the index's method. exact derives
+-- nothing, so that most operations have nothing to do for it.
+--
+-- A new method is a folder beside this file, and a branch in each function of this file. Its tables are made by
+-- _create_derived. Keys travel as text; statements cast them to the key's own type.
+
+CREATE OR REPLACE FUNCTION colbert._method_is_exact(method text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN method = 'exact';
+
+COMMENT ON FUNCTION colbert._method_is_exact(text) IS
+  'Whether a method derives nothing, so that every search scores all documents.';
+
+CREATE OR REPLACE FUNCTION colbert._method_options(method text)
+RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_options$
+BEGIN
+  CASE method
+    WHEN 'exact' THEN RETURN jsonb '{}';
+    WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_options(method);
+    WHEN 'plaid' THEN RETURN colbert._plaid_options();
+    ELSE
+      RAISE EXCEPTION 'unknown index method "%"', method
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Methods: exact, hnsw, ivfflat, plaid.';
+  END CASE;
+END
+$_method_options$;
+
+COMMENT ON FUNCTION colbert._method_options(text) IS
+  'The options that a method adds to those of every index, and their types.';
+
+CREATE OR REPLACE FUNCTION colbert._method_create(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_create$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_create(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_create(index);
+  END CASE;
+END
+$_method_create$;
+
+COMMENT ON FUNCTION colbert._method_create(colbert._index) IS
+  'Makes the tables of an index, empty.';
+
+CREATE OR REPLACE FUNCTION colbert._method_build(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_build$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_build(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_build(index);
+  END CASE;
+END
+$_method_build$;
+
+COMMENT ON FUNCTION colbert._method_build(colbert._index) IS
+  'Fills the tables of an index from the source, which the caller has locked.';
+
+CREATE OR REPLACE FUNCTION colbert._method_put(index colbert._index, doc_id text, embeddings anyarray)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_put$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_put(index, doc_id, embeddings);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_put(index, doc_id, embeddings);
+  END CASE;
+END
+$_method_put$;
+
+COMMENT ON FUNCTION colbert._method_put(colbert._index, text, anyarray) IS
+  'Adds a document that is not in the index.';
+
+CREATE OR REPLACE FUNCTION colbert._method_remove(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_remove$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_remove(index, doc_id);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_remove(index, doc_id);
+  END CASE;
+END
+$_method_remove$;
+
+COMMENT ON FUNCTION colbert._method_remove(colbert._index, text) IS
+  'Takes a document out of an index; one that is not there is no error.';
+
+CREATE OR REPLACE FUNCTION colbert._method_clear(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_clear$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_clear(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_clear(index);
+  END CASE;
+END
+$_method_clear$;
+
+COMMENT ON FUNCTION colbert._method_clear(colbert._index) IS
+  'Takes every document out of an index.';
+
+CREATE OR REPLACE FUNCTION colbert._method_rebuild(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_rebuild$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_rebuild(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_rebuild(index);
+  END CASE;
+END
+$_method_rebuild$;
+
+COMMENT ON FUNCTION colbert._method_rebuild(colbert._index) IS
+  'Builds anew what ages in an index, while searches go on.';
+
+CREATE OR REPLACE FUNCTION colbert._method_candidates(
+  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
+RETURNS TABLE (doc_id text, gain float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $_method_candidates$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._tokens_candidates(index, query, scope, effort) AS c;
+    WHEN 'plaid' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._plaid_candidates(index, query, scope, effort) AS c;
+  END CASE;
+END
+$_method_candidates$;
+
+COMMENT ON FUNCTION colbert._method_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
+  'The keys of the documents worth scoring, as text, best first, and what the index makes of their scores.';
+
+CREATE OR REPLACE FUNCTION colbert._method_problems(index colbert._index)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_problems$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index) AS p;
+    WHEN 'plaid' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index) AS p;
+  END CASE;
+END
+$_method_problems$;
+
+COMMENT ON FUNCTION colbert._method_problems(colbert._index) IS
+  'Every way in which the tables of an index differ from the source.';
+
+CREATE OR REPLACE FUNCTION colbert._method_mend(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_mend$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_mend(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_mend(index);
+  END CASE;
+END
+$_method_mend$;
+
+COMMENT ON FUNCTION colbert._method_mend(colbert._index) IS
+  'Mends what is about no single document, after the documents were mended.';
+
+CREATE OR REPLACE FUNCTION colbert._method_count(index colbert._index)
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_count$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN RETURN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_count(index);
+    WHEN 'plaid' THEN RETURN colbert._plaid_count(index);
+  END CASE;
+END
+$_method_count$;
+
+COMMENT ON FUNCTION colbert._method_count(colbert._index) IS
+  'About how many document tokens an index holds; NULL when that is not known.';
+
+CREATE OR REPLACE FUNCTION colbert._method_state(index colbert._index, OUT state text, OUT advice text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_state$
+BEGIN
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
+    WHEN 'plaid' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state(index) AS s;
+  END CASE;
+END
+$_method_state$;
+
+COMMENT ON FUNCTION colbert._method_state(colbert._index) IS
+  'What is the matter with the tables of an index, stale or broken, and advice; NULLs when all is well.';

@@ -1,0 +1,45 @@
+-- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, and the column
+-- while the source has exactly one indexed column.
+CREATE OR REPLACE FUNCTION colbert._find_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_find_index$
+DECLARE
+  _found colbert._index[];
+BEGIN
+  SELECT array_agg(i ORDER BY i.id)
+    INTO _found
+    FROM colbert._index AS i
+   WHERE (_find_index.source IS NULL OR i.source = _find_index.source)
+     AND (_find_index.embeddings IS NULL OR i.embeddings = _find_index.embeddings);
+
+  CASE coalesce(cardinality(_found), 0)
+    WHEN 1 THEN
+      RETURN _found[1];
+    WHEN 0 THEN
+      IF source IS NULL THEN
+        RAISE EXCEPTION 'no table has a late-interaction index'
+          USING ERRCODE = 'undefined_object',
+                HINT = 'Create one with SELECT colbert.create_index(''table'').';
+      END IF;
+      RAISE EXCEPTION 'table "%" has no late-interaction index%', source,
+                      CASE WHEN embeddings IS NOT NULL
+                           THEN format(' on column "%s"', embeddings) ELSE '' END
+        USING ERRCODE = 'undefined_object',
+              HINT = format('Create one with SELECT colbert.create_index(%L%s).', source,
+                            CASE WHEN embeddings IS NOT NULL THEN format(', %L', embeddings) ELSE '' END);
+    ELSE
+      RAISE EXCEPTION '% late-interaction indexes could be meant', cardinality(_found)
+        USING ERRCODE = 'ambiguous_parameter',
+              DETAIL = (SELECT string_agg(format('%s.%I', f.source, f.embeddings), ', ')
+                          FROM unnest(_found) AS f),
+              HINT = CASE WHEN source IS NULL
+                          THEN 'Name the table: source => ''table''.'
+                          ELSE 'Name the column: embeddings => ''column''.' END;
+  END CASE;
+END
+$_find_index$;
+
+COMMENT ON FUNCTION colbert._find_index(regclass, name) IS
+  'The registry row of an index, or an error that says which there are.';

@@ -1,0 +1,23 @@
+-- maxsim of a stored document, by its key. The table may be left out while exactly one is indexed. NULL for a document
+-- that is not there, that the caller may not see, or that has no array. A key of type text has to be typed: 'a'::text.
+CREATE OR REPLACE FUNCTION colbert.maxsim(
+  query vector[], doc_id anynonarray, source regclass DEFAULT NULL, embeddings name DEFAULT NULL)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $maxsim$
+DECLARE
+  _score float8;
+BEGIN
+  EXECUTE colbert._by_key_sql(
+            colbert._find_index(source, embeddings), query,
+            'SELECT colbert._maxsim($1::%s[], d.embeddings) FROM %s AS d')
+     INTO _score
+    USING query, NULL::jsonb, ARRAY[doc_id::text];
+  RETURN _score;
+END
+$maxsim$;
+
+COMMENT ON FUNCTION colbert.maxsim(vector[], anynonarray, regclass, name) IS
+  'The MaxSim of a stored document, by its key; the table may be left out while exactly one is indexed.';

@@ -1,0 +1,47 @@
+-- Stores the token vectors of a document and brings the index in step in the same statement. It is for engines that
+-- restrict triggers, with an index whose option "triggers" is false. Where there are triggers they do the work. The row
+-- is updated, or inserted with nothing but key and array. NULL takes the document out of the index. Only roles that may
+-- write the index's tables can call it, which is the owner of the table.
+CREATE OR REPLACE FUNCTION colbert.upsert(
+  source regclass, doc_id anynonarray, vectors vector[], embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $upsert$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _types record := colbert._source_types(_index);
+  _whole boolean;
+  _updated bigint;
+BEGIN
+  IF doc_id IS NULL THEN
+    RAISE EXCEPTION 'doc_id must not be NULL'
+      USING ERRCODE = 'null_value_not_allowed',
+            HINT = 'Pass the key of the document.';
+  END IF;
+  EXECUTE format('SELECT ($1::%s)::text = $1::text', _types.key_type) INTO _whole USING doc_id;
+  IF NOT _whole THEN
+    RAISE EXCEPTION 'doc_id "%" is no %', doc_id, _types.key_type
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Pass the key as the table has it.';
+  END IF;
+  EXECUTE format('UPDATE %s SET %I = $2::%s[] WHERE %I = $1::%s',
+                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_type)
+    USING doc_id, vectors;
+  GET DIAGNOSTICS _updated = ROW_COUNT;
+  IF _updated = 0 THEN
+    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[]) '
+                   'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
+                   _index.source, _index.key, _index.embeddings, _types.key_type, _types.element)
+      USING doc_id, vectors;
+  END IF;
+
+  IF NOT colbert._triggers(_index) THEN
+    EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
+      USING _index, doc_id::text, vectors;
+  END IF;
+END
+$upsert$;
+
+COMMENT ON FUNCTION colbert.upsert(regclass, anynonarray, vector[], name) IS
+  'Stores the token vectors of a document, by its key, and brings an index without triggers in step.';
