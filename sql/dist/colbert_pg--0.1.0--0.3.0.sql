@@ -1223,7 +1223,8 @@ COMMENT ON FUNCTION colbert._derived_table(colbert._index, text) IS
   'A table of an index, by its name; an error when it was dropped behind the index''s back.';
 
 -- sql/functions/derived/_pgvector_indexes.sql
--- pgvector's own indexes on a derived table that searches can use, the newest first. While one is built anew there are two.
+-- pgvector's own indexes on a derived table, as far as searches can use them, the newest first. While one is built anew
+-- there are two.
 CREATE OR REPLACE FUNCTION colbert._pgvector_indexes(index colbert._index, table_name text, access_method text)
 RETURNS regclass[]
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1477,8 +1478,10 @@ AS $_method_candidates$
 BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._tokens_candidates(index, query, scope, effort) AS c;
-    WHEN 'plaid' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._plaid_candidates(index, query, scope, effort) AS c;
+    WHEN 'hnsw', 'ivfflat' THEN
+      RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._tokens_candidates(index, query, scope, effort) AS c;
+    WHEN 'plaid' THEN
+      RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._plaid_candidates(index, query, scope, effort) AS c;
   END CASE;
 END
 $_method_candidates$;
@@ -1494,8 +1497,10 @@ AS $_method_problems$
 BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index) AS p;
-    WHEN 'plaid' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index) AS p;
+    WHEN 'hnsw', 'ivfflat' THEN
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index) AS p;
+    WHEN 'plaid' THEN
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index) AS p;
   END CASE;
 END
 $_method_problems$;
@@ -1544,8 +1549,10 @@ AS $_method_state$
 BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
-    WHEN 'plaid' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state(index) AS s;
+    WHEN 'hnsw', 'ivfflat' THEN
+      SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
+    WHEN 'plaid' THEN
+      SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state(index) AS s;
   END CASE;
 END
 $_method_state$;
@@ -2315,7 +2322,8 @@ BEGIN
     '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
     '  RETURNING ordinal, centroid_ids) '
     'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
-    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
+    colbert._derived_table(index, 'postings'))
     USING index, doc_id, embeddings;
 END
 $_plaid_put$;
@@ -2367,7 +2375,8 @@ BEGIN
     '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s RETURNING d.ordinal, d.centroid_ids) '
     'DELETE FROM %s AS p USING document AS d '
     ' WHERE p.centroid_id = ANY (d.centroid_ids) AND p.ordinal = d.ordinal',
-    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
+    colbert._derived_table(index, 'postings'))
     USING doc_id;
 END
 $_plaid_remove$;
@@ -2643,7 +2652,8 @@ BEGIN
   EXECUTE format('DELETE FROM %s AS p WHERE NOT EXISTS (SELECT FROM %s AS d WHERE d.ordinal = p.ordinal)',
                  colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
   IF (colbert._plaid_state(index)).state = 'broken' THEN
-    PERFORM colbert._plaid_index_centroids(colbert._registered_table(index, 'centroids'), (colbert._plaid_centroid_count(index)).trained);
+    PERFORM colbert._plaid_index_centroids(
+      colbert._derived_table(index, 'centroids'), (colbert._plaid_centroid_count(index)).trained);
   END IF;
 END
 $_plaid_mend$;
@@ -3743,8 +3753,8 @@ COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
   'Mends an index and builds it anew while searches go on. For the owner of the table.';
 
 -- sql/functions/index/_index_state.sql
--- The state of an index, a word, and what is the matter and what to do about it, for people. It is as the catalogs tell;
--- check_index looks at the data.
+-- The state of an index, which is one word, and advice for people: what is the matter and what to do about it. The
+-- catalogs tell it. check_index looks at the data.
 --
 --   ready     advice is NULL
 --   stale     the data has outgrown what the index learned
@@ -4080,8 +4090,8 @@ COMMENT ON FUNCTION colbert._refuse_missing_params(regclass, text, jsonb) IS
   'Raises for a value that a filter names and params lacks.';
 
 -- sql/functions/search/_in_scope_sql.sql
--- The WHERE clause by which an index names only documents of the scope: doc_id is SQL for their key. NULL, of which format
--- makes nothing, where the scope is the whole source. OFFSET 0 keeps the planner from reading the whole source to answer
+-- The WHERE clause by which an index names only documents of the scope. doc_id is SQL for their key. NULL, which format()
+-- leaves out, where the scope is the whole source. OFFSET 0 keeps the planner from reading the whole source to answer
 -- for a few documents.
 CREATE OR REPLACE FUNCTION colbert._in_scope_sql(scope colbert._scope, doc_id text)
 RETURNS text
@@ -4360,8 +4370,8 @@ BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
 
-  -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could wait for
-  -- each other.
+  -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could
+  -- wait for each other.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
     _effort := colbert._effort(_index, cardinality(query), k, candidates);
@@ -5378,9 +5388,11 @@ BEGIN
     'SELECT array_agg(l.doc_id::text) FROM ('
     'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
     ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
-    '   AND a.due_at <= statement_timestamp() AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
+    '   AND a.due_at <= statement_timestamp()'
+    '   AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._derived_table(_index, 'attempts'), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
+    colbert._derived_table(_index, 'attempts'), _index.source, _index.key, _index.embeddings,
+    colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
     RETURN QUERY EXECUTE colbert._claim_sql(_index, format(
@@ -5388,10 +5400,11 @@ BEGIN
       USING 1, lease, colbert._worker_name(worker), _lost;
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
-    -- Another worker may have claimed all documents that this statement saw as it began. The next statement sees others.
+    -- Another worker may have claimed all documents that this statement saw as it began. The next one sees others.
     _claim := colbert._claim_sql(_index, format(
       'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
-      ' AND (a.due_at > statement_timestamp() OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
+      ' AND (a.due_at > statement_timestamp()'
+      '   OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
       colbert._derived_table(_index, 'attempts'), _index.key));
     FOR _attempt IN 1 .. 5 LOOP
       RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);
@@ -5855,7 +5868,7 @@ END
 $_measure$;
 
 COMMENT ON FUNCTION colbert._measure(colbert._index, colbert._sample[], integer, integer, text, jsonb, text) IS
-  'Recall and times of an index for a sample of queries, with the settings that are in force.';
+  'Recall and times of an index for a sample of queries, with the knobs that are in force.';
 
 -- sql/functions/tuning/_draw_sample.sql
 -- Queries to measure an index with, and what exact search finds for each. They are the caller's, from a column of
@@ -6024,7 +6037,7 @@ BEGIN ATOMIC
    CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
 END;
 
-COMMENT ON FUNCTION colbert._tuning_trials() IS 'The settings that tune tries.';
+COMMENT ON FUNCTION colbert._tuning_trials() IS 'The values of knobs that tune tries.';
 
 -- Tries values of knobs on the caller's own data, keeps the fastest that reach the target in the index's options, and
 -- returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries, sample, filter
@@ -6038,7 +6051,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tune$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _session jsonb;  -- the caller's own settings, which come back at the end
+  _session jsonb;  -- the caller's own knobs, which come back at the end
   _drawn record;
   _setting jsonb;
   _measured record;
@@ -6057,7 +6070,7 @@ BEGIN
   END IF;
 
   _session := (SELECT jsonb_object_agg(n, coalesce(current_setting('colbert.' || n, true), ''))
-                 FROM unnest(ARRAY['candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
+                 FROM unnest(ARRAY['effort', 'margin', 'candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
   PERFORM set_config('colbert.' || n, '', true) FROM jsonb_object_keys(_session) AS n;
   _drawn := colbert._draw_sample(_index, queries, query_column, sample, k, filter, params, search_path);
   FOR _setting IN SELECT t FROM colbert._tuning_trials() AS t LOOP
@@ -6199,7 +6212,7 @@ COMMENT ON FUNCTION colbert._rows_read(colbert._index) IS
 
 -- sql/functions/tuning/explain_search.sql
 -- What each stage of a search does: EXPLAIN ANALYZE for late interaction. The arguments are those of search, so that a
--- call can be pasted; its stages are run one by one, with the same functions and settings.
+-- call can be pasted. Its stages are run one by one, with the same functions and knobs.
 --
 --   scope         how many documents the search may see, where a filter or row-level security limits them
 --   candidates    how many documents the index names, and what it read for that

@@ -79,6 +79,7 @@ def test_tune_keeps_the_fastest_setting_that_reaches_the_target(
 ) -> None:
     create_index(connection, "documents", f", method => '{method}'")
     run(connection, "SET LOCAL colbert.candidates = 1")  # tune does not let itself be fooled
+    run(connection, "SET LOCAL colbert.effort = 3")
     tried = run(
         connection,
         "SELECT setting, recall, milliseconds, chosen "
@@ -90,6 +91,7 @@ def test_tune_keeps_the_fastest_setting_that_reaches_the_target(
     assert chosen == next(row for row in tried if row[1] >= 0.9)
     assert run(connection, "SELECT options FROM colbert.indexes") == [(chosen[0],)]
     assert run(connection, "SHOW colbert.candidates") == [("1",)]
+    assert run(connection, "SHOW colbert.effort") == [("3",)]
 
 
 def test_tune_leaves_the_options_where_no_setting_reaches_the_target(

@@ -1,4 +1,5 @@
--- pgvector's own indexes on a derived table that searches can use, the newest first. While one is built anew there are two.
+-- pgvector's own indexes on a derived table, as far as searches can use them, the newest first. While one is built anew
+-- there are two.
 CREATE OR REPLACE FUNCTION colbert._pgvector_indexes(index colbert._index, table_name text, access_method text)
 RETURNS regclass[]
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -1,5 +1,5 @@
--- The state of an index, a word, and what is the matter and what to do about it, for people. It is as the catalogs tell;
--- check_index looks at the data.
+-- The state of an index, which is one word, and advice for people: what is the matter and what to do about it. The
+-- catalogs tell it. check_index looks at the data.
 --
 --   ready     advice is NULL
 --   stale     the data has outgrown what the index learned

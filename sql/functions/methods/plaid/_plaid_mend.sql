@@ -8,7 +8,8 @@ BEGIN
   EXECUTE format('DELETE FROM %s AS p WHERE NOT EXISTS (SELECT FROM %s AS d WHERE d.ordinal = p.ordinal)',
                  colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
   IF (colbert._plaid_state(index)).state = 'broken' THEN
-    PERFORM colbert._plaid_index_centroids(colbert._registered_table(index, 'centroids'), (colbert._plaid_centroid_count(index)).trained);
+    PERFORM colbert._plaid_index_centroids(
+      colbert._derived_table(index, 'centroids'), (colbert._plaid_centroid_count(index)).trained);
   END IF;
 END
 $_plaid_mend$;

@@ -16,7 +16,8 @@ BEGIN
     '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
     '  RETURNING ordinal, centroid_ids) '
     'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
-    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
+    colbert._derived_table(index, 'postings'))
     USING index, doc_id, embeddings;
 END
 $_plaid_put$;
