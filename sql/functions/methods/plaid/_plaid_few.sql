@@ -5,4 +5,4 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN 1000;
 
 COMMENT ON FUNCTION colbert._plaid_few() IS
-  'Below how many centroids pgvector''s index on them is not worth having.';
+  'The number of centroids below which pgvector''s index on them is not worth having.';
