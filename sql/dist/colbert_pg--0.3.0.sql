@@ -922,7 +922,7 @@ END
 $_source_types$;
 
 COMMENT ON FUNCTION colbert._source_types(colbert._index) IS
-  'The type of the key, as declared, to be cast to, and without domains, and the element type of the array column.';
+  'The type of the key (as declared, to cast to, without domains), and the element type of the array column.';
 
 -- sql/functions/registry/_estimated_rows.sql
 -- The number of rows of a table as the planner estimates it: from the last ANALYZE or VACUUM, and from the size of the
@@ -1440,7 +1440,7 @@ END
 $_method_put$;
 
 COMMENT ON FUNCTION colbert._method_put(colbert._index, text, anyarray) IS
-  'Adds a document that is not in the index.';
+  'Adds a new document to an index.';
 
 CREATE OR REPLACE FUNCTION colbert._method_remove(index colbert._index, doc_id text)
 RETURNS void
@@ -1659,7 +1659,7 @@ END
 $_tokens_layout$;
 
 COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
-  'How a token table keeps its tokens: column type, operator class, distance operator, the conversion to that type, and from distance to similarity.';
+  'How a token table keeps its tokens: column type, operator class and operator, and templates for the conversion to that type and from distance to similarity.';
 
 -- sql/functions/methods/tokens/_tokens_create.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_create(index colbert._index)
@@ -1780,7 +1780,7 @@ END
 $_tokens_put$;
 
 COMMENT ON FUNCTION colbert._tokens_put(colbert._index, text, anyarray) IS
-  'Adds the tokens of a document that is not in the token table.';
+  'Adds the tokens of a new document.';
 
 -- sql/functions/methods/tokens/_tokens_remove.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_remove(index colbert._index, doc_id text)
@@ -1900,7 +1900,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_hits$
 BEGIN
   RETURN colbert._knob('hits', NULL, index.options,
-                       colbert._to_count(greatest(20, effort.factor * sqrt(effort.documents * effort.k) / 2)));
+                       colbert._to_count(effort.factor * greatest(100, sqrt(effort.documents * effort.k) / 2)));
 END
 $_tokens_hits$;
 
@@ -1974,7 +1974,7 @@ END
 $_tokens_mend$;
 
 COMMENT ON FUNCTION colbert._tokens_mend(colbert._index) IS
-  'Builds pgvector''s index on the token table anew where it is gone.';
+  'Builds pgvector''s index on the token table where it is gone.';
 
 -- sql/functions/methods/tokens/_tokens_count.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_count(index colbert._index)
@@ -2093,14 +2093,14 @@ COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
   'Makes the tables of a plaid index, empty: centroids, postings, documents.';
 
 -- sql/functions/methods/plaid/_plaid_few.sql
--- Few centroids may grow to many, and are not worth training lists for.
+-- Fewer centroids than these have an index that grows with them; more are worth training lists for.
 CREATE OR REPLACE FUNCTION colbert._plaid_few()
 RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN 1000;
 
 COMMENT ON FUNCTION colbert._plaid_few() IS
-  'Below how many centroids they count as few.';
+  'The number of centroids below which they count as few.';
 
 -- sql/functions/methods/plaid/_plaid_index_centroids.sql
 -- Trained centroids get an ivfflat index, which finds the nearest faster than hnsw does, and is built faster. Its lists
@@ -2361,7 +2361,7 @@ END
 $_plaid_put$;
 
 COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
-  'Files a document that is not there under the centroids of its tokens.';
+  'Files a new document under the centroids of its tokens.';
 
 -- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
 -- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
@@ -2393,7 +2393,7 @@ END
 $_plaid_grow$;
 
 COMMENT ON FUNCTION colbert._plaid_grow(colbert._index, anyarray) IS
-  'Makes some of the tokens of a new document centroids, the fewer the more there are.';
+  'Makes centroids of some tokens of a new document: the more centroids there are, the fewer.';
 
 -- sql/functions/methods/plaid/_plaid_remove.sql
 CREATE OR REPLACE FUNCTION colbert._plaid_remove(index colbert._index, doc_id text)
@@ -2693,7 +2693,7 @@ END
 $_plaid_mend$;
 
 COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
-  'Takes out postings of no document; builds pgvector''s index on the centroids anew where it is gone.';
+  'Takes out postings of no document; builds pgvector''s index on the centroids where it is gone.';
 
 -- sql/functions/sync/_index_of_trigger.sql
 -- A trigger names its index by number. The row may be gone, or newer than the snapshot of the transaction.
@@ -2761,7 +2761,7 @@ END
 $_put$;
 
 COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
-  'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
+  'Replaces a document in an index by an array; refuses a bad one. NULL and empty arrays leave nothing.';
 
 -- sql/functions/sync/_put_current.sql
 -- The source's row as it is now, not as a trigger or a check saw it.
@@ -2784,7 +2784,7 @@ END
 $_put_current$;
 
 COMMENT ON FUNCTION colbert._put_current(colbert._index, text) IS
-  'Makes a document in an index that of the source''s row, or takes it out where there is none.';
+  'Replaces a document in an index by the source''s row, or takes it out where there is none.';
 
 -- sql/functions/sync/_sync.sql
 -- Brings an index in step with one row of its source. The triggers call it after the row has changed, while the lock of
@@ -2996,7 +2996,7 @@ END
 $_create_sync$;
 
 COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
-  'Makes the trigger function and the triggers of an index; those that are there are made anew.';
+  'Makes the trigger function and the triggers of an index, anew where they are there.';
 
 -- What the trigger function of an index does for its text column. BEFORE an update that changes the text, the array of
 -- the old text goes, unless the writer has set another array. AFTER any change, the workers hear of a row that is
@@ -3079,7 +3079,7 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert._sync_problem(colbert._index) IS
-  'The trigger that does not keep the index in step, or what else does not; NULL when all is well.';
+  'What keeps an index from being kept in step; NULL when nothing does.';
 
 -- sql/functions/sync/upsert.sql
 -- Stores the token vectors of a document and brings the index in step in the same statement. It is for engines that
@@ -3251,7 +3251,7 @@ END
 $_refuse_options$;
 
 COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
-  'Raises for an option that is not among the types, or has a value of another type.';
+  'Raises for an option that is unknown, or has a value of another type.';
 
 -- sql/functions/index/_option_types.sql
 -- The options of every index; a method adds its own (methods/*/*_options.sql).
@@ -3321,7 +3321,7 @@ END
 $_refuse_text_column$;
 
 COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
-  'Raises unless the column that option "text" names, if there is the option, can be encoded.';
+  'Raises unless the column that option "text" names can be encoded; does nothing without the option.';
 
 -- sql/functions/index/_key_column.sql
 -- The column that names a document: the one that is asked for, or else the single-column primary key. It has to be
@@ -3456,7 +3456,7 @@ END
 $_derived_objects$;
 
 COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
-  'The trigger function, the tables and the index of pending documents, as far as they are there, and their owners.';
+  'The trigger function, the tables and the index of pending documents that are there, and their owners.';
 
 -- sql/functions/index/_drop_derived.sql
 -- Drops what an index has beside its source, and forgets it.
@@ -3808,7 +3808,7 @@ END
 $_index_state$;
 
 COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
-  'ready, stale or broken, as the catalogs tell, and what is the matter and what to do about it.';
+  'ready, stale or broken, and advice: what is the matter and what to do about it.';
 
 CREATE OR REPLACE FUNCTION colbert._index_damage(index colbert._index)
 RETURNS text
@@ -4213,7 +4213,8 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- How much a search does. It follows from what the search sees, by one rule with two parts:
 --
 --   reading    The more documents there are, and the more are wanted, the more of the index each query token reads: 5 *
---              sqrt(documents * sqrt(k)) postings (plaid), or sqrt(documents * k) / 2 nearest tokens (hnsw, ivfflat).
+--              sqrt(documents * sqrt(k)) postings (plaid), or sqrt(documents * k) / 2 nearest tokens, but at least
+--              100 (hnsw, ivfflat).
 --              SET colbert.effort = 2 doubles that.
 --   scoring    Candidates are scored in the order in which the index ranks them, until the next one is unlikely to be
 --              among the best k. How unlikely follows from this search itself, from its candidates' gains and scores
@@ -4815,7 +4816,7 @@ END
 $_refuse_parent$;
 
 COMMENT ON FUNCTION colbert._refuse_parent(regclass, name, regtype) IS
-  'Raises unless there is the column, of the type in which parents are to be returned.';
+  'Raises unless the column of parents is there, and of the type in which parents are returned.';
 
 -- sql/functions/search/search_parents.sql
 -- The k parents that answer a query best, where the rows of the source are chunks of longer documents. The score of a

@@ -986,7 +986,7 @@ END
 $_source_types$;
 
 COMMENT ON FUNCTION colbert._source_types(colbert._index) IS
-  'The type of the key, as declared, to be cast to, and without domains, and the element type of the array column.';
+  'The type of the key (as declared, to cast to, without domains), and the element type of the array column.';
 $part$;
 
 EXECUTE $part$
@@ -1544,7 +1544,7 @@ END
 $_method_put$;
 
 COMMENT ON FUNCTION colbert._method_put(colbert._index, text, anyarray) IS
-  'Adds a document that is not in the index.';
+  'Adds a new document to an index.';
 
 CREATE OR REPLACE FUNCTION colbert._method_remove(index colbert._index, doc_id text)
 RETURNS void
@@ -1769,7 +1769,7 @@ END
 $_tokens_layout$;
 
 COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
-  'How a token table keeps its tokens: column type, operator class, distance operator, the conversion to that type, and from distance to similarity.';
+  'How a token table keeps its tokens: column type, operator class and operator, and templates for the conversion to that type and from distance to similarity.';
 $part$;
 
 EXECUTE $part$
@@ -1898,7 +1898,7 @@ END
 $_tokens_put$;
 
 COMMENT ON FUNCTION colbert._tokens_put(colbert._index, text, anyarray) IS
-  'Adds the tokens of a document that is not in the token table.';
+  'Adds the tokens of a new document.';
 $part$;
 
 EXECUTE $part$
@@ -2026,7 +2026,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_hits$
 BEGIN
   RETURN colbert._knob('hits', NULL, index.options,
-                       colbert._to_count(greatest(20, effort.factor * sqrt(effort.documents * effort.k) / 2)));
+                       colbert._to_count(effort.factor * greatest(100, sqrt(effort.documents * effort.k) / 2)));
 END
 $_tokens_hits$;
 
@@ -2104,7 +2104,7 @@ END
 $_tokens_mend$;
 
 COMMENT ON FUNCTION colbert._tokens_mend(colbert._index) IS
-  'Builds pgvector''s index on the token table anew where it is gone.';
+  'Builds pgvector''s index on the token table where it is gone.';
 $part$;
 
 EXECUTE $part$
@@ -2237,14 +2237,14 @@ $part$;
 
 EXECUTE $part$
 -- sql/functions/methods/plaid/_plaid_few.sql
--- Few centroids may grow to many, and are not worth training lists for.
+-- Fewer centroids than these have an index that grows with them; more are worth training lists for.
 CREATE OR REPLACE FUNCTION colbert._plaid_few()
 RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN 1000;
 
 COMMENT ON FUNCTION colbert._plaid_few() IS
-  'Below how many centroids they count as few.';
+  'The number of centroids below which they count as few.';
 $part$;
 
 EXECUTE $part$
@@ -2519,7 +2519,7 @@ END
 $_plaid_put$;
 
 COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
-  'Files a document that is not there under the centroids of its tokens.';
+  'Files a new document under the centroids of its tokens.';
 
 -- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
 -- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
@@ -2551,7 +2551,7 @@ END
 $_plaid_grow$;
 
 COMMENT ON FUNCTION colbert._plaid_grow(colbert._index, anyarray) IS
-  'Makes some of the tokens of a new document centroids, the fewer the more there are.';
+  'Makes centroids of some tokens of a new document: the more centroids there are, the fewer.';
 $part$;
 
 EXECUTE $part$
@@ -2869,7 +2869,7 @@ END
 $_plaid_mend$;
 
 COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
-  'Takes out postings of no document; builds pgvector''s index on the centroids anew where it is gone.';
+  'Takes out postings of no document; builds pgvector''s index on the centroids where it is gone.';
 $part$;
 
 EXECUTE $part$
@@ -2943,7 +2943,7 @@ END
 $_put$;
 
 COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
-  'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
+  'Replaces a document in an index by an array; refuses a bad one. NULL and empty arrays leave nothing.';
 $part$;
 
 EXECUTE $part$
@@ -2968,7 +2968,7 @@ END
 $_put_current$;
 
 COMMENT ON FUNCTION colbert._put_current(colbert._index, text) IS
-  'Makes a document in an index that of the source''s row, or takes it out where there is none.';
+  'Replaces a document in an index by the source''s row, or takes it out where there is none.';
 $part$;
 
 EXECUTE $part$
@@ -3194,7 +3194,7 @@ END
 $_create_sync$;
 
 COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
-  'Makes the trigger function and the triggers of an index; those that are there are made anew.';
+  'Makes the trigger function and the triggers of an index, anew where they are there.';
 
 -- What the trigger function of an index does for its text column. BEFORE an update that changes the text, the array of
 -- the old text goes, unless the writer has set another array. AFTER any change, the workers hear of a row that is
@@ -3279,7 +3279,7 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert._sync_problem(colbert._index) IS
-  'The trigger that does not keep the index in step, or what else does not; NULL when all is well.';
+  'What keeps an index from being kept in step; NULL when nothing does.';
 $part$;
 
 EXECUTE $part$
@@ -3459,7 +3459,7 @@ END
 $_refuse_options$;
 
 COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
-  'Raises for an option that is not among the types, or has a value of another type.';
+  'Raises for an option that is unknown, or has a value of another type.';
 $part$;
 
 EXECUTE $part$
@@ -3533,7 +3533,7 @@ END
 $_refuse_text_column$;
 
 COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
-  'Raises unless the column that option "text" names, if there is the option, can be encoded.';
+  'Raises unless the column that option "text" names can be encoded; does nothing without the option.';
 $part$;
 
 EXECUTE $part$
@@ -3676,7 +3676,7 @@ END
 $_derived_objects$;
 
 COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
-  'The trigger function, the tables and the index of pending documents, as far as they are there, and their owners.';
+  'The trigger function, the tables and the index of pending documents that are there, and their owners.';
 $part$;
 
 EXECUTE $part$
@@ -4044,7 +4044,7 @@ END
 $_index_state$;
 
 COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
-  'ready, stale or broken, as the catalogs tell, and what is the matter and what to do about it.';
+  'ready, stale or broken, and advice: what is the matter and what to do about it.';
 
 CREATE OR REPLACE FUNCTION colbert._index_damage(index colbert._index)
 RETURNS text
@@ -4473,7 +4473,8 @@ EXECUTE $part$
 -- How much a search does. It follows from what the search sees, by one rule with two parts:
 --
 --   reading    The more documents there are, and the more are wanted, the more of the index each query token reads: 5 *
---              sqrt(documents * sqrt(k)) postings (plaid), or sqrt(documents * k) / 2 nearest tokens (hnsw, ivfflat).
+--              sqrt(documents * sqrt(k)) postings (plaid), or sqrt(documents * k) / 2 nearest tokens, but at least
+--              100 (hnsw, ivfflat).
 --              SET colbert.effort = 2 doubles that.
 --   scoring    Candidates are scored in the order in which the index ranks them, until the next one is unlikely to be
 --              among the best k. How unlikely follows from this search itself, from its candidates' gains and scores
@@ -5093,7 +5094,7 @@ END
 $_refuse_parent$;
 
 COMMENT ON FUNCTION colbert._refuse_parent(regclass, name, regtype) IS
-  'Raises unless there is the column, of the type in which parents are to be returned.';
+  'Raises unless the column of parents is there, and of the type in which parents are returned.';
 $part$;
 
 EXECUTE $part$

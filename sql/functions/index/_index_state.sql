@@ -19,7 +19,7 @@ END
 $_index_state$;
 
 COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
-  'ready, stale or broken, as the catalogs tell, and what is the matter and what to do about it.';
+  'ready, stale or broken, and advice: what is the matter and what to do about it.';
 
 CREATE OR REPLACE FUNCTION colbert._index_damage(index colbert._index)
 RETURNS text

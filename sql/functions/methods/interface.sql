@@ -82,7 +82,7 @@ END
 $_method_put$;
 
 COMMENT ON FUNCTION colbert._method_put(colbert._index, text, anyarray) IS
-  'Adds a document that is not in the index.';
+  'Adds a new document to an index.';
 
 CREATE OR REPLACE FUNCTION colbert._method_remove(index colbert._index, doc_id text)
 RETURNS void

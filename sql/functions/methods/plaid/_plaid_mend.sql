@@ -15,4 +15,4 @@ END
 $_plaid_mend$;
 
 COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
-  'Takes out postings of no document; builds pgvector''s index on the centroids anew where it is gone.';
+  'Takes out postings of no document; builds pgvector''s index on the centroids where it is gone.';

@@ -11,4 +11,4 @@ END
 $_tokens_mend$;
 
 COMMENT ON FUNCTION colbert._tokens_mend(colbert._index) IS
-  'Builds pgvector''s index on the token table anew where it is gone.';
+  'Builds pgvector''s index on the token table where it is gone.';
