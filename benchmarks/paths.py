@@ -596,7 +596,7 @@ def _options() -> Namespace:
     parser.add_argument("--collection", choices=COLLECTIONS, default="scifact")
     parser.add_argument("--documents", type=int, help="of the collection; default: all")
     parser.add_argument(
-        "--part", type=int, default=1000, help="documents that are loaded over and over"
+        "--part", type=int, default=500, help="documents that are loaded over and over"
     )
     parser.add_argument("--queries", type=int, default=40)
     parser.add_argument(
