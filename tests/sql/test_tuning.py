@@ -79,6 +79,7 @@ def test_tune_keeps_the_fastest_setting_that_reaches_the_target(
 ) -> None:
     create_index(connection, "documents", f", method => '{method}'")
     run(connection, "SET LOCAL colbert.candidates = 1")  # tune does not let itself be fooled
+    run(connection, "SET LOCAL colbert.effort = 3")
     tried = run(
         connection,
         "SELECT setting, recall, milliseconds, chosen "
@@ -90,6 +91,7 @@ def test_tune_keeps_the_fastest_setting_that_reaches_the_target(
     assert chosen == next(row for row in tried if row[1] >= 0.9)
     assert run(connection, "SELECT options FROM colbert.indexes") == [(chosen[0],)]
     assert run(connection, "SHOW colbert.candidates") == [("1",)]
+    assert run(connection, "SHOW colbert.effort") == [("3",)]
 
 
 def test_tune_leaves_the_options_where_no_setting_reaches_the_target(
@@ -117,8 +119,11 @@ def test_explain_names_the_stages_of_a_search(
     def explain(more: str = "") -> dict[str, tuple[int, str]]:
         statement = f"SELECT * FROM colbert.explain_search('documents', %s::text[]::vector[]{more})"
         rows = run(connection, statement, texts(questions[0]))
-        assert all(milliseconds > 0 for _, _, milliseconds, _ in rows)
-        return {stage: (documents, detail) for stage, documents, _, detail in rows}
+        assert all(milliseconds > 0 for _, _, milliseconds, _, _ in rows)
+        assert all(
+            (read or 0) > 0 for stage, found, _, _, read in rows if stage == "candidates" and found
+        )
+        return {stage: (documents, detail) for stage, documents, _, detail, _ in rows}
 
     plain = explain()
     assert list(plain) == ["candidates", "scores"]

@@ -38,9 +38,11 @@ BEGIN
     'SELECT array_agg(l.doc_id::text) FROM ('
     'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
     ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
-    '   AND a.due_at <= statement_timestamp() AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
+    '   AND a.due_at <= statement_timestamp()'
+    '   AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._derived_table(_index, 'attempts'), _index.source, _index.key, _index.embeddings, colbert._text_column(_index))
+    colbert._derived_table(_index, 'attempts'), _index.source, _index.key, _index.embeddings,
+    colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
     RETURN QUERY EXECUTE colbert._claim_sql(_index, format(
@@ -48,10 +50,11 @@ BEGIN
       USING 1, lease, colbert._worker_name(worker), _lost;
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
-    -- Another worker may have claimed all documents that this statement saw as it began. The next statement sees others.
+    -- Another worker may have claimed all documents that this statement saw as it began. The next one sees others.
     _claim := colbert._claim_sql(_index, format(
       'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
-      ' AND (a.due_at > statement_timestamp() OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
+      ' AND (a.due_at > statement_timestamp()'
+      '   OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
       colbert._derived_table(_index, 'attempts'), _index.key));
     FOR _attempt IN 1 .. 5 LOOP
       RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);

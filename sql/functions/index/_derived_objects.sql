@@ -24,4 +24,4 @@ END
 $_derived_objects$;
 
 COMMENT ON FUNCTION colbert._derived_objects(colbert._index) IS
-  'The trigger function, the tables and the index of pending documents, as far as they are there, and their owners.';
+  'The trigger function, the tables and the index of pending documents that are there, and their owners.';

@@ -1,5 +1,5 @@
--- The state of an index, a word, and what is the matter and what to do about it, for people. It is as the catalogs tell;
--- check_index looks at the data.
+-- The state of an index, which is one word, and advice for people: what is the matter and what to do about it. The
+-- catalogs tell it. check_index looks at the data.
 --
 --   ready     advice is NULL
 --   stale     the data has outgrown what the index learned
@@ -19,7 +19,7 @@ END
 $_index_state$;
 
 COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
-  'ready, stale or broken, as the catalogs tell, and what is the matter and what to do about it.';
+  'ready, stale or broken, and advice: what is the matter and what to do about it.';
 
 CREATE OR REPLACE FUNCTION colbert._index_damage(index colbert._index)
 RETURNS text

@@ -48,4 +48,4 @@ END
 $_refuse_options$;
 
 COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
-  'Raises for an option that is not among the types, or has a value of another type.';
+  'Raises for an option that is unknown, or has a value of another type.';

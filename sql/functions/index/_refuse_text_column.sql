@@ -43,4 +43,4 @@ END
 $_refuse_text_column$;
 
 COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
-  'Raises unless the column that option "text" names, if there is the option, can be encoded.';
+  'Raises unless the column that option "text" names can be encoded; does nothing without the option.';

@@ -82,7 +82,7 @@ END
 $_method_put$;
 
 COMMENT ON FUNCTION colbert._method_put(colbert._index, text, anyarray) IS
-  'Adds a document that is not in the index.';
+  'Adds a new document to an index.';
 
 CREATE OR REPLACE FUNCTION colbert._method_remove(index colbert._index, doc_id text)
 RETURNS void
@@ -145,8 +145,10 @@ AS $_method_candidates$
 BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._tokens_candidates(index, query, scope, effort) AS c;
-    WHEN 'plaid' THEN RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._plaid_candidates(index, query, scope, effort) AS c;
+    WHEN 'hnsw', 'ivfflat' THEN
+      RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._tokens_candidates(index, query, scope, effort) AS c;
+    WHEN 'plaid' THEN
+      RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._plaid_candidates(index, query, scope, effort) AS c;
   END CASE;
 END
 $_method_candidates$;
@@ -162,8 +164,10 @@ AS $_method_problems$
 BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index) AS p;
-    WHEN 'plaid' THEN RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index) AS p;
+    WHEN 'hnsw', 'ivfflat' THEN
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index) AS p;
+    WHEN 'plaid' THEN
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index) AS p;
   END CASE;
 END
 $_method_problems$;
@@ -212,8 +216,10 @@ AS $_method_state$
 BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
-    WHEN 'plaid' THEN SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state(index) AS s;
+    WHEN 'hnsw', 'ivfflat' THEN
+      SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
+    WHEN 'plaid' THEN
+      SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state(index) AS s;
   END CASE;
 END
 $_method_state$;

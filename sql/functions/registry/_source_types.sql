@@ -31,4 +31,4 @@ END
 $_source_types$;
 
 COMMENT ON FUNCTION colbert._source_types(colbert._index) IS
-  'The type of the key, as declared, to be cast to, and without domains, and the element type of the array column.';
+  'The type of the key (as declared, to cast to, without domains), and the element type of the array column.';

@@ -1,5 +1,5 @@
--- The WHERE clause by which an index names only documents of the scope: doc_id is SQL for their key. NULL, of which format
--- makes nothing, where the scope is the whole source. OFFSET 0 keeps the planner from reading the whole source to answer
+-- The WHERE clause by which an index names only documents of the scope. doc_id is SQL for their key. NULL, which format()
+-- leaves out, where the scope is the whole source. OFFSET 0 keeps the planner from reading the whole source to answer
 -- for a few documents.
 CREATE OR REPLACE FUNCTION colbert._in_scope_sql(scope colbert._scope, doc_id text)
 RETURNS text

@@ -38,8 +38,8 @@ BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
 
-  -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could wait for
-  -- each other.
+  -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could
+  -- wait for each other.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
   IF exact IS NOT TRUE THEN
     _effort := colbert._effort(_index, cardinality(query), k, candidates);

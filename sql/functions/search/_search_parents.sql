@@ -134,4 +134,4 @@ END
 $_refuse_parent$;
 
 COMMENT ON FUNCTION colbert._refuse_parent(regclass, name, regtype) IS
-  'Raises unless there is the column, of the type in which parents are to be returned.';
+  'Raises unless the column of parents is there, and of the type in which parents are returned.';

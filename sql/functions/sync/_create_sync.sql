@@ -82,7 +82,7 @@ END
 $_create_sync$;
 
 COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
-  'Makes the trigger function and the triggers of an index; those that are there are made anew.';
+  'Makes the trigger function and the triggers of an index, anew where they are there.';
 
 -- What the trigger function of an index does for its text column. BEFORE an update that changes the text, the array of
 -- the old text goes, unless the writer has set another array. AFTER any change, the workers hear of a row that is

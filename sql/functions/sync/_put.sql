@@ -15,4 +15,4 @@ END
 $_put$;
 
 COMMENT ON FUNCTION colbert._put(colbert._index, text, anyarray) IS
-  'Makes a document in an index that of an array; refuses a bad one. For NULL and empty arrays nothing is left.';
+  'Replaces a document in an index by an array; refuses a bad one. NULL and empty arrays leave nothing.';

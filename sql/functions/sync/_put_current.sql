@@ -18,4 +18,4 @@ END
 $_put_current$;
 
 COMMENT ON FUNCTION colbert._put_current(colbert._index, text) IS
-  'Makes a document in an index that of the source''s row, or takes it out where there is none.';
+  'Replaces a document in an index by the source''s row, or takes it out where there is none.';

@@ -26,4 +26,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert._sync_problem(colbert._index) IS
-  'The trigger that does not keep the index in step, or what else does not; NULL when all is well.';
+  'What keeps an index from being kept in step; NULL when nothing does.';

@@ -20,4 +20,4 @@ END
 $_measure$;
 
 COMMENT ON FUNCTION colbert._measure(colbert._index, colbert._sample[], integer, integer, text, jsonb, text) IS
-  'Recall and times of an index for a sample of queries, with the settings that are in force.';
+  'Recall and times of an index for a sample of queries, with the knobs that are in force.';

@@ -1,5 +1,5 @@
 -- What each stage of a search does: EXPLAIN ANALYZE for late interaction. The arguments are those of search, so that a
--- call can be pasted; its stages are run one by one, with the same functions and settings.
+-- call can be pasted. Its stages are run one by one, with the same functions and knobs.
 --
 --   scope         how many documents the search may see, where a filter or row-level security limits them
 --   candidates    how many documents the index names, and what it read for that

@@ -9,7 +9,7 @@ BEGIN ATOMIC
    CROSS JOIN unnest(ARRAY[1.5, 2, 2.5, 3]) AS m (margin);
 END;
 
-COMMENT ON FUNCTION colbert._tuning_trials() IS 'The settings that tune tries.';
+COMMENT ON FUNCTION colbert._tuning_trials() IS 'The values of knobs that tune tries.';
 
 -- Tries values of knobs on the caller's own data, keeps the fastest that reach the target in the index's options, and
 -- returns what it tried, fastest first. Where none reaches it, the options stay as they are. queries, sample, filter
@@ -23,7 +23,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tune$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _session jsonb;  -- the caller's own settings, which come back at the end
+  _session jsonb;  -- the caller's own knobs, which come back at the end
   _drawn record;
   _setting jsonb;
   _measured record;
@@ -42,7 +42,7 @@ BEGIN
   END IF;
 
   _session := (SELECT jsonb_object_agg(n, coalesce(current_setting('colbert.' || n, true), ''))
-                 FROM unnest(ARRAY['candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
+                 FROM unnest(ARRAY['effort', 'margin', 'candidates', 'patience', 'nprobe', 'hits', 'ef_search']) AS n);
   PERFORM set_config('colbert.' || n, '', true) FROM jsonb_object_keys(_session) AS n;
   _drawn := colbert._draw_sample(_index, queries, query_column, sample, k, filter, params, search_path);
   FOR _setting IN SELECT t FROM colbert._tuning_trials() AS t LOOP

@@ -16,13 +16,14 @@ BEGIN
     '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
     '  RETURNING ordinal, centroid_ids) '
     'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
-    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, colbert._derived_table(index, 'postings'))
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
+    colbert._derived_table(index, 'postings'))
     USING index, doc_id, embeddings;
 END
 $_plaid_put$;
 
 COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
-  'Files a document that is not there under the centroids of its tokens.';
+  'Files a new document under the centroids of its tokens.';
 
 -- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
 -- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
@@ -54,4 +55,4 @@ END
 $_plaid_grow$;
 
 COMMENT ON FUNCTION colbert._plaid_grow(colbert._index, anyarray) IS
-  'Makes some of the tokens of a new document centroids, the fewer the more there are.';
+  'Makes centroids of some tokens of a new document: the more centroids there are, the fewer.';

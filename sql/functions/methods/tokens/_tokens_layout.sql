@@ -36,4 +36,4 @@ END
 $_tokens_layout$;
 
 COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
-  'How a token table keeps its tokens: column type, operator class, distance operator, the conversion to that type, and from distance to similarity.';
+  'How a token table keeps its tokens: column type, operator class and operator, and templates for the conversion to that type and from distance to similarity.';

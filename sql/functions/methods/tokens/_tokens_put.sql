@@ -14,4 +14,4 @@ END
 $_tokens_put$;
 
 COMMENT ON FUNCTION colbert._tokens_put(colbert._index, text, anyarray) IS
-  'Adds the tokens of a document that is not in the token table.';
+  'Adds the tokens of a new document.';
