@@ -13,8 +13,8 @@ of a source, their types are looked up and kept.
 
 Names of sources are written as in SQL: ``documents``, ``app.documents``, ``"My table"``.
 
-The methods are declared once, for both clients, in ``_indexes``, ``_documents`` and ``_searching``;
-``_method`` says how. What stands here is how each client carries them out.
+What the clients do is declared once, for both, in ``_indexes``, ``_documents`` and ``_searching``;
+``_operation`` says how. What stands here is how each client carries them out.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ import psycopg
 from colbert_pg._arguments import require_connection, require_encoder
 from colbert_pg._cursors import own_async_cursor, own_cursor
 from colbert_pg.client._core import Known
-from colbert_pg.client._documents import DocumentMethods
-from colbert_pg.client._indexes import IndexMethods
-from colbert_pg.client._method import Compute, Copy, Install, Query, Step, Steps, install_methods
+from colbert_pg.client._documents import DocumentOperations
+from colbert_pg.client._indexes import IndexOperations
+from colbert_pg.client._operation import Compute, Copy, Install, Query, Step, Steps, give_operations
 from colbert_pg.client._results import (
     Explanation,
     Hit,
@@ -44,7 +44,7 @@ from colbert_pg.client._results import (
     Stage,
     Trial,
 )
-from colbert_pg.client._searching import SearchMethods
+from colbert_pg.client._searching import SearchOperations
 from colbert_pg.encoding import TextEncoder, TokenText
 from colbert_pg.errors import translated
 from colbert_pg.install import install, install_async
@@ -71,7 +71,7 @@ _T = TypeVar("_T")
 _TEXT = 25  # pg_type.oid, fixed in every PostgreSQL
 
 
-class Client(IndexMethods, DocumentMethods, SearchMethods):
+class Client(IndexOperations, DocumentOperations, SearchOperations):
     """Installs, indexes, adds, searches and explains on a connection.
 
     Args:
@@ -94,12 +94,12 @@ class Client(IndexMethods, DocumentMethods, SearchMethods):
         super().__init__(encoder)
         self.connection = connection
 
-    def _run(self, operation: Steps[_T]) -> _T:
+    def _run(self, steps: Steps[_T]) -> _T:
         answer: Any = None
         with _reported(self._known):
             while True:
                 try:
-                    step = operation.send(answer)
+                    step = steps.send(answer)
                 except StopIteration as finished:
                     result: _T = finished.value
                     return result
@@ -122,7 +122,7 @@ class Client(IndexMethods, DocumentMethods, SearchMethods):
             return cursor.rowcount
 
 
-class AsyncClient(IndexMethods, DocumentMethods, SearchMethods):
+class AsyncClient(IndexOperations, DocumentOperations, SearchOperations):
     """:class:`Client` on an asynchronous connection; texts are encoded in a thread."""
 
     def __init__(
@@ -133,12 +133,12 @@ class AsyncClient(IndexMethods, DocumentMethods, SearchMethods):
         super().__init__(encoder)
         self.connection = connection
 
-    async def _run(self, operation: Steps[_T]) -> _T:
+    async def _run(self, steps: Steps[_T]) -> _T:
         answer: Any = None
         with _reported(self._known):
             while True:
                 try:
-                    step = operation.send(answer)
+                    step = steps.send(answer)
                 except StopIteration as finished:
                     result: _T = finished.value
                     return result
@@ -161,22 +161,22 @@ class AsyncClient(IndexMethods, DocumentMethods, SearchMethods):
             return cursor.rowcount
 
 
-def _at_once(operation: Callable[..., Steps[Any]]) -> Any:
-    def method(self: Client, /, *args: Any, **kwargs: Any) -> Any:
-        return self._run(operation(self, *args, **kwargs))
+def _at_once(steps: Callable[..., Steps[Any]]) -> Any:
+    def function(self: Client, /, *args: Any, **kwargs: Any) -> Any:
+        return self._run(steps(self, *args, **kwargs))
 
-    return method
-
-
-def _awaited(operation: Callable[..., Steps[Any]]) -> Any:
-    async def method(self: AsyncClient, /, *args: Any, **kwargs: Any) -> Any:
-        return await self._run(operation(self, *args, **kwargs))
-
-    return method
+    return function
 
 
-install_methods(Client, _at_once)
-install_methods(AsyncClient, _awaited)
+def _awaited(steps: Callable[..., Steps[Any]]) -> Any:
+    async def function(self: AsyncClient, /, *args: Any, **kwargs: Any) -> Any:
+        return await self._run(steps(self, *args, **kwargs))
+
+    return function
+
+
+give_operations(Client, _at_once)
+give_operations(AsyncClient, _awaited)
 
 
 @contextmanager

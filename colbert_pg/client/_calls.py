@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from colbert_pg._arguments import json_values
 from colbert_pg._statements import verbatim
-from colbert_pg.client._method import Query
+from colbert_pg.client._operation import Query
 from colbert_pg.vectors import TokenArray
 
 

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from colbert_pg._arguments import is_blank
 from colbert_pg.catalog import INSTALLED, SOURCE, Index, Source, VectorTypes, types_of
-from colbert_pg.client._method import Compute, Query, Steps
+from colbert_pg.client._operation import Compute, Query, Steps
 from colbert_pg.encoding import TextEncoder, TokenText, cached, fingerprint_of, same_model
 from colbert_pg.errors import EncoderMissing, ModelMismatch
 from colbert_pg.vectors import TokenArray

@@ -14,7 +14,7 @@ from colbert_pg._statements import quoted
 from colbert_pg.catalog import Column
 from colbert_pg.client._calls import Cast, placeholder
 from colbert_pg.client._core import Core
-from colbert_pg.client._method import Compute, Copy, Query, Steps, method
+from colbert_pg.client._operation import Compute, Copy, Query, Steps, operation
 from colbert_pg.client._results import Key
 from colbert_pg.encoding import offsets
 from colbert_pg.vectors import HalfTokenArray, Matrix, TokenArray
@@ -22,10 +22,10 @@ from colbert_pg.vectors import HalfTokenArray, Matrix, TokenArray
 _UUID = 2950  # pg_type.oid, fixed in every PostgreSQL
 
 
-class DocumentMethods(Core):
-    """The methods of both clients that are about documents."""
+class DocumentOperations(Core):
+    """What both clients do with documents."""
 
-    @method
+    @operation
     def add(
         self,
         source: str,
@@ -109,7 +109,7 @@ class DocumentMethods(Core):
         )
         return int(copied)
 
-    @method
+    @operation
     def embeddings(
         self, source: str, keys: Sequence[Key], embeddings: str | None = None
     ) -> Steps[list[Matrix | None]]:

@@ -10,21 +10,21 @@ from psycopg import sql
 from colbert_pg.catalog import view_sql
 from colbert_pg.client._calls import call
 from colbert_pg.client._core import Core
-from colbert_pg.client._method import Install, Query, Steps, method
+from colbert_pg.client._operation import Install, Query, Steps, operation
 from colbert_pg.client._results import Problem, Recall, Trial
 from colbert_pg.encoding import fingerprint_of
 
 
-class IndexMethods(Core):
-    """The methods of both clients that are about indexes."""
+class IndexOperations(Core):
+    """What both clients do with indexes."""
 
-    @method
+    @operation
     def install(self) -> Steps[None]:
         """Install or upgrade colbert_pg; see :func:`colbert_pg.install.install`."""
         yield Install()
         self._known.forget()
 
-    @method
+    @operation
     def create_index(
         self,
         source: str,
@@ -50,18 +50,18 @@ class IndexMethods(Core):
         )
         self._known.sources.pop(source, None)
 
-    @method
+    @operation
     def drop_index(self, source: str, embeddings: str | None = None) -> Steps[None]:
         """Drop an index, not its source: ``colbert.drop_index``."""
         yield call("drop_index", source=source, embeddings=embeddings)
         self._known.sources.pop(source, None)
 
-    @method
+    @operation
     def reindex(self, source: str, embeddings: str | None = None) -> Steps[None]:
         """Build an index anew: ``colbert.reindex``."""
         yield call("reindex", source=source, embeddings=embeddings)
 
-    @method
+    @operation
     def check_index(self, source: str, embeddings: str | None = None) -> Steps[list[Problem]]:
         """Every difference between an index and its source: ``colbert.check_index``."""
         rows = yield call(
@@ -69,13 +69,13 @@ class IndexMethods(Core):
         )
         return [Problem(*row) for row in rows]
 
-    @method
+    @operation
     def repair_index(self, source: str, embeddings: str | None = None) -> Steps[int]:
         """Mend those differences; returns the number of documents: ``colbert.repair_index``."""
         ((mended,),) = yield call("repair_index", source=source, embeddings=embeddings)
         return int(mended)
 
-    @method
+    @operation
     def measure_recall(
         self,
         source: str,
@@ -116,7 +116,7 @@ class IndexMethods(Core):
         )
         return Recall(*row)
 
-    @method
+    @operation
     def tune(
         self,
         source: str,
@@ -155,7 +155,7 @@ class IndexMethods(Core):
         )
         return [Trial(*row) for row in rows]
 
-    @method
+    @operation
     def indexes(self) -> Steps[list[dict[str, Any]]]:
         """All indexes of the database: a dict per row of the view ``colbert.indexes``."""
         yield from self._known.vector_types()

@@ -25,17 +25,17 @@ from colbert_pg.client._calls import (
     returned_key_sql,
 )
 from colbert_pg.client._core import Core
-from colbert_pg.client._method import Query, Steps, method
+from colbert_pg.client._operation import Query, Steps, operation
 from colbert_pg.client._results import Explanation, Hit, HybridHit, Key, Match, ParentHit, Stage
 from colbert_pg.encoding import TokenText
 from colbert_pg.errors import DocumentMissing
 from colbert_pg.vectors import as_matrix
 
 
-class SearchMethods(Core):
-    """The methods of both clients that search."""
+class SearchOperations(Core):
+    """What both clients find."""
 
-    @method
+    @operation
     def search(
         self,
         source: str,
@@ -90,7 +90,7 @@ class SearchMethods(Core):
         )
         return [Hit(*row) for row in rows]
 
-    @method
+    @operation
     def explain_search(
         self,
         source: str,
@@ -122,7 +122,7 @@ class SearchMethods(Core):
         )
         return [Stage(*row) for row in rows]
 
-    @method
+    @operation
     def hybrid_search(
         self,
         source: str,
@@ -193,7 +193,7 @@ class SearchMethods(Core):
         )
         return [HybridHit(*row) for row in rows]
 
-    @method
+    @operation
     def search_parents(
         self,
         source: str,
@@ -247,7 +247,7 @@ class SearchMethods(Core):
         )
         return [ParentHit(*row) for row in rows]
 
-    @method
+    @operation
     def rerank(
         self,
         source: str,
@@ -289,7 +289,7 @@ class SearchMethods(Core):
         )
         return [Hit(*row) for row in rows]
 
-    @method
+    @operation
     def explain(
         self,
         source: str,

@@ -315,6 +315,7 @@ def test_it_is_told_of_documents_and_stops_while_it_waits(words: Connection, dat
         thread.start()
         insert(words, "a cat")
         until(words, "NOT EXISTS (SELECT FROM documents WHERE embeddings IS NULL)")
+        wait_for(lambda: worker._waiting, "the worker to wait again")
         worker._stopping = True  # a thread gets no signals
         insert(words, "a dog")
         thread.join(PATIENCE)

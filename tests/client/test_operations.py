@@ -1,4 +1,4 @@
-"""A method is declared once: both clients have it, and type checkers, help() and inspect see it."""
+"""An operation is declared once: both clients have it; type checkers, help() and inspect see it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ async def checked_by_mypy(client: Client, other: AsyncClient) -> None:
     await other.search("documents", "cat", limit=3)  # type: ignore[call-arg]
 
 
-METHODS = sorted(
+OPERATIONS = sorted(
     name for name, _ in inspect.getmembers(Client, inspect.isfunction) if name[0] != "_"
 )
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_method_is_a_function_of_each_client_with_its_own_signature_and_docstring(
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_a_function_of_each_client_with_its_own_signature_and_docstring(
     name: str,
 ) -> None:
     for kind in (Client, AsyncClient):
@@ -57,7 +57,7 @@ def test_a_method_is_a_function_of_each_client_with_its_own_signature_and_docstr
         assert typing.get_type_hints(method)["return"] is not None
 
 
-def test_help_shows_the_methods_as_the_clients_own() -> None:
+def test_help_shows_operations_as_the_clients_own() -> None:
     for kind in (Client, AsyncClient):
         text = pydoc.plain(pydoc.render_doc(kind))
         own = text[text.index("Methods defined here") : text.index("Data descriptors")]

@@ -1,14 +1,14 @@
-"""One declaration, two methods: how an operation becomes a method of both clients.
+"""One declaration, two clients: how an operation becomes a function of each.
 
 An operation is a generator. It yields steps (a query, a COPY, work for the processor) and is sent
 their answers; what it returns is the result. Nothing in it touches a connection.
 :class:`~colbert_pg.client.Client` carries the steps out at once,
 :class:`~colbert_pg.client.AsyncClient` awaits them.
 
-The decorator :func:`method` declares an operation as a method. Type checkers and editors see a
-:class:`Method`: it has the operation's parameters, and gives the result to a Client and a coroutine
-of the result to an AsyncClient. Python sees a function of each client's own, with the operation's
-signature and docstring, which :func:`install_methods` makes: for ``help()`` and ``inspect``.
+The decorator :func:`operation` declares one. Type checkers and editors see an :class:`Operation`:
+it has the generator's parameters, and gives the result to a Client and a coroutine of the result to
+an AsyncClient. Python sees a function of each client's own, with the generator's signature and
+docstring, which :func:`give_operations` makes: for ``help()`` and ``inspect``.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ class Install(NamedTuple):
 Step = Query | Copy | Compute | Install
 Steps = Generator[Step, Any, T]
 
-# The methods
+# The operations
 
 
-class Method(Generic[P, T]):
-    """An operation, as a method of whichever client it is asked of."""
+class Operation(Generic[P, T]):
+    """What a client does, as whichever client it is asked of does it."""
 
-    def __init__(self, operation: Callable[Concatenate[Any, P], Steps[T]]) -> None:
-        self.operation: Any = operation
-        self.operation.__qualname__ = f"Client.{self.operation.__name__}"  # in messages of Python's
+    def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
+        self.steps: Any = steps
+        self.steps.__qualname__ = f"Client.{self.steps.__name__}"  # in messages of Python's
 
     @overload
     def __get__(self, client: Client, kind: Any = None) -> Callable[P, T]: ...
@@ -90,32 +90,31 @@ class Method(Generic[P, T]):
         self, client: None, kind: type[AsyncClient]
     ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]: ...
     def __get__(self, client: Any, kind: Any = None) -> Any:
-        return self  # install_methods puts functions in its place
+        return self  # give_operations puts functions in its place
 
 
-def method(operation: Callable[Concatenate[Any, P], Steps[T]]) -> Method[P, T]:
-    """Declare an operation as a method of both clients."""
-    return Method(operation)
+def operation(steps: Callable[Concatenate[Any, P], Steps[T]]) -> Operation[P, T]:
+    """Declare an operation of both clients."""
+    return Operation(steps)
 
 
-def install_methods(client: type, run: Callable[[Callable[..., Steps[Any]]], Any]) -> None:
-    """Give a client a function for each :class:`Method` that it inherits.
+def give_operations(client: type, carry_out: Callable[[Callable[..., Steps[Any]]], Any]) -> None:
+    """Give a client a function for each :class:`Operation` that it inherits.
 
     Args:
         client: the class.
-        run: makes a function, which carries out the operation, of the operation.
+        carry_out: makes of an operation's steps a function that carries them out.
     """
     for name, declared in inspect.getmembers_static(client):
-        if isinstance(declared, Method):
-            setattr(client, name, _function(client, declared.operation, run(declared.operation)))
+        if isinstance(declared, Operation):
+            setattr(client, name, _function(client, declared.steps, carry_out(declared.steps)))
 
 
-def _function(client: type, operation: Callable[..., Steps[Any]], function: Any) -> Any:
-    """The function with the operation's name, docstring and signature, and its result alone."""
-    function = wraps(operation)(function)
-    function.__qualname__ = f"{client.__qualname__}.{operation.__name__}"
-    result = operation.__annotations__["return"].removeprefix("Steps[").removesuffix("]")
-    function.__annotations__ = {**operation.__annotations__, "return": result}
-    signature = inspect.signature(operation)
-    function.__signature__ = signature.replace(return_annotation=result)
+def _function(client: type, steps: Callable[..., Steps[Any]], function: Any) -> Any:
+    """The function with the name, docstring and signature of the steps, and their result alone."""
+    function = wraps(steps)(function)
+    function.__qualname__ = f"{client.__qualname__}.{steps.__name__}"
+    result = steps.__annotations__["return"].removeprefix("Steps[").removesuffix("]")
+    function.__annotations__ = {**steps.__annotations__, "return": result}
+    function.__signature__ = inspect.signature(steps).replace(return_annotation=result)
     return function
