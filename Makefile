@@ -10,10 +10,10 @@ BENCH ?=
 
 BENCH_READY := $(VENV)/.ready-bench
 
-.PHONY: help all install demo test lint format build docs bench bench-full soak clean
+.PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults soak clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # As PGXN's client calls it: there is nothing to compile.
 all:
@@ -51,6 +51,12 @@ bench: $(BENCH_READY) ## measure every method beside its peers, on a part of Sci
 
 bench-full: $(BENCH_READY) ## the same on all of SciFact (half an hour)
 	$(BIN)/python -m benchmarks.methods $(BENCH)
+
+bench-paths: $(READY) ## measure the paths that people take, in one table (ten minutes)
+	$(BIN)/python -m benchmarks.paths $(BENCH)
+
+bench-defaults: $(READY) ## measure default searches on collections that nobody tuned for (an hour)
+	$(BIN)/python -m benchmarks.defaults $(BENCH)
 
 soak: $(READY) ## eight clients write and search for ten minutes
 	$(BIN)/python -m benchmarks.soak

@@ -4,7 +4,8 @@
     keywords       the same abstracts; queries of the three rarest words of each claim
     code           functions of Python's standard library without their docstrings; queries are the
                    first sentences of those
-    documentation  docstrings of the standard library without their first sentence, which is the query
+    documentation  docstrings of the standard library without their first sentences; queries are
+                   those
     packages       descriptions of Debian's packages, as apt keeps them; queries are the one-line
                    summaries of some of them
     growing        packages, and more documents made of them (growth.py)
@@ -38,13 +39,30 @@ from colbert_pg.cli.corpus import source_files, standard_library_docstrings
 from colbert_pg.vectors import Matrix
 
 QUERIES = 200
+GENERATED = 2000  # documents, where SciFact is not there
 APT_LISTS = Path("/var/lib/apt/lists")
 APT_HELPER = "/usr/lib/apt/apt-helper"
 
 
-def named(name: str) -> Collection:
-    """A collection by its name; its texts are encoded on first use, which takes minutes."""
-    return COLLECTIONS[name]()
+def named(name: str, documents: int | None = None, queries: int | None = None) -> Collection:
+    """A collection by its name, or a part of it.
+
+    Its texts are encoded on first use, which takes minutes. Where SciFact is not there, generated
+    vectors stand for it.
+    """
+    if name == "scifact":
+        if not scifact.SCIFACT.is_dir():
+            return scifact.generated(documents or GENERATED, queries or QUERIES)
+        return scifact.collection(documents, queries)
+    whole = COLLECTIONS[name]()
+    return Collection(
+        whole.name,
+        whole.documents[:documents],
+        whole.queries[:queries],
+        whole.judgements[:queries],
+        whole.texts[:documents],
+        whole.questions[:queries],
+    )
 
 
 def _keywords() -> Collection:
@@ -57,7 +75,9 @@ def _keywords() -> Collection:
         for claim in claims
     ]
     _, queries = encoded([], rare, CACHE / "keywords.npz")
-    return Collection("keywords", whole.documents, [_half(q) for q in queries], [])
+    return whole._replace(
+        name="keywords", queries=[_half(q) for q in queries], judgements=[], questions=rare
+    )
 
 
 def _words(text: str) -> list[str]:
@@ -120,9 +140,16 @@ def _growing(count: int = 60_000) -> Collection:
 def _from_texts(name: str, documents: Mapping[str, str]) -> Collection:
     """Documents by a question each, of which some are asked."""
     asked = list(documents)[:: max(1, len(documents) // QUERIES)][:QUERIES]
-    vectors, queries = encoded(list(documents.values()), asked, CACHE / f"{name}.npz")
+    texts = list(documents.values())
+    vectors, queries = encoded(texts, asked, CACHE / f"{name}.npz")
+    cached = len(vectors) == len(texts)  # else the cache is of another Python, or of older lists
     return Collection(
-        name, [_half(document) for document in vectors], [_half(query) for query in queries], []
+        name,
+        [_half(document) for document in vectors],
+        [_half(query) for query in queries],
+        [],
+        texts if cached else (),
+        asked if cached else (),
     )
 
 

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import psycopg
 
 from colbert_pg.embedded import EmbeddedServer
 from colbert_pg.install import install
+from colbert_pg.vectors import VECTOR_TYPES, VectorTypes, register
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -30,26 +32,66 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+@dataclass(frozen=True)
+class Server:
+    """The PostgreSQL that a benchmark measures, with pgvector and colbert_pg in its database.
+
+    Attributes:
+        dsn: of the database.
+        embedded: the server, where it is the benchmark's own; None behind a URL.
+    """
+
+    dsn: str
+    embedded: EmbeddedServer | None
+
+    def connect(self) -> Connection:
+        """A session in autocommit mode that sends and returns token vectors in binary."""
+        connection = psycopg.connect(self.dsn, autocommit=True)
+        types = connection.execute(VECTOR_TYPES).fetchone()
+        assert types is not None
+        register(connection, VectorTypes(*types))
+        return connection
+
+    def restart(self) -> str:
+        """Restart the benchmark's own server with cold caches; returns what is cold."""
+        assert self.embedded is not None
+        self.embedded.stop()
+        told = hasattr(os, "posix_fadvise")
+        for file in self.embedded.directory.rglob("*") if told else ():
+            if file.is_file():
+                descriptor = os.open(file, os.O_RDONLY)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(descriptor)
+        self.embedded.start()
+        return "PostgreSQL's cache" + (" and the system's of its files" if told else "")
+
+
 @contextmanager
-def database(url: str | None) -> Iterator[Connection]:
-    """A connection in autocommit mode to a database with pgvector and colbert_pg."""
+def running(url: str | None) -> Iterator[Server]:
+    """The server behind the URL; without one, a new server in a temporary directory."""
     if url is not None:
-        with psycopg.connect(url, autocommit=True) as connection:
-            _prepare(connection)
-            yield connection
+        _prepare(url)
+        yield Server(url, None)
         return
     with (
         tempfile.TemporaryDirectory(prefix="colbert_pg-benchmark-") as directory,
         EmbeddedServer(directory) as server,
-        psycopg.connect(server.url, autocommit=True) as connection,
     ):
-        _prepare(connection)
+        _prepare(server.url)
+        yield Server(server.url, server)
+
+
+@contextmanager
+def database(url: str | None) -> Iterator[Connection]:
+    """A connection in autocommit mode to a database with pgvector and colbert_pg."""
+    with running(url) as server, psycopg.connect(server.dsn, autocommit=True) as connection:
         yield connection
 
 
-def _prepare(connection: Connection) -> None:
-    connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-    install(connection)
+def _prepare(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        install(connection)
 
 
 def setting(connection: Connection, name: str, value: object) -> None:

@@ -40,13 +40,16 @@ class Collection(NamedTuple):
     """Documents and queries to search them with; a document's key is its position.
 
     Vectors are float32 (tokens, 128), unit rows rounded to half precision: whatever a method keeps
-    them in, all of them see the same. A query's judgements are gains by document.
+    them in, all of them see the same. A query's judgements are gains by document. The texts of the
+    documents and of the queries are there where full text can search them.
     """
 
     name: str
     documents: list[Matrix]
     queries: list[Matrix]
     judgements: list[dict[int, int]]
+    texts: Sequence[str] = ()
+    questions: Sequence[str] = ()
 
     @property
     def tokens(self) -> int:
@@ -83,6 +86,8 @@ def collection(
         [_rounded(vectors[i]) for i in order],
         [_rounded(vectors) for vectors in query_vectors[: len(chosen)]],
         [{keys[n]: gain for n, gain in judged[q].items()} for q in chosen],
+        [corpus.texts[i] for i in order],
+        questions.texts[: len(chosen)],
     )
 
 
@@ -90,7 +95,8 @@ def generated(documents: int, queries: int, seed: int = 0) -> Collection:
     """Documents that mix a few of many topics, and queries about one document each.
 
     A topic is a point of the sphere, a token one of its topics and noise; a query repeats tokens of
-    its document with noise, and that document alone is relevant.
+    its document with noise, and that document alone is relevant. In the texts, a token is the name
+    of its topic.
     """
     random = np.random.default_rng(seed)
     topics = random.normal(size=(max(32, documents // 4), DIMENSIONS))
@@ -98,16 +104,25 @@ def generated(documents: int, queries: int, seed: int = 0) -> Collection:
     def vectors(around: np.ndarray[Any, Any], noise: float) -> Matrix:
         return _rounded(_unit(around + random.normal(scale=noise, size=around.shape)))
 
-    made = []
+    made, about = [], []
     for _ in range(documents):
-        few = topics[random.integers(len(topics), size=4)]
-        made.append(vectors(few[random.integers(4, size=random.integers(60, 420))], 1.0))
+        few = random.integers(len(topics), size=4)
+        about.append(few[random.integers(4, size=random.integers(60, 420))])
+        made.append(vectors(topics[about[-1]], 1.0))
     asked = random.integers(documents, size=queries)
-    questions = []
-    for about in asked:
-        tokens = made[about][random.integers(len(made[about]), size=random.integers(12, 34))]
-        questions.append(vectors(tokens, 0.06))
-    return Collection("generated vectors", made, questions, [{int(about): 1} for about in asked])
+    questions, repeated = [], []
+    for document in asked:
+        tokens = random.integers(len(made[document]), size=random.integers(12, 34))
+        repeated.append(about[document][tokens])
+        questions.append(vectors(made[document][tokens], 0.06))
+    return Collection(
+        "generated vectors",
+        made,
+        questions,
+        [{int(document): 1} for document in asked],
+        [_named(tokens) for tokens in about],
+        [_named(tokens) for tokens in repeated],
+    )
 
 
 def brute_force(documents: Sequence[Matrix], queries: Sequence[Matrix]) -> Matrix:
@@ -121,6 +136,10 @@ def brute_force(documents: Sequence[Matrix], queries: Sequence[Matrix]) -> Matri
         best = np.maximum.reduceat(np.concatenate(some) @ tokens.T, starts, axis=0)
         scores[first : first + 16] = np.add.reduceat(best, firsts, axis=1)
     return scores
+
+
+def _named(topics: np.ndarray[Any, Any]) -> str:
+    return " ".join(f"topic{topic}" for topic in topics)
 
 
 def _unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.growth import more_documents
 from benchmarks.harness import table
+from benchmarks.measuring import Figures, share_found
 from benchmarks.report import Entry, Measurement, Run, draw, written
 from benchmarks.scaling import Point, Truth, at_recall
 from benchmarks.scifact import brute_force, generated, ndcg
@@ -108,3 +109,24 @@ def test_the_plot_has_a_line_for_every_method_that_was_measured(tmp_path: Path) 
     drawn = (tmp_path / "plot.svg").read_text()
     assert "exact" in drawn
     assert "LanceDB" not in drawn
+
+
+def test_recall_is_the_share_of_the_best_scores_and_equal_scores_count_alike() -> None:
+    scores = np.array([3.0, 1.0, 2.0, 2.0], dtype=np.float32)
+    assert share_found(scores, [3.0, 2.0], 2) == 1
+    assert share_found(scores, [3.0, 1.0], 2) == 0.5
+    assert share_found(scores, [2.0, 2.0], 3) == 2 / 3
+    assert share_found(scores, [3.0, 2.0, 2.0, 1.0], 9) == 1
+    assert share_found(scores[:0], [], 9) == 1
+
+
+def test_figures_are_times_of_exact_search_and_a_dash_where_nothing_is_known() -> None:
+    assert Figures([0.01, 0.02, 0.03], [0.2], 0.5, 80, 12_345).cells() == [
+        "20.0",
+        "29.0",
+        "10.0",
+        "0.500",
+        "80",
+        "12,345",
+    ]
+    assert Figures([0.02]).cells() == ["20.0", "20.0", "-", "-", "-", "-"]

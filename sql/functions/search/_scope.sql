@@ -8,6 +8,7 @@ CREATE OR REPLACE FUNCTION colbert._scope(
 RETURNS colbert._scope
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 AS $_scope$
 DECLARE
   _scope colbert._scope;

@@ -26,6 +26,8 @@ SET enable_mergejoin = off
 SET jit = off
 SET work_mem = '32MB'
 SET ivfflat.probes = 4
+SET hnsw.ef_search = 40
+SET hnsw.iterative_scan = relaxed_order
 AS $_plaid_candidates$
 DECLARE
   _reading record := colbert._plaid_reading(index, effort);
@@ -64,6 +66,7 @@ DECLARE
     colbert._in_scope_sql(scope, 'd.doc_id'));
 BEGIN
   PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
+          set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _reading.centroids, _reading.postings, effort.candidates;
 END

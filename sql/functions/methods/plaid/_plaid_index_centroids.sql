@@ -1,6 +1,7 @@
--- pgvector's ivfflat finds the nearest centroids faster than its hnsw does, and builds faster. Its lists are short,
--- because pgvector sorts all that it reads of them. Few centroids have no index. An index that grew from an empty table
--- has none until reindex.
+-- Trained centroids get an ivfflat index, which finds the nearest faster than hnsw does, and is built faster. Its lists
+-- are short, because pgvector sorts all that it reads of them. Few centroids, of which there may be none yet, get an hnsw
+-- index, which grows with them as well as if it were built later. So documents go into an index that was created on an
+-- empty table about as fast as into a trained one.
 CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -10,10 +11,12 @@ BEGIN
   IF expected >= colbert._plaid_few() THEN
     EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
                    centroids, colbert._vector_schema(), (3 * sqrt(expected))::integer);
+  ELSE
+    EXECUTE format('CREATE INDEX ON %s USING hnsw (centroid %I.halfvec_ip_ops)', centroids, colbert._vector_schema());
   END IF;
   EXECUTE format('ANALYZE %s', centroids);
 END
 $_plaid_index_centroids$;
 
 COMMENT ON FUNCTION colbert._plaid_index_centroids(regclass, integer) IS
-  'Builds pgvector''s index on a table of centroids, unless they are few.';
+  'Builds pgvector''s index on a table of centroids: ivfflat, or hnsw while they are few.';

@@ -7,7 +7,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_rebuild$
 DECLARE
-  _old regclass := (colbert._pgvector_indexes(index, 'centroids', 'ivfflat'))[1];
+  _old regclass := (colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}'))[1];
   _name text;
 BEGIN
   FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP

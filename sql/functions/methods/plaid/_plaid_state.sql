@@ -1,6 +1,5 @@
 -- Training is due anew when as many centroids have come in since the last one as it made, which is when there are four
--- times as many tokens. It is never due for fewer than a few thousand centroids, which are compared one by one fast
--- enough.
+-- times as many tokens. It is never due for fewer than a few thousand centroids.
 CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -12,9 +11,9 @@ BEGIN
     RETURN;
   END IF;
   _count := colbert._plaid_centroid_count(index);
-  IF _count.trained >= colbert._plaid_few() AND colbert._pgvector_indexes(index, 'centroids', 'ivfflat') IS NULL THEN
+  IF _count.trained >= colbert._plaid_few() AND colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}') IS NULL THEN
     state := 'broken';
-    advice := format('%s has no ivfflat index, run repair_index', colbert._registered_table(index, 'centroids'));
+    advice := format('%s has no index of pgvector''s, run repair_index', colbert._registered_table(index, 'centroids'));
   ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
     state := 'stale';
     advice := format('%s of %s centroids have come in since the training, run reindex',

@@ -28,8 +28,10 @@ BEGIN
                  'SELECT s.id::integer, s.centroid FROM pg_temp.colbert_sample AS s WHERE s.id <= $1')
     USING _wanted;
 
-  PERFORM colbert._report_progress(index, 'training centroids'),
-          colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
+  PERFORM colbert._report_progress(index, 'training centroids');
+  IF _wanted >= colbert._plaid_few() THEN
+    PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
+  END IF;
   EXECUTE format(
     'INSERT INTO %1$s (centroid, trained) '
     'SELECT %2$I.l2_normalize(%2$I.avg(n.token))::%3$s, true '

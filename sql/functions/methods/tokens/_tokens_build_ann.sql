@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_build_ann$
 DECLARE
   _tokens regclass := colbert._derived_table(index, 'tokens');
-  _old regclass[] := colbert._pgvector_indexes(index, 'tokens', index.method);
+  _old regclass[] := colbert._pgvector_indexes(index, 'tokens', ARRAY[index.method]);
   _parameters text;
 BEGIN
   SELECT string_agg(format('%s = %s', p.name, p.value), ', ')

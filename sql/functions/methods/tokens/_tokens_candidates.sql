@@ -71,7 +71,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_tokens_hits$
 BEGIN
   RETURN colbert._knob('hits', NULL, index.options,
-                       colbert._to_count(greatest(20, effort.factor * sqrt(effort.documents * effort.k) / 2)));
+                       colbert._to_count(effort.factor * greatest(100, sqrt(effort.documents * effort.k) / 2)));
 END
 $_tokens_hits$;
 

@@ -4,7 +4,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_mend$
 BEGIN
-  IF colbert._pgvector_indexes(index, 'tokens', index.method) IS NULL THEN
+  IF colbert._pgvector_indexes(index, 'tokens', ARRAY[index.method]) IS NULL THEN
     PERFORM colbert._tokens_build_ann(index);
   END IF;
 END

@@ -4,7 +4,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_state$
 DECLARE
-  _ann regclass := (colbert._pgvector_indexes(index, 'tokens', index.method))[1];
+  _ann regclass := (colbert._pgvector_indexes(index, 'tokens', ARRAY[index.method]))[1];
   _lists integer;
 BEGIN
   IF _ann IS NULL THEN
