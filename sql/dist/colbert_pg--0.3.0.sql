@@ -4229,6 +4229,9 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- missed document is a smaller share: 1.6 + 4 / sqrt(query tokens) at k = 10, and 0.7 less for ten times k.
 -- Chosen on SciFact, code and packages, checked on other collections: benchmarks/results/defaults.txt.
 --
+-- Under row-level security a search counts as one of ten thousand documents: how many there are that the reader does not
+-- see must not change what it finds.
+--
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
 CREATE OR REPLACE FUNCTION colbert._effort(
@@ -4244,7 +4247,8 @@ DECLARE
 BEGIN
   _effort.k := k;
   _effort.factor := colbert._factor('effort', index.options, 1);
-  _effort.documents := greatest(1, colbert._estimated_rows(index.source));
+  _effort.documents := CASE WHEN row_security_active(index.source) THEN 10000
+                            ELSE greatest(1, colbert._estimated_rows(index.source)) END;
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _effort.margin := colbert._factor(

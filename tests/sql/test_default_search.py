@@ -179,7 +179,7 @@ def test_explain_search_counts_what_the_search_does(
 ) -> None:
     query = collection.queries[0]
     done = search(loaded, method, query, k)
-    stages = dict(
+    stages: dict[str, list[int]] = dict(
         run(
             loaded,
             "SELECT stage, ARRAY[documents, rows_read]"
