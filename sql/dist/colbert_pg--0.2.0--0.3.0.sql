@@ -2092,7 +2092,7 @@ BEGIN
     EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
                    centroids, colbert._vector_schema(), (3 * sqrt(expected))::integer);
   ELSE
-    EXECUTE format('CREATE INDEX ON %s USING hnsw (centroid %I.halfvec_ip_ops)', centroids, colbert._vector_schema());
+    EXECUTE format('CREATE INDEX ON %s USING hnsw (centroid %I.halfvec_ip_ops) WITH (m = 8, ef_construction = 32)', centroids, colbert._vector_schema());
   END IF;
   EXECUTE format('ANALYZE %s', centroids);
 END

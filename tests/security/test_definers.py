@@ -26,7 +26,8 @@ def test_every_function_in_plpgsql_pins_its_search_path(connection: psycopg.Conn
         connection,
         "SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang "
         "WHERE p.pronamespace = 'colbert'::regnamespace AND l.lanname = 'plpgsql' "
-        "AND p.prokind <> 'p' AND NOT coalesce(p.proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']",
+        "AND p.prokind <> 'p' "
+        "AND NOT coalesce(p.proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']",
     )
     assert loose == []
 
