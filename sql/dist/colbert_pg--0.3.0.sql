@@ -1322,7 +1322,7 @@ BEGIN
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   UPDATE colbert._index AS i
      SET tables = i.tables || _table::regclass,
-         table_names = i.table_names || suffix
+         table_names = colbert._table_names(i) || suffix
    WHERE i.id = index.id;
   RETURN _table::regclass;
 END
@@ -2445,8 +2445,8 @@ COMMENT ON FUNCTION colbert._plaid_clear(colbert._index) IS 'Takes all documents
 -- Some hundred bytes of memory are needed for each document that is reached, more than work_mem's default of 4 MB from
 -- about a hundred thousand on.
 --
--- Where row-level security applies to the caller, the policy of the centroids and postings shows none: there are no
--- candidates then, and the search scores all that the caller may see.
+-- Where row-level security applies to the caller, the policy of the centroids and postings shows none. There are no
+-- candidates then, nothing is read for them, and the search scores all that the caller may see.
 CREATE OR REPLACE FUNCTION colbert._plaid_candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
 RETURNS TABLE (doc_id text, gain float8)
@@ -2498,6 +2498,9 @@ DECLARE
     CASE WHEN NOT scope.restricted THEN 'LIMIT $5' END,
     colbert._in_scope_sql(scope, 'd.doc_id'));
 BEGIN
+  IF row_security_active(index.source) THEN
+    RETURN;
+  END IF;
   PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);

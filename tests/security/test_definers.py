@@ -1,5 +1,6 @@
 """Whose rights functions run with, and what somebody who may do little could make of them."""
 
+import re
 from collections.abc import Callable
 
 import psycopg
@@ -25,9 +26,25 @@ def test_every_function_in_plpgsql_pins_its_search_path(connection: psycopg.Conn
         connection,
         "SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang "
         "WHERE p.pronamespace = 'colbert'::regnamespace AND l.lanname = 'plpgsql' "
-        "AND NOT coalesce(p.proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']",
+        "AND p.prokind <> 'p' AND NOT coalesce(p.proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']",
     )
     assert loose == []
+
+
+def test_a_procedure_that_commits_names_the_schema_of_all_it_calls(
+    connection: psycopg.Connection,
+) -> None:
+    """It may have no SET clause, and runs under its caller's search_path."""
+    procedures = run(
+        connection,
+        "SELECT p.proname::text, p.prosrc, p.proconfig FROM pg_proc p"
+        " WHERE p.pronamespace = 'colbert'::regnamespace AND p.prokind = 'p'",
+    )
+    assert [name for name, _, _ in procedures] == ["maintain"]
+    for _, body, config in procedures:
+        assert config is None
+        assert re.findall(r"(?<![.\w])[a-z_]+\(", body) == []
+        assert re.findall(r"[=<>+*/%|-]", re.sub(":=", "", body)) == []
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -221,3 +221,21 @@ class TestPartitions:
     def test_drop_index_leaves_nothing_on_any_partition(self, parts: psycopg.Connection) -> None:
         run(parts, "SELECT colbert.drop_index('documents')")
         assert run(parts, "SELECT FROM pg_trigger WHERE NOT tgisinternal") == []
+
+
+@pytest.mark.parametrize("text", ["{}", '{"text": "content"}'])
+@pytest.mark.parametrize("method", METHODS)
+def test_tables_of_a_row_without_names_are_found_by_the_method(
+    connection: psycopg.Connection, method: str, text: str
+) -> None:
+    """A row that an earlier release wrote, or that was restored from its dump, has no names."""
+    create_table(connection)
+    run(connection, "ALTER TABLE documents ADD content text")
+    create_index(connection, "documents", f", method => '{method}', options => '{text}'")
+    names = "SELECT colbert._table_names(i) FROM colbert._index AS i"
+    given = run(connection, names)
+    run(connection, "UPDATE colbert._index SET table_names = NULL")
+    assert run(connection, names) == given
+    insert(connection, {1: AB})
+    assert search(connection, AB) == [(1, 2.0)]
+    assert run(connection, "SELECT * FROM colbert.check_index('documents')") == []

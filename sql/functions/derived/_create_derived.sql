@@ -37,7 +37,7 @@ BEGIN
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   UPDATE colbert._index AS i
      SET tables = i.tables || _table::regclass,
-         table_names = i.table_names || suffix
+         table_names = colbert._table_names(i) || suffix
    WHERE i.id = index.id;
   RETURN _table::regclass;
 END
