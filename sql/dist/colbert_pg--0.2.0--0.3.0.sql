@@ -2447,13 +2447,14 @@ DECLARE
         FROM query_token AS q
        CROSS JOIN LATERAL (
              SELECT r.ordinal,
-                    max(r.similarity) - 0.8::pg_catalog.float8 * min(min(r.similarity)) OVER () AS gain
-               FROM (SELECT p.ordinal, c.similarity
-                       FROM (SELECT c.id, - (c.centroid OPERATOR(%2$I.<#>) q.token) AS similarity
+                    max(- r.distance) - 0.8::pg_catalog.float8 * min(min(- r.distance)) OVER () AS gain
+               FROM (SELECT p.ordinal, c.distance
+                       FROM (SELECT c.id, c.centroid OPERATOR(%2$I.<#>) q.token AS distance
                                FROM %3$s AS c
                               ORDER BY c.centroid OPERATOR(%2$I.<#>) q.token
                               LIMIT $3) AS c
                        JOIN %4$s AS p ON p.centroid_id = c.id
+                      ORDER BY c.distance
                       LIMIT $4) AS r
               GROUP BY r.ordinal) AS g
        GROUP BY g.ordinal
