@@ -1660,11 +1660,10 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_method_count$
 BEGIN
-  CASE index.method
-    WHEN 'exact' THEN RETURN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_count(index);
-    WHEN 'plaid' THEN RETURN colbert._plaid_count(index);
-  END CASE;
+  RETURN CASE
+    WHEN index.method IN ('hnsw', 'ivfflat') THEN colbert._tokens_count(index)
+    WHEN index.method = 'plaid' THEN colbert._plaid_count(index)
+  END;
 END
 $_method_count$;
 
@@ -4166,7 +4165,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_due_indexes$
 DECLARE
   _index colbert._index;
-  _due integer[] := '{}';
+  _due integer[] := ARRAY[]::integer[];
 BEGIN
   FOR _index IN SELECT i.* FROM colbert._index AS i ORDER BY i.id LOOP
     IF NOT colbert._is_own(_index.source) THEN

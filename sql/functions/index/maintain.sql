@@ -30,7 +30,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_due_indexes$
 DECLARE
   _index colbert._index;
-  _due integer[] := '{}';
+  _due integer[] := ARRAY[]::integer[];
 BEGIN
   FOR _index IN SELECT i.* FROM colbert._index AS i ORDER BY i.id LOOP
     IF NOT colbert._is_own(_index.source) THEN

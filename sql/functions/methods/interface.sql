@@ -198,11 +198,10 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_method_count$
 BEGIN
-  CASE index.method
-    WHEN 'exact' THEN RETURN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_count(index);
-    WHEN 'plaid' THEN RETURN colbert._plaid_count(index);
-  END CASE;
+  RETURN CASE
+    WHEN index.method IN ('hnsw', 'ivfflat') THEN colbert._tokens_count(index)
+    WHEN index.method = 'plaid' THEN colbert._plaid_count(index)
+  END;
 END
 $_method_count$;
 
