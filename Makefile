@@ -8,6 +8,9 @@ READY := $(VENV)/.ready
 PYTEST ?=
 BENCH ?=
 
+# Processes that test side by side, each with a server of its own; 0 where one server is given: none beside.
+WORKERS ?= $(if $(COLBERT_PG_TEST_URL),0,2)
+
 BENCH_READY := $(VENV)/.ready-bench
 
 .PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults soak clean
@@ -24,8 +27,8 @@ install: ## put the extension's files into the server of PG_CONFIG
 demo: $(READY) ## search the documentation of Python's standard library
 	$(BIN)/colbert-pg demo --data .demo
 
-test: $(READY) ## run all tests on a PostgreSQL 18 of their own
-	$(BIN)/python -m pytest $(PYTEST)
+test: $(READY) ## run all tests, in two processes, on a PostgreSQL 18 of their own
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
 
 lint: $(READY) ## check style, types and that sql/dist is up to date
 	$(BIN)/ruff check .

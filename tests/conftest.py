@@ -1,4 +1,7 @@
-"""One server a run, one fresh database a test.
+"""One server and one database a run; a transaction that is rolled back for each test.
+
+A test that commits, opens a second session or looks at all of a database asks for `own_connection`
+or `database`: those are a database of its own.
 
 The server is PostgreSQL 18 of our own (COLBERT_PG_TEST_POSTGRES=16 for 16), or the one that
 --postgresql-host, --postgresql-port and friends or COLBERT_PG_TEST_URL name: there the tests need a
@@ -10,24 +13,31 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 from pytest_postgresql import factories
 from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.janitor import DatabaseJanitor
 
+from tests.contents import contents, objects_of_all
 from tests.installing import chosen_way
+from tests.judging import Judge
 from tests.servers import Server, embedded_cluster, existing_server
 
 _numbers = itertools.count(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the test that judges all others come last."""
-    items.sort(key=lambda item: item.name == "test_every_raise_is_reached")
+_JUDGE = pytest.StashKey[Judge]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_JUDGE] = Judge(config)
+    config.pluginmanager.register(config.stash[_JUDGE])
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +55,11 @@ def server(pytestconfig: pytest.Config) -> Iterator[Server]:
         )
     else:
         with embedded_cluster(int(os.environ.get("COLBERT_PG_TEST_POSTGRES", "18"))) as cluster:
+            before = objects_of_all(cluster.server.conninfo())
             yield cluster.server
+            pytestconfig.stash[_JUDGE].keep(cluster.directory / "log")
+            left = objects_of_all(cluster.server.conninfo()) ^ before
+            assert not left, f"tests have left databases or roles: {left}"
 
 
 def _install_template(
@@ -120,11 +134,50 @@ def bare_database(new_database: Callable[..., str]) -> str:
 
 
 @pytest.fixture
-def connection(database: str) -> Iterator[psycopg.Connection]:
-    """A connection to `database`; autocommit is off."""
+def own_connection(database: str) -> Iterator[psycopg.Connection]:
+    """A connection to `database`, for a test that commits; autocommit is off."""
     with psycopg.connect(database) as connection:
         yield connection
         connection.rollback()
+
+
+@pytest.fixture(scope="session")
+def shared_database(server: Server, installed: NoopExecutor) -> Iterator[str]:
+    """Connection string of the database of `connection`, where nothing is ever committed."""
+    with _databases(server) as create:
+        conninfo = create(installed.template_dbname)
+        before = contents(conninfo)
+        yield conninfo
+        left = contents(conninfo) ^ before
+        assert not left, f"a test with the fixture connection has committed: {sorted(left)[:20]}"
+
+
+class Uncommitted(psycopg.Connection[Any]):
+    """A connection to a database that tests share: it refuses to commit."""
+
+    def commit(self) -> NoReturn:
+        raise AssertionError("a test that commits needs the fixture own_connection")
+
+    def _set_autocommit(self, value: bool) -> NoReturn:
+        self.commit()
+
+    @contextmanager
+    def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False
+    ) -> Iterator[psycopg.Transaction]:
+        if self.info.transaction_status == TransactionStatus.IDLE and not force_rollback:
+            self.commit()
+        with super().transaction(savepoint_name, force_rollback) as transaction:
+            yield transaction
+
+
+@pytest.fixture
+def connection(shared_database: str) -> Iterator[psycopg.Connection]:
+    """A connection in a transaction that is rolled back, in a database that tests share."""
+    connection = Uncommitted.connect(shared_database)
+    connection.pgconn.exec_(b"BEGIN")
+    yield connection
+    connection.close()
 
 
 @pytest.fixture

@@ -19,6 +19,16 @@ def encoder() -> WordEncoder:
 @pytest.fixture
 def client(connection: psycopg.Connection[Any], encoder: WordEncoder) -> Client:
     """A client on four indexed documents with the keys 1 to 4, not committed."""
+    return _with_documents(connection, encoder)
+
+
+@pytest.fixture
+def own_client(own_connection: psycopg.Connection[Any], encoder: WordEncoder) -> Client:
+    """The same in a database of the test's own, not committed."""
+    return _with_documents(own_connection, encoder)
+
+
+def _with_documents(connection: psycopg.Connection[Any], encoder: WordEncoder) -> Client:
     connection.execute(
         "CREATE TABLE documents (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
         " content text NOT NULL, lang text, offsets int4range[], embeddings vector(32)[])"

@@ -73,15 +73,15 @@ def test_text_keys_come_back_as_they_are(connection: Connection) -> None:
     assert client.hybrid_search("notes", "dog")[0].doc_id == "b"
 
 
-def test_the_asynchronous_client_finds_the_same(client: Client, database: str) -> None:
-    client.connection.commit()
+def test_the_asynchronous_client_finds_the_same(own_client: Client, database: str) -> None:
+    own_client.connection.commit()
 
     async def search() -> list[HybridHit]:
         async with await psycopg.AsyncConnection.connect(database) as connection:
             other = AsyncClient(connection, WordEncoder())
             return await other.hybrid_search("documents", "cat chased")
 
-    assert asyncio.run(search()) == client.hybrid_search("documents", "cat chased")
+    assert asyncio.run(search()) == own_client.hybrid_search("documents", "cat chased")
 
 
 def test_a_document_without_tokens_is_explained_by_its_text_alone(client: Client) -> None:

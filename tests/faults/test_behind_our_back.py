@@ -58,20 +58,20 @@ def found_to_differ(connection: psycopg.Connection, method: str) -> set[tuple[st
 
 @pytest.mark.parametrize("method", METHODS)
 def test_writes_to_partitions_and_moves_between_them_keep_the_index_in_step(
-    connection: psycopg.Connection, rng: np.random.Generator, method: str
+    own_connection: psycopg.Connection, rng: np.random.Generator, method: str
 ) -> None:
     documents = unit_documents(rng, 6)
-    partitioned(connection, documents, method)
+    partitioned(own_connection, documents, method)
     new = {7: unit(rng, 2, 3), 120: unit(rng, 2, 3), 500: unit(rng, 2, 3)}
     for table, key in (("low", 7), ("high_1", 120), ("rest", 500)):
-        insert(connection, {key: new[key]}, table)
-    run(connection, "UPDATE documents SET id = 110 WHERE id = 1")
-    run(connection, "UPDATE documents SET id = 900 WHERE id = 2")
-    run(connection, "UPDATE high SET embeddings = embeddings || embeddings WHERE id = 110")
-    run(connection, "UPDATE low SET embeddings = NULL WHERE id = 3")
-    run(connection, "DELETE FROM low WHERE id = 4")
-    run(connection, "DELETE FROM documents WHERE id = 120")
-    with connection.cursor().copy("COPY rest (id, embeddings) FROM STDIN") as copy:
+        insert(own_connection, {key: new[key]}, table)
+    run(own_connection, "UPDATE documents SET id = 110 WHERE id = 1")
+    run(own_connection, "UPDATE documents SET id = 900 WHERE id = 2")
+    run(own_connection, "UPDATE high SET embeddings = embeddings || embeddings WHERE id = 110")
+    run(own_connection, "UPDATE low SET embeddings = NULL WHERE id = 3")
+    run(own_connection, "DELETE FROM low WHERE id = 4")
+    run(own_connection, "DELETE FROM documents WHERE id = 120")
+    with own_connection.cursor().copy("COPY rest (id, embeddings) FROM STDIN") as copy:
         copy.write_row((600, "{" + ",".join(f'"{token}"' for token in texts(new[7])) + "}"))
     expected = {
         5: documents[5],
@@ -82,30 +82,30 @@ def test_writes_to_partitions_and_moves_between_them_keep_the_index_in_step(
         110: np.concatenate([documents[1], documents[1]]),
         900: documents[2],
     }
-    assert_sound(connection, unit(rng, 3, 3), expected)
+    assert_sound(own_connection, unit(rng, 3, 3), expected)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_attached_partition_is_found_by_the_check_and_by_searches_once_mended(
-    connection: psycopg.Connection, rng: np.random.Generator, method: str
+    own_connection: psycopg.Connection, rng: np.random.Generator, method: str
 ) -> None:
     documents = unit_documents(rng, 6)
-    partitioned(connection, documents, method)
-    create_table(connection, "newer", key="int")
+    partitioned(own_connection, documents, method)
+    create_table(own_connection, "newer", key="int")
     more = {1001: unit(rng, 2, 3), 1002: unit(rng, 2, 3)}
-    insert(connection, more, "newer")
+    insert(own_connection, more, "newer")
     run(
-        connection,
+        own_connection,
         "ALTER TABLE documents DETACH PARTITION rest;"
         "ALTER TABLE documents ATTACH PARTITION newer FOR VALUES FROM (1000) TO (2000)",
     )
     if method != "exact":
         missing = {("missing document", "1001"), ("missing document", "1002")}
-        assert found_to_differ(connection, method) == missing
-    run(connection, "SELECT colbert.repair_index('documents')")
-    assert_sound(connection, unit(rng, 3, 3), documents | more)
-    run(connection, "DELETE FROM newer WHERE id = 1001")
-    assert_sound(connection, unit(rng, 3, 3), documents | {1002: more[1002]})
+        assert found_to_differ(own_connection, method) == missing
+    run(own_connection, "SELECT colbert.repair_index('documents')")
+    assert_sound(own_connection, unit(rng, 3, 3), documents | more)
+    run(own_connection, "DELETE FROM newer WHERE id = 1001")
+    assert_sound(own_connection, unit(rng, 3, 3), documents | {1002: more[1002]})
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -114,98 +114,100 @@ def test_an_attached_partition_is_found_by_the_check_and_by_searches_once_mended
     ["ALTER TABLE documents DETACH PARTITION low", "DROP TABLE low", "TRUNCATE low"],
 )
 def test_documents_of_a_partition_that_went_are_not_found_and_leave_the_index_when_mended(
-    connection: psycopg.Connection, rng: np.random.Generator, method: str, statement: str
+    own_connection: psycopg.Connection, rng: np.random.Generator, method: str, statement: str
 ) -> None:
     gone = unit_documents(rng, 6)
     kept = {100 + key: document for key, document in unit_documents(rng, 6).items()}
-    partitioned(connection, gone | kept, method)
-    run(connection, statement)
+    partitioned(own_connection, gone | kept, method)
+    run(own_connection, statement)
     query = unit(rng, 3, 3)
-    found = search(connection, query, ", k => 1000")
+    found = search(own_connection, query, ", k => 1000")
     orphans = {("orphaned document", str(key)) for key in gone}
-    assert found_to_differ(connection, method) == (orphans if method != "exact" else set())
-    run(connection, "SELECT colbert.repair_index('documents')")
-    assert_sound(connection, query, kept)
-    assert search(connection, query, ", k => 1000") == found
+    assert found_to_differ(own_connection, method) == (orphans if method != "exact" else set())
+    run(own_connection, "SELECT colbert.repair_index('documents')")
+    assert_sound(own_connection, query, kept)
+    assert search(own_connection, query, ", k => 1000") == found
     if "DETACH" in statement:
-        run(connection, "DELETE FROM low")
-        assert_sound(connection, query, kept)
+        run(own_connection, "DELETE FROM low")
+        assert_sound(own_connection, query, kept)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_tables_and_schemas_may_be_renamed_and_moved(
-    connection: psycopg.Connection, rng: np.random.Generator, method: str
+    own_connection: psycopg.Connection, rng: np.random.Generator, method: str
 ) -> None:
     documents = unit_documents(rng, 6)
-    documents_table(connection, documents, method)
-    run(connection, "CREATE SCHEMA elsewhere; ALTER TABLE documents RENAME TO papers")
-    for number, table in enumerate(derived_tables(connection, "papers")):
-        run(connection, f"ALTER TABLE {table} RENAME TO renamed_{number}")
-        run(connection, f"ALTER TABLE renamed_{number} SET SCHEMA elsewhere")
-    run(connection, "ALTER TABLE papers SET SCHEMA elsewhere")
-    run(connection, "ALTER SCHEMA elsewhere RENAME TO there")
-    run(connection, "DELETE FROM there.papers WHERE id = 1")
-    insert(connection, {7: documents[1]}, "there.papers")
+    documents_table(own_connection, documents, method)
+    run(own_connection, "CREATE SCHEMA elsewhere; ALTER TABLE documents RENAME TO papers")
+    for number, table in enumerate(derived_tables(own_connection, "papers")):
+        run(own_connection, f"ALTER TABLE {table} RENAME TO renamed_{number}")
+        run(own_connection, f"ALTER TABLE renamed_{number} SET SCHEMA elsewhere")
+    run(own_connection, "ALTER TABLE papers SET SCHEMA elsewhere")
+    run(own_connection, "ALTER SCHEMA elsewhere RENAME TO there")
+    run(own_connection, "DELETE FROM there.papers WHERE id = 1")
+    insert(own_connection, {7: documents[1]}, "there.papers")
     expected = {key: documents[key] for key in range(2, 7)} | {7: documents[1]}
     query = unit(rng, 3, 3)
-    assert_sound(connection, query, expected, "there.papers")
-    run(connection, "SELECT colbert.reindex('there.papers')")
-    assert_sound(connection, query, expected, "there.papers")
-    run(connection, "SELECT colbert.drop_index('there.papers')")
+    assert_sound(own_connection, query, expected, "there.papers")
+    run(own_connection, "SELECT colbert.reindex('there.papers')")
+    assert_sound(own_connection, query, expected, "there.papers")
+    run(own_connection, "SELECT colbert.drop_index('there.papers')")
     left = "SELECT relname FROM pg_class WHERE relname LIKE 'renamed%' AND relkind = 'r'"
-    assert run(connection, left) == []
-    assert run(connection, "SELECT proname FROM pg_proc WHERE proname LIKE 'colbert_sync%'") == []
+    assert run(own_connection, left) == []
+    assert (
+        run(own_connection, "SELECT proname FROM pg_proc WHERE proname LIKE 'colbert_sync%'") == []
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_column_that_an_index_needs_goes_with_a_warning_or_not_at_all(
-    connection: psycopg.Connection, rng: np.random.Generator, method: str
+    own_connection: psycopg.Connection, rng: np.random.Generator, method: str
 ) -> None:
     """Derived tables hold it fast, as a view would; exact has none, and says what is the matter."""
-    documents_table(connection, unit_documents(rng, 6), method)
+    documents_table(own_connection, unit_documents(rng, 6), method)
     for change in (
         "ALTER TABLE documents DROP embeddings",
         "ALTER TABLE documents ALTER embeddings TYPE text[] USING NULL",
         "ALTER TABLE documents ALTER id TYPE text",
     ):
         if method != "exact":
-            assert refusal(connection, change).sqlstate in ("2BP01", "0A000")
+            assert refusal(own_connection, change).sqlstate in ("2BP01", "0A000")
         elif "DROP" in change:
-            run(connection, change)
-            [(state, advice)] = run(connection, "SELECT state, advice FROM colbert.indexes")
+            run(own_connection, change)
+            [(state, advice)] = run(own_connection, "SELECT state, advice FROM colbert.indexes")
             assert state == "broken"
             assert advice == 'column "embeddings" is gone or of another type'
-            error = refusal(connection, f"INSERT INTO documents VALUES (8, {ONE})")
+            error = refusal(own_connection, f"INSERT INTO documents VALUES (8, {ONE})")
             assert error.sqlstate in ("42703", "42601")
-            error = refusal(connection, f"SELECT colbert.search('documents', {ONE}::vector[])")
+            error = refusal(own_connection, f"SELECT colbert.search('documents', {ONE}::vector[])")
             assert error.sqlstate == "42703"
-            run(connection, "SELECT colbert.drop_index('documents')")
-            run(connection, "INSERT INTO documents VALUES (8)")
+            run(own_connection, "SELECT colbert.drop_index('documents')")
+            run(own_connection, "INSERT INTO documents VALUES (8)")
             break
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_a_dropped_schema_leaves_is_cleared_away(
-    connection: psycopg.Connection, rng: np.random.Generator, method: str
+    own_connection: psycopg.Connection, rng: np.random.Generator, method: str
 ) -> None:
-    run(connection, "CREATE SCHEMA gone; SET search_path = gone, public")
-    documents_table(connection, unit_documents(rng, 6), method)
-    run(connection, "DROP SCHEMA gone CASCADE; SET search_path = public")
-    [(state, advice)] = run(connection, "SELECT state, advice FROM colbert.indexes")
+    run(own_connection, "CREATE SCHEMA gone; SET search_path = gone, public")
+    documents_table(own_connection, unit_documents(rng, 6), method)
+    run(own_connection, "DROP SCHEMA gone CASCADE; SET search_path = public")
+    [(state, advice)] = run(own_connection, "SELECT state, advice FROM colbert.indexes")
     assert state == "broken"
     assert "the table was dropped" in advice
     documents = unit_documents(rng, 6)
-    documents_table(connection, documents, method)
-    assert run(connection, "SELECT state FROM colbert.indexes") == [("ready",)]
-    assert_sound(connection, unit(rng, 3, 3), documents)
+    documents_table(own_connection, documents, method)
+    assert run(own_connection, "SELECT state FROM colbert.indexes") == [("ready",)]
+    assert_sound(own_connection, unit(rng, 3, 3), documents)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_copy_of_a_bad_row_in_the_middle_changes_nothing_and_names_it(
-    connection: psycopg.Connection, rng: np.random.Generator, method: str
+    own_connection: psycopg.Connection, rng: np.random.Generator, method: str
 ) -> None:
     documents = unit_documents(rng, 6)
-    documents_table(connection, documents, method)
+    documents_table(own_connection, documents, method)
     rows = [(key, '{"[0,0,1]"}') for key in range(101, 200)]
     for bad, sqlstate, named in (
         ('{"[0,0,1]","[0,0,7]"}', "22023", 'document "150": token 2 has length 7'),
@@ -216,7 +218,7 @@ def test_copy_of_a_bad_row_in_the_middle_changes_nothing_and_names_it(
     ):
         rows[49] = (150, bad)
         with pytest.raises(psycopg.Error) as raised:
-            copy_rows(connection, rows)
+            copy_rows(own_connection, rows)
         assert raised.value.sqlstate == sqlstate
         assert named in primary(raised.value)
-        assert_sound(connection, unit(rng, 3, 3), documents)
+        assert_sound(own_connection, unit(rng, 3, 3), documents)

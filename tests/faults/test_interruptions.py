@@ -47,64 +47,68 @@ CASES = [
 
 @pytest.mark.parametrize(("how", "function", "method"), CASES)
 def test_a_function_that_is_stopped_at_any_stage_changes_nothing(
-    connection: psycopg.Connection, rng: np.random.Generator, how: str, function: str, method: str
+    own_connection: psycopg.Connection,
+    rng: np.random.Generator,
+    how: str,
+    function: str,
+    method: str,
 ) -> None:
     documents = unit_documents(rng, 12)
-    create_table(connection)
-    insert(connection, documents)
-    prepare(connection, function, method)
-    connection.commit()
+    create_table(own_connection)
+    insert(own_connection, documents)
+    prepare(own_connection, function, method)
+    own_connection.commit()
     statement = STATEMENTS[function].format(method=method)
     for stage in range(1, 100):
         action = CANCEL if how == "cancelled" else TIMEOUT
-        stop_at_stage(connection, stage, action)
-        connection.commit()
-        before = run(connection, CATALOG)
-        connection.commit()
+        stop_at_stage(own_connection, stage, action)
+        own_connection.commit()
+        before = run(own_connection, CATALOG)
+        own_connection.commit()
         if how == "timed out":
-            run(connection, "SET LOCAL statement_timeout = '50ms'")
+            run(own_connection, "SET LOCAL statement_timeout = '50ms'")
         try:
-            run(connection, statement)
+            run(own_connection, statement)
         except psycopg.errors.QueryCanceled as error:
             reason = primary(error)
-            connection.rollback()
+            own_connection.rollback()
         else:
-            if stages_passed(connection) < stage:
+            if stages_passed(own_connection) < stage:
                 break
             raise AssertionError(f"not stopped at stage {stage}")
         assert ("statement timeout" if how == "timed out" else "user request") in reason
-        run(connection, "ALTER EVENT TRIGGER stop_at_stage DISABLE")
-        connection.commit()
-        assert run(connection, CATALOG) == before
+        run(own_connection, "ALTER EVENT TRIGGER stop_at_stage DISABLE")
+        own_connection.commit()
+        assert run(own_connection, CATALOG) == before
     assert stage > 1 or (function == "reindex" and method == "exact"), "it was never stopped"
     if function == "drop_index":
-        create_index(connection, "documents", f", method => '{method}'")
-    assert_sound(connection, unit(rng, 4, 3), documents)
+        create_index(own_connection, "documents", f", method => '{method}'")
+    assert_sound(own_connection, unit(rng, 4, 3), documents)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("function", ["create_index", "reindex", "repair_index"])
 def test_a_timeout_at_any_moment_changes_nothing(
-    connection: psycopg.Connection, rng: np.random.Generator, method: str, function: str
+    own_connection: psycopg.Connection, rng: np.random.Generator, method: str, function: str
 ) -> None:
     """Between DDL commands, too: while documents are checked, tokens written, an index built."""
     documents = unit_documents(rng, 300, tokens=8)
-    create_table(connection)
-    insert(connection, documents)
-    prepare(connection, function, method)
-    connection.commit()
-    before = run(connection, CATALOG)
+    create_table(own_connection)
+    insert(own_connection, documents)
+    prepare(own_connection, function, method)
+    own_connection.commit()
+    before = run(own_connection, CATALOG)
     timeouts = [round(1.7**power) for power in range(1, 30)]
     for timeout in timeouts:
-        connection.commit()
-        run(connection, f"SET LOCAL statement_timeout = '{timeout}ms'")
+        own_connection.commit()
+        run(own_connection, f"SET LOCAL statement_timeout = '{timeout}ms'")
         try:
-            run(connection, STATEMENTS[function].format(method=method))
+            run(own_connection, STATEMENTS[function].format(method=method))
         except psycopg.errors.QueryCanceled:
-            connection.rollback()
-            assert run(connection, CATALOG) == before
+            own_connection.rollback()
+            assert run(own_connection, CATALOG) == before
         else:
-            connection.commit()
+            own_connection.commit()
             break
     assert timeout > timeouts[0], "it was never stopped"
-    assert_sound(connection, unit(rng, 4, 3), documents)
+    assert_sound(own_connection, unit(rng, 4, 3), documents)

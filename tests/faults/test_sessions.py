@@ -80,7 +80,7 @@ class InBackground:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("level", SNAPSHOTS)
 def test_a_search_sees_what_its_transaction_sees(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     second: psycopg.Connection,
     rng: np.random.Generator,
     method: str,
@@ -88,38 +88,38 @@ def test_a_search_sees_what_its_transaction_sees(
 ) -> None:
     documents = unit_documents(rng, 10)
     query = unit(rng, 3, 3)
-    documents_table(connection, documents, method)
+    documents_table(own_connection, documents, method)
     second.isolation_level = level
     before = search(second, query)
-    run(connection, "DELETE FROM documents WHERE id <= 5")
-    run(connection, f"UPDATE documents SET embeddings = {ONE} WHERE id = 6")
-    insert(connection, {11: unit(rng, 2, 3)})
-    connection.commit()
+    run(own_connection, "DELETE FROM documents WHERE id <= 5")
+    run(own_connection, f"UPDATE documents SET embeddings = {ONE} WHERE id = 6")
+    insert(own_connection, {11: unit(rng, 2, 3)})
+    own_connection.commit()
     assert search(second, query) == before
     assert search(second, query, ", k => 2") == before[:2]
     second.commit()
     assert keys(search(second, query)) != keys(before)
-    assert search(second, query) == search(connection, query)
+    assert search(second, query) == search(own_connection, query)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_document_that_is_deleted_during_a_search_is_scored_as_it_was(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     second: psycopg.Connection,
     rng: np.random.Generator,
     method: str,
 ) -> None:
     """The deletion is committed after the search has started, before it scores anything."""
     documents = unit_documents(rng, 10)
-    documents_table(connection, documents, method)
+    documents_table(own_connection, documents, method)
     run(
-        connection,
+        own_connection,
         "CREATE FUNCTION hold() RETURNS boolean LANGUAGE plpgsql STABLE AS "
         "$$ BEGIN PERFORM pg_advisory_lock_shared(1); PERFORM pg_advisory_unlock_shared(1); "
         "RETURN true; END $$",
     )
-    connection.commit()
-    run(connection, "SELECT pg_advisory_lock(1)")
+    own_connection.commit()
+    run(own_connection, "SELECT pg_advisory_lock(1)")
     query = unit(rng, 3, 3)
     found: list[object] = []
 
@@ -128,11 +128,11 @@ def test_a_document_that_is_deleted_during_a_search_is_scored_as_it_was(
 
     seeker = threading.Thread(target=seek, daemon=True)
     seeker.start()
-    with psycopg.connect(connection.info.dsn, autocommit=True) as observer:
+    with psycopg.connect(own_connection.info.dsn, autocommit=True) as observer:
         pid = second.info.backend_pid
         wait_for(lambda: waits_for_lock(observer, pid), "the search to start")
         run(observer, "DELETE FROM documents WHERE id <> 3")
-    run(connection, "SELECT pg_advisory_unlock(1)")
+    run(own_connection, "SELECT pg_advisory_unlock(1)")
     seeker.join(PATIENCE)
     assert len(found) == len(documents)
     second.rollback()
@@ -143,7 +143,7 @@ def test_a_document_that_is_deleted_during_a_search_is_scored_as_it_was(
 @pytest.mark.parametrize("level", SNAPSHOTS)
 @pytest.mark.parametrize("change", ["reindex", "repair_index"])
 def test_a_write_under_an_old_snapshot_is_right_or_refused(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     second: psycopg.Connection,
     rng: np.random.Generator,
     method: str,
@@ -152,11 +152,11 @@ def test_a_write_under_an_old_snapshot_is_right_or_refused(
 ) -> None:
     """What it writes would fit the index as it was, were it not told to try again."""
     documents = unit_documents(rng, 10)
-    documents_table(connection, documents, method)
+    documents_table(own_connection, documents, method)
     second.isolation_level = level
     run(second, "SELECT 1 FROM documents")
-    run(connection, f"SELECT colbert.{change}('documents')")
-    connection.commit()
+    run(own_connection, f"SELECT colbert.{change}('documents')")
+    own_connection.commit()
     try:
         insert(second, {11: documents[1]})
         second.commit()
@@ -164,93 +164,93 @@ def test_a_write_under_an_old_snapshot_is_right_or_refused(
     except psycopg.errors.SerializationFailure:
         second.rollback()
         assert method != "exact"
-    assert_sound(connection, unit(rng, 3, 3), documents)
+    assert_sound(own_connection, unit(rng, 3, 3), documents)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("level", SNAPSHOTS)
 def test_a_write_to_a_document_that_has_changed_gets_a_serialization_failure(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     second: psycopg.Connection,
     rng: np.random.Generator,
     method: str,
     level: IsolationLevel,
 ) -> None:
-    documents_table(connection, unit_documents(rng, 5), method)
+    documents_table(own_connection, unit_documents(rng, 5), method)
     second.isolation_level = level
     run(second, "SELECT 1 FROM documents")
-    run(connection, f"UPDATE documents SET embeddings = {ONE} WHERE id = 1")
-    connection.commit()
+    run(own_connection, f"UPDATE documents SET embeddings = {ONE} WHERE id = 1")
+    own_connection.commit()
     with pytest.raises(psycopg.errors.SerializationFailure):
         run(second, "UPDATE documents SET embeddings = NULL WHERE id = 1")
     second.rollback()
     run(second, "UPDATE documents SET embeddings = NULL WHERE id = 1")
     second.commit()
-    assert problems(connection) == []
+    assert problems(own_connection) == []
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_of_two_serializable_writers_that_read_each_others_documents_one_is_refused(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     second: psycopg.Connection,
     rng: np.random.Generator,
     method: str,
 ) -> None:
-    documents_table(connection, unit_documents(rng, 5), method)
+    documents_table(own_connection, unit_documents(rng, 5), method)
     query = unit(rng, 2, 3)
-    for session in (connection, second):
+    for session in (own_connection, second):
         session.isolation_level = IsolationLevel.SERIALIZABLE
         search(session, query, ", exact => true")
-    insert(connection, {11: unit(rng, 2, 3)})
+    insert(own_connection, {11: unit(rng, 2, 3)})
     insert(second, {12: unit(rng, 2, 3)})
-    connection.commit()
+    own_connection.commit()
     with pytest.raises(psycopg.errors.SerializationFailure):
         second.commit()
-    assert problems(connection) == []
-    assert run(connection, "SELECT id FROM documents WHERE id > 10") == [(11,)]
+    assert problems(own_connection) == []
+    assert run(own_connection, "SELECT id FROM documents WHERE id > 10") == [(11,)]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_of_two_writers_in_a_deadlock_one_is_refused_and_both_can_go_on(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     second: psycopg.Connection,
     rng: np.random.Generator,
     method: str,
 ) -> None:
-    documents_table(connection, unit_documents(rng, 5), method)
-    for session in (connection, second):
+    documents_table(own_connection, unit_documents(rng, 5), method)
+    for session in (own_connection, second):
         run(session, "SET deadlock_timeout = '20ms'")
         session.commit()
     write = f"UPDATE documents SET embeddings = {ONE} WHERE id = %s"
-    run(connection, write % 1)
+    run(own_connection, write % 1)
     run(second, write % 2)
     background = InBackground(second, write % 1)
-    background.until_it_waits(connection.info.dsn)
+    background.until_it_waits(own_connection.info.dsn)
     refused = None
     try:
-        run(connection, write % 2)
-        connection.commit()
+        run(own_connection, write % 2)
+        own_connection.commit()
     except psycopg.errors.DeadlockDetected as error:
         refused = error
-        connection.rollback()
+        own_connection.rollback()
     assert (refused is None) != (background.outcome() is None)
-    assert problems(connection) == []
-    run(connection, f"UPDATE documents SET embeddings = {ONE}")
-    assert problems(connection) == []
+    assert problems(own_connection) == []
+    run(own_connection, f"UPDATE documents SET embeddings = {ONE}")
+    assert problems(own_connection) == []
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_repair_waits_for_a_writer_and_not_the_writer_for_the_repair(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     second: psycopg.Connection,
     rng: np.random.Generator,
     method: str,
 ) -> None:
     """A writer has locked its row, and not come to the index yet, when the document is repaired."""
     documents = unit_documents(rng, 5)
-    documents_table(connection, documents, method)
+    documents_table(own_connection, documents, method)
     run(
-        connection,
+        own_connection,
         "SET session_replication_role = replica; "
         f"UPDATE documents SET embeddings = {ONE} WHERE id = 1; "
         "RESET session_replication_role;"
@@ -258,34 +258,34 @@ def test_a_repair_waits_for_a_writer_and_not_the_writer_for_the_repair(
         "$$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;"
         'CREATE TRIGGER " first" AFTER UPDATE ON documents FOR EACH ROW EXECUTE FUNCTION hold()',
     )
-    connection.commit()
-    with psycopg.connect(connection.info.dsn) as gate:
+    own_connection.commit()
+    with psycopg.connect(own_connection.info.dsn) as gate:
         run(gate, "SELECT pg_advisory_lock(1)")
         new = unit(rng, 3, 3)
         values = ",".join(f'"{token}"' for token in texts(new))
         writer = InBackground(
             second, f"UPDATE documents SET embeddings = '{{{values}}}' WHERE id = 1"
         )
-        writer.until_it_waits(connection.info.dsn)
-        with psycopg.connect(connection.info.dsn) as other:
+        writer.until_it_waits(own_connection.info.dsn)
+        with psycopg.connect(own_connection.info.dsn) as other:
             repair = InBackground(other, "SELECT colbert.repair_index('documents')")
             if method != "exact":
-                repair.until_it_waits(connection.info.dsn)
+                repair.until_it_waits(own_connection.info.dsn)
             run(gate, "SELECT pg_advisory_unlock(1)")
             gate.commit()
             assert writer.outcome() is None
             assert repair.outcome() is None
-    assert_sound(connection, unit(rng, 3, 3), documents | {1: new})
+    assert_sound(own_connection, unit(rng, 3, 3), documents | {1: new})
 
 
 def test_writers_of_one_document_by_many_clients_end_with_one_of_their_arrays(
-    database: str, connection: psycopg.Connection, rng: np.random.Generator
+    database: str, own_connection: psycopg.Connection, rng: np.random.Generator
 ) -> None:
     """Upserts, updates, deletes, key changes and reads of few keys by eight clients at once."""
     for method in METHODS:
-        run(connection, f"CREATE TABLE {method} (id int PRIMARY KEY, embeddings vector(3)[])")
-        run(connection, f"SELECT colbert.create_index('{method}', method => '{method}')")
-    connection.commit()
+        run(own_connection, f"CREATE TABLE {method} (id int PRIMARY KEY, embeddings vector(3)[])")
+        run(own_connection, f"SELECT colbert.create_index('{method}', method => '{method}')")
+    own_connection.commit()
     unexpected: list[psycopg.Error] = []
 
     def client(number: int) -> None:
@@ -331,7 +331,7 @@ def test_writers_of_one_document_by_many_clients_end_with_one_of_their_arrays(
         thread.join()
     assert [primary(error) for error in unexpected] == []
     for method in METHODS:
-        assert problems(connection, method) == []
+        assert problems(own_connection, method) == []
 
 
 STATE = """

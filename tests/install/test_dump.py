@@ -80,33 +80,33 @@ def assert_in_step(connection: psycopg.Connection, rng: np.random.Generator) -> 
 
 
 def test_schema_and_data(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     program: Callable[..., None],
     new_database: Callable[[], str],
     rng: np.random.Generator,
     query: Matrix,
     tmp_path: Path,
 ) -> None:
-    make_tables(connection, rng)
+    make_tables(own_connection, rng)
     archive, target = str(tmp_path / "archive"), new_database()
-    program("pg_dump", "-Fc", "-f", archive, connection.info.dsn)
+    program("pg_dump", "-Fc", "-f", archive, own_connection.info.dsn)
     program("pg_restore", "--exit-on-error", "-d", target, archive)
     with psycopg.connect(target) as restored:
-        assert results(restored, query) == results(connection, query)
+        assert results(restored, query) == results(own_connection, query)
         assert_in_step(restored, rng)
 
 
 def test_schema_first_and_data_after_it(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     program: Callable[..., None],
     new_database: Callable[[], str],
     rng: np.random.Generator,
     query: Matrix,
     tmp_path: Path,
 ) -> None:
-    make_tables(connection, rng)
+    make_tables(own_connection, rng)
     archive, target = str(tmp_path / "archive"), new_database()
-    program("pg_dump", "-Fc", "-f", archive, connection.info.dsn)
+    program("pg_dump", "-Fc", "-f", archive, own_connection.info.dsn)
     program("pg_restore", "--exit-on-error", "--schema-only", "-d", target, archive)
     program(
         "pg_restore",
@@ -118,12 +118,12 @@ def test_schema_first_and_data_after_it(
         archive,
     )
     with psycopg.connect(target) as restored:
-        assert results(restored, query) == results(connection, query)
+        assert results(restored, query) == results(own_connection, query)
         assert_in_step(restored, rng)
 
 
 def test_data_of_the_source_alone_into_a_table_that_is_indexed_there(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     database: str,
     program: Callable[..., None],
     new_database: Callable[[], str],
@@ -132,7 +132,7 @@ def test_data_of_the_source_alone_into_a_table_that_is_indexed_there(
     tmp_path: Path,
 ) -> None:
     """The triggers fill the index, whatever it is there."""
-    make_tables(connection, rng)
+    make_tables(own_connection, rng)
     archive, target = str(tmp_path / "archive"), new_database()
     tables = [f"--table={method}" for method in METHODS]
     program("pg_dump", "-Fc", "--data-only", *tables, "-f", archive, database)
@@ -148,7 +148,7 @@ def test_data_of_the_source_alone_into_a_table_that_is_indexed_there(
         for method in METHODS:
             assert problems(restored, method) == []
             found = search(restored, query, ", k => 7", name=method)
-            assert found == search(connection, query, ", k => 7", name=method)
+            assert found == search(own_connection, query, ", k => 7", name=method)
 
 
 def test_pgvector_in_another_schema(

@@ -50,16 +50,18 @@ def test_a_procedure_that_commits_names_the_schema_of_all_it_calls(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_trigger_function_is_of_use_to_its_triggers_alone(
-    connection: psycopg.Connection, database: str, new_role: Callable[[], str], method: str
+    own_connection: psycopg.Connection, database: str, new_role: Callable[[], str], method: str
 ) -> None:
     """It is SECURITY DEFINER: pinned, the owner's, and nobody else may attach or call it."""
     role = new_role()
-    create_table(connection)
-    create_index(connection, "documents", f", method => '{method}'")
-    run(connection, f"GRANT CREATE ON SCHEMA public TO {role}; GRANT ALL ON documents TO {role}")
-    connection.commit()
+    create_table(own_connection)
+    create_index(own_connection, "documents", f", method => '{method}'")
+    run(
+        own_connection, f"GRANT CREATE ON SCHEMA public TO {role}; GRANT ALL ON documents TO {role}"
+    )
+    own_connection.commit()
     [(secure, config, owner, called)] = run(
-        connection,
+        own_connection,
         "SELECT prosecdef, proconfig, proowner = "
         "(SELECT relowner FROM pg_class WHERE oid = 'documents'::regclass), "
         "has_function_privilege('public', oid, 'EXECUTE') "
@@ -88,20 +90,20 @@ def test_the_trigger_function_is_of_use_to_its_triggers_alone(
     ],
 )
 def test_nobody_takes_the_ids_of_indexes_to_come(
-    connection: psycopg.Connection, database: str, new_role: Callable[[], str], planted: str
+    own_connection: psycopg.Connection, database: str, new_role: Callable[[], str], planted: str
 ) -> None:
     """Or create_index of another role would fail, or meet what is not its own."""
     role = new_role()
-    run(connection, f"GRANT CREATE ON SCHEMA public TO {role}")
-    connection.commit()
+    run(own_connection, f"GRANT CREATE ON SCHEMA public TO {role}")
+    own_connection.commit()
     with psycopg.connect(as_role(database, role)) as attacker:
         run(attacker, "CREATE TABLE mine (id bigint PRIMARY KEY, embeddings vector(3)[])")
         run(attacker, "SELECT colbert.create_index('mine', method => 'exact')")
         attacker.commit()
         assert refusal(attacker, planted).sqlstate == "42501"
-    create_table(connection)
-    create_index(connection)
-    assert run(connection, "SELECT max(id) FROM colbert._index") == [(2,)]
+    create_table(own_connection)
+    create_index(own_connection)
+    assert run(own_connection, "SELECT max(id) FROM colbert._index") == [(2,)]
 
 
 @pytest.mark.parametrize("name", ["candidates", "hits", "nprobe", "patience"])
@@ -129,11 +131,11 @@ def test_params_are_data(documents: psycopg.Connection) -> None:
 
 
 def test_a_trigger_function_that_somebody_planted_is_not_taken_over(
-    connection: psycopg.Connection, database: str, new_role: Callable[[], str]
+    own_connection: psycopg.Connection, database: str, new_role: Callable[[], str]
 ) -> None:
     attacker, accomplice, owner = new_role(), new_role(), new_role()
-    run(connection, f"GRANT CREATE ON SCHEMA public TO {attacker}, {accomplice}, {owner}")
-    connection.commit()
+    run(own_connection, f"GRANT CREATE ON SCHEMA public TO {attacker}, {accomplice}, {owner}")
+    own_connection.commit()
     attach = "CREATE TRIGGER t AFTER INSERT ON {} FOR EACH ROW EXECUTE FUNCTION colbert_sync_{}()"
     with psycopg.connect(as_role(database, attacker)) as planting:
         run(planting, "CREATE TABLE bait (id bigint, embeddings vector(3)[])")
@@ -144,14 +146,14 @@ def test_a_trigger_function_that_somebody_planted_is_not_taken_over(
                 f"AS 'BEGIN END'; GRANT EXECUTE ON FUNCTION colbert_sync_{number} TO {accomplice}",
             )
         run(planting, attach.format("bait", 1))
-    create_table(connection)
-    run(connection, f"ALTER TABLE documents OWNER TO {owner}")
-    error = refusal(connection, "SELECT colbert.create_index('documents')")
+    create_table(own_connection)
+    run(own_connection, f"ALTER TABLE documents OWNER TO {owner}")
+    error = refusal(own_connection, "SELECT colbert.create_index('documents')")
     assert error.sqlstate == "42723"
     assert "colbert_sync_1() is in the way" in primary(error)
-    create_index(connection)
-    assert run(connection, "SELECT id FROM colbert._index") == [(2,)]
-    connection.commit()
+    create_index(own_connection)
+    assert run(own_connection, "SELECT id FROM colbert._index") == [(2,)]
+    own_connection.commit()
     with psycopg.connect(as_role(database, accomplice)) as session:
         run(session, "CREATE TABLE mine (id bigint, embeddings vector(3)[])")
         assert refusal(session, attach.format("mine", 2)).sqlstate == "42501"

@@ -70,7 +70,7 @@ def answers(database: str, tenant: str, query: Matrix) -> list[object]:
 @pytest.mark.parametrize("table", [PLAIN, PARTITIONED], ids=["plain", "partitioned"])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_tenant_is_told_the_same_with_and_without_another(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     database: str,
     rng: np.random.Generator,
     tenants: tuple[str, str],
@@ -80,23 +80,23 @@ def test_a_tenant_is_told_the_same_with_and_without_another(
     """Odd keys are the first tenant's; the filter divides by zero on any of the other's."""
     first, second = tenants
     run(
-        connection,
+        own_connection,
         f"{table}; ALTER TABLE documents ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
         "CREATE POLICY own ON documents USING (tenant = current_user)",
     )
     for tenant in tenants:
-        run(connection, f"GRANT SELECT, INSERT, UPDATE, DELETE ON documents TO {tenant}")
-    create_index(connection, "documents", f", method => '{method}'")
-    fill(connection, first, {2 * k + 1: d for k, d in unit_documents(rng, 130).items()})
-    connection.commit()
+        run(own_connection, f"GRANT SELECT, INSERT, UPDATE, DELETE ON documents TO {tenant}")
+    create_index(own_connection, "documents", f", method => '{method}'")
+    fill(own_connection, first, {2 * k + 1: d for k, d in unit_documents(rng, 130).items()})
+    own_connection.commit()
     query = unit(rng, 3, 3)
     alone = answers(database, first, query)
     assert answers(database, second, query)[:-2] == [[]] * (len(CALLS) - 2)
     # The best documents there are, and more of them
     hidden = {2 * k: np.concatenate([query, d]) for k, d in unit_documents(rng, 200).items()}
-    fill(connection, second, hidden)
-    run(connection, "ANALYZE documents")
-    connection.commit()
+    fill(own_connection, second, hidden)
+    run(own_connection, "ANALYZE documents")
+    own_connection.commit()
     assert answers(database, first, query) == alone
 
     with psycopg.connect(as_role(database, first)) as session:
@@ -114,23 +114,23 @@ def test_a_tenant_is_told_the_same_with_and_without_another(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_tenant_without_documents_reads_nothing_of_the_index(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     database: str,
     rng: np.random.Generator,
     tenants: tuple[str, str],
     method: str,
 ) -> None:
     """So that an empty result takes no longer for what others have in the index."""
-    run(connection, PLAIN)
-    fill(connection, tenants[0], unit_documents(rng, 130))
-    create_index(connection, "documents", f", method => '{method}'")
+    run(own_connection, PLAIN)
+    fill(own_connection, tenants[0], unit_documents(rng, 130))
+    create_index(own_connection, "documents", f", method => '{method}'")
     run(
-        connection,
+        own_connection,
         "ALTER TABLE documents ENABLE ROW LEVEL SECURITY; "
         "CREATE POLICY own ON documents USING (tenant = current_user);"
         f"GRANT SELECT ON documents TO {tenants[1]}",
     )
-    connection.commit()
+    own_connection.commit()
     with psycopg.connect(as_role(database, tenants[1])) as session:
         session.execute(CALLS[1].encode(), {"q": texts(unit(rng, 3, 3))})
         [(read,)] = run(
@@ -143,27 +143,27 @@ def test_a_tenant_without_documents_reads_nothing_of_the_index(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_grant_and_a_revoke_take_effect_at_once(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     database: str,
     rng: np.random.Generator,
     tenants: tuple[str, str],
     method: str,
 ) -> None:
-    run(connection, PLAIN)
-    insert(connection, unit_documents(rng, 130))
-    create_index(connection, "documents", f", method => '{method}'")
-    connection.commit()
+    run(own_connection, PLAIN)
+    insert(own_connection, unit_documents(rng, 130))
+    create_index(own_connection, "documents", f", method => '{method}'")
+    own_connection.commit()
     query = texts(unit(rng, 3, 3))
     search = "SELECT * FROM colbert.search('documents', %s::text[]::vector[], k => 3)"
     with psycopg.connect(as_role(database, tenants[0]), autocommit=True) as session:
         for _ in range(2):
             assert refusal(session, search, query).sqlstate == "42501"
-            for derived in derived_tables(connection):
+            for derived in derived_tables(own_connection):
                 assert refusal(session, f"TABLE {derived}").sqlstate == "42501"
-            run(connection, f"GRANT SELECT (id, embeddings) ON documents TO {tenants[0]}")
-            connection.commit()
+            run(own_connection, f"GRANT SELECT (id, embeddings) ON documents TO {tenants[0]}")
+            own_connection.commit()
             assert len(run(session, search, query)) == 3
-            for derived in derived_tables(connection):
+            for derived in derived_tables(own_connection):
                 assert run(session, f"TABLE {derived}")
-            run(connection, f"REVOKE ALL (id, embeddings) ON documents FROM {tenants[0]}")
-            connection.commit()
+            run(own_connection, f"REVOKE ALL (id, embeddings) ON documents FROM {tenants[0]}")
+            own_connection.commit()

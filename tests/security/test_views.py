@@ -77,23 +77,23 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_view_for_everybody_runs_nothing_of_an_owner(
-    connection: psycopg.Connection, database: str, new_role: Callable[[], str], attack: str
+    own_connection: psycopg.Connection, database: str, new_role: Callable[[], str], attack: str
 ) -> None:
     owner, reader = new_role(), new_role()
     prepared, caught_by = ATTACKS[attack]
-    run(connection, PLANT.format(role=owner))
-    run(connection, prepared)
-    run(connection, "RESET ROLE")
-    connection.commit()
+    run(own_connection, PLANT.format(role=owner))
+    run(own_connection, prepared)
+    run(own_connection, "RESET ROLE")
+    own_connection.commit()
     for who in (database, as_role(database, reader)):
         with psycopg.connect(who) as other:
             for view in VIEWS:
                 run(other, f"SELECT * FROM colbert.{view}")
             assert run(other, "SELECT pending FROM colbert.pending") == [(None,)]
             assert run(other, "SELECT method FROM colbert.indexes") == [("plaid",)]
-        assert run(connection, "SELECT reader FROM mallory.caught") == []
+        assert run(own_connection, "SELECT reader FROM mallory.caught") == []
     if attack == "policy":
-        run(connection, f"SET ROLE {reader}")
-    run(connection, caught_by)
-    run(connection, "RESET ROLE")
-    assert run(connection, "SELECT count(*) > 0 FROM mallory.caught") == [(True,)]
+        run(own_connection, f"SET ROLE {reader}")
+    run(own_connection, caught_by)
+    run(own_connection, "RESET ROLE")
+    assert run(own_connection, "SELECT count(*) > 0 FROM mallory.caught") == [(True,)]

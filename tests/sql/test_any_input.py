@@ -77,12 +77,14 @@ def answer(connection: psycopg.Connection, statement: str, *values: object) -> A
 
 
 @pytest.fixture(params=METHODS)
-def indexed(request: pytest.FixtureRequest, connection: psycopg.Connection) -> psycopg.Connection:
+def indexed(
+    request: pytest.FixtureRequest, own_connection: psycopg.Connection
+) -> psycopg.Connection:
     """A connection with table documents, empty and indexed by one of the methods."""
-    create_table(connection)
-    create_index(connection, "documents", f", method => '{request.param}'")
-    connection.commit()
-    return connection
+    create_table(own_connection)
+    create_index(own_connection, "documents", f", method => '{request.param}'")
+    own_connection.commit()
+    return own_connection
 
 
 @quick

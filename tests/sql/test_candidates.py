@@ -64,26 +64,26 @@ def test_candidates_hold_most_of_the_true_top_ten(
 @pytest.mark.parametrize("kept", ["halfvec", "vector", "bit"])
 @pytest.mark.parametrize("more", ["", ", filter => 'id > 0'"])
 def test_every_query_token_walks_the_index_of_pgvector(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     clustered: tuple[dict[int, Matrix], list[Matrix]],
     method: str,
     kept: str,
     more: str,
 ) -> None:
     documents, [query, *_] = clustered
-    create_table(connection, embeddings=f"vector({DIMENSIONS})[]")
-    insert(connection, documents)
+    create_table(own_connection, embeddings=f"vector({DIMENSIONS})[]")
+    insert(own_connection, documents)
     create_index(
-        connection,
+        own_connection,
         "documents",
         f", method => '{method}', options => '{json.dumps({'token_type': kept})}'",
     )
-    run(connection, "ANALYZE documents")
-    connection.commit()
+    run(own_connection, "ANALYZE documents")
+    own_connection.commit()
     scans = (
         "SELECT pg_stat_get_xact_numscans('documents_embeddings_tokens_embedding_idx'::regclass)"
     )
-    [[before]] = run(connection, scans)
-    assert len(search(connection, query, f", candidates => 10{more}")) == 10
-    [[after]] = run(connection, scans)
+    [[before]] = run(own_connection, scans)
+    assert len(search(own_connection, query, f", candidates => 10{more}")) == 10
+    [[after]] = run(own_connection, scans)
     assert after - before == len(query)

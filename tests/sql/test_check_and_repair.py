@@ -98,22 +98,22 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("mend", ["repair_index", "reindex"])
 def test_every_damage_is_found_and_mended(
-    documents: psycopg.Connection, damage: str, mend: str
+    own_documents: psycopg.Connection, damage: str, mend: str
 ) -> None:
     statement, expected = DAMAGES[damage]
-    documents.commit()
-    run(documents, statement)
-    documents.commit()
-    assert problems(documents) == expected
-    [[mended]] = run(documents, f"SELECT colbert.{mend}('documents')")
+    own_documents.commit()
+    run(own_documents, statement)
+    own_documents.commit()
+    assert problems(own_documents) == expected
+    [[mended]] = run(own_documents, f"SELECT colbert.{mend}('documents')")
     if mend == "repair_index" and "table" not in damage and "everything" not in damage:
         assert mended == len([row for row in expected if row[1] is not None])
-    assert problems(documents) == []
-    assert run(documents, "SELECT state FROM colbert.indexes") == [("ready",)]
-    left = run(documents, "SELECT id FROM documents WHERE cardinality(embeddings) > 0")
-    assert {row[0] for row in search(documents, AB)} == {row[0] for row in left}
-    run(documents, "DELETE FROM documents")
-    assert problems(documents) == []
+    assert problems(own_documents) == []
+    assert run(own_documents, "SELECT state FROM colbert.indexes") == [("ready",)]
+    left = run(own_documents, "SELECT id FROM documents WHERE cardinality(embeddings) > 0")
+    assert {row[0] for row in search(own_documents, AB)} == {row[0] for row in left}
+    run(own_documents, "DELETE FROM documents")
+    assert problems(own_documents) == []
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -149,11 +149,11 @@ def test_a_write_mends_what_another_left_under_its_key_unseen(
     ],
 )
 def test_the_view_says_what_is_broken(
-    documents: psycopg.Connection, damage: str, advice: str
+    own_documents: psycopg.Connection, damage: str, advice: str
 ) -> None:
-    documents.commit()
-    run(documents, DAMAGES[damage][0])
-    [[state, found]] = run(documents, "SELECT state, advice FROM colbert.indexes")
+    own_documents.commit()
+    run(own_documents, DAMAGES[damage][0])
+    [[state, found]] = run(own_documents, "SELECT state, advice FROM colbert.indexes")
     assert state == "broken"
     assert advice in found
 
@@ -172,74 +172,79 @@ def test_the_view_counts_documents_tokens_and_bytes(documents: psycopg.Connectio
 @pytest.mark.parametrize("bad", ['{"[2,0,0]"}', '{"[1,0,0]",NULL}', '{{"[1,0,0]"},{"[1,0,0]"}}'])
 @pytest.mark.parametrize("function", ["repair_index", "reindex"])
 def test_bad_documents_are_named_and_taken_out_of_the_index(
-    documents: psycopg.Connection, bad: str, function: str
+    own_documents: psycopg.Connection, bad: str, function: str
 ) -> None:
-    documents.commit()
-    run(documents, UNSEEN.format(f"UPDATE documents SET embeddings = '{bad}' WHERE id = 1"))
-    assert problems(documents) == [("bad document", "1"), ("orphaned document", "1")]
-    [[mended]] = run(documents, f"SELECT colbert.{function}('documents')")
+    own_documents.commit()
+    run(own_documents, UNSEEN.format(f"UPDATE documents SET embeddings = '{bad}' WHERE id = 1"))
+    assert problems(own_documents) == [("bad document", "1"), ("orphaned document", "1")]
+    [[mended]] = run(own_documents, f"SELECT colbert.{function}('documents')")
     assert mended in (0, "")
-    assert problems(documents) == [("bad document", "1")]
-    run(documents, "UPDATE documents SET embeddings = '{\"[1,0,0]\"}' WHERE id = 1")
-    assert problems(documents) == []
+    assert problems(own_documents) == [("bad document", "1")]
+    run(own_documents, "UPDATE documents SET embeddings = '{\"[1,0,0]\"}' WHERE id = 1")
+    assert problems(own_documents) == []
 
 
 def test_a_bad_document_does_not_keep_a_missing_table_from_being_mended(
-    documents: psycopg.Connection,
+    own_documents: psycopg.Connection,
 ) -> None:
-    documents.commit()
-    run(documents, UNSEEN.format("UPDATE documents SET embeddings = '{\"[2,0,0]\"}' WHERE id = 1"))
-    run(documents, f"DROP TABLE {TOKENS}")
-    documents.commit()
-    run(documents, "SELECT colbert.repair_index('documents')")
-    assert problems(documents) == [("bad document", "1")]
+    own_documents.commit()
+    run(
+        own_documents,
+        UNSEEN.format("UPDATE documents SET embeddings = '{\"[2,0,0]\"}' WHERE id = 1"),
+    )
+    run(own_documents, f"DROP TABLE {TOKENS}")
+    own_documents.commit()
+    run(own_documents, "SELECT colbert.repair_index('documents')")
+    assert problems(own_documents) == [("bad document", "1")]
 
 
 def test_an_exact_index_is_checked_for_bad_documents_and_triggers(
-    connection: psycopg.Connection, documents: psycopg.Connection
+    own_connection: psycopg.Connection, own_documents: psycopg.Connection
 ) -> None:
-    run(connection, "SELECT colbert.drop_index('documents')")
-    run(connection, "SELECT colbert.create_index('documents', method => 'exact')")
-    connection.commit()
-    run(connection, "ALTER TABLE documents DISABLE TRIGGER ALL")
-    run(connection, "UPDATE documents SET embeddings = '{\"[2,0,0]\"}' WHERE id = 1")
-    assert problems(connection) == [("trigger", None), ("bad document", "1")]
-    run(connection, "SELECT colbert.repair_index('documents')")
-    assert problems(connection) == [("bad document", "1")]
+    run(own_connection, "SELECT colbert.drop_index('documents')")
+    run(own_connection, "SELECT colbert.create_index('documents', method => 'exact')")
+    own_connection.commit()
+    run(own_connection, "ALTER TABLE documents DISABLE TRIGGER ALL")
+    run(own_connection, "UPDATE documents SET embeddings = '{\"[2,0,0]\"}' WHERE id = 1")
+    assert problems(own_connection) == [("trigger", None), ("bad document", "1")]
+    run(own_connection, "SELECT colbert.repair_index('documents')")
+    assert problems(own_connection) == [("bad document", "1")]
 
 
-def test_check_changes_nothing_and_runs_read_only(documents: psycopg.Connection) -> None:
-    documents.commit()
-    run(documents, DAMAGES["update unseen"][0])
-    documents.commit()
-    run(documents, "SET TRANSACTION READ ONLY")
-    assert len(problems(documents)) == len(problems(documents)) == 2
+def test_check_changes_nothing_and_runs_read_only(own_documents: psycopg.Connection) -> None:
+    own_documents.commit()
+    run(own_documents, DAMAGES["update unseen"][0])
+    own_documents.commit()
+    run(own_documents, "SET TRANSACTION READ ONLY")
+    assert len(problems(own_documents)) == len(problems(own_documents)) == 2
 
 
-def test_check_runs_in_repeatable_read(documents: psycopg.Connection) -> None:
-    documents.commit()
-    run(documents, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    assert problems(documents) == []
+def test_check_runs_in_repeatable_read(own_documents: psycopg.Connection) -> None:
+    own_documents.commit()
+    run(own_documents, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    assert problems(own_documents) == []
 
 
-def test_triggers_set_to_always_count_as_enabled(documents: psycopg.Connection) -> None:
-    documents.commit()
-    run(documents, 'ALTER TABLE documents ENABLE ALWAYS TRIGGER "!colbert_sync_1"')
-    assert problems(documents) == []
-    run(documents, UNSEEN.format("DELETE FROM documents WHERE id = 1"))
-    assert problems(documents) == []
+def test_triggers_set_to_always_count_as_enabled(own_documents: psycopg.Connection) -> None:
+    own_documents.commit()
+    run(own_documents, 'ALTER TABLE documents ENABLE ALWAYS TRIGGER "!colbert_sync_1"')
+    assert problems(own_documents) == []
+    run(own_documents, UNSEEN.format("DELETE FROM documents WHERE id = 1"))
+    assert problems(own_documents) == []
 
 
-def test_repair_leaves_triggers_that_always_fire_as_they_are(documents: psycopg.Connection) -> None:
+def test_repair_leaves_triggers_that_always_fire_as_they_are(
+    own_documents: psycopg.Connection,
+) -> None:
     """Or a subscriber of logical replication would fall behind from then on."""
     run(
-        documents,
+        own_documents,
         'ALTER TABLE documents ENABLE ALWAYS TRIGGER "!colbert_sync_1"; '
         'DROP TRIGGER "!colbert_truncate_1" ON documents',
     )
-    run(documents, "SELECT colbert.repair_index('documents')")
+    run(own_documents, "SELECT colbert.repair_index('documents')")
     statement = "SELECT tgenabled::text FROM pg_trigger WHERE NOT tgisinternal"
-    assert run(documents, statement) == [("A",), ("A",)]
+    assert run(own_documents, statement) == [("A",), ("A",)]
 
 
 def test_a_source_that_lost_its_column_cannot_be_checked(documents: psycopg.Connection) -> None:
@@ -249,13 +254,13 @@ def test_a_source_that_lost_its_column_cannot_be_checked(documents: psycopg.Conn
 
 
 def test_only_the_trigger_that_is_broken_is_made_anew(
-    documents: psycopg.Connection,
+    own_documents: psycopg.Connection,
 ) -> None:
-    documents.commit()
-    run(documents, 'ALTER TABLE documents DISABLE TRIGGER "!colbert_sync_1"')
-    run(documents, "SELECT colbert.repair_index('documents')")
+    own_documents.commit()
+    run(own_documents, 'ALTER TABLE documents DISABLE TRIGGER "!colbert_sync_1"')
+    run(own_documents, "SELECT colbert.repair_index('documents')")
     enabled = "SELECT DISTINCT tgenabled FROM pg_trigger WHERE NOT tgisinternal"
-    assert run(documents, enabled) == [("O",)]
+    assert run(own_documents, enabled) == [("O",)]
 
 
 def test_a_broken_installation_says_so(documents: psycopg.Connection) -> None:
@@ -269,14 +274,14 @@ def test_a_broken_installation_says_so(documents: psycopg.Connection) -> None:
     "damage", [f"DROP TABLE {TOKENS}", "ALTER TABLE documents DISABLE TRIGGER USER"]
 )
 def test_a_repair_that_waited_for_another_change_looks_again(
-    documents: psycopg.Connection, database: str, damage: str
+    own_documents: psycopg.Connection, database: str, damage: str
 ) -> None:
-    run(documents, damage)
-    documents.commit()
-    run(documents, "SELECT colbert.repair_index('documents')")
+    run(own_documents, damage)
+    own_documents.commit()
+    run(own_documents, "SELECT colbert.repair_index('documents')")
     if "TRIGGER" in damage:
-        run(documents, "SELECT colbert.drop_index('documents')")
-        create_index(documents)
+        run(own_documents, "SELECT colbert.drop_index('documents')")
+        create_index(own_documents)
     failed: list[psycopg.Error] = []
 
     def repair() -> None:
@@ -292,11 +297,11 @@ def test_a_repair_that_waited_for_another_change_looks_again(
     with psycopg.connect(database, autocommit=True) as observer:
         while run(observer, waiting) == [(0,)]:
             pass
-    documents.commit()
+    own_documents.commit()
     thread.join()
     assert failed == []
-    run(documents, f"INSERT INTO documents VALUES (77, {ONE})")
-    assert problems(documents) == []
+    run(own_documents, f"INSERT INTO documents VALUES (77, {ONE})")
+    assert problems(own_documents) == []
 
 
 @pytest.mark.parametrize("method", DERIVING)

@@ -13,6 +13,8 @@ from statistics import mean, median
 import psycopg
 import pytest
 
+from colbert_pg.catalog import vector_types
+from colbert_pg.vectors import HalfTokenArray, register
 from tests.sql.documents import DERIVING, Matrix, Row, run, texts
 from tests.sql.lifelike import DIMENSIONS, Lifelike, lifelike
 
@@ -57,10 +59,15 @@ def loaded(module_database_installed: str, collection: Lifelike) -> Iterator[psy
             f"CREATE TABLE source (id int PRIMARY KEY, embeddings halfvec({DIMENSIONS})[])"
         )
         with connection.cursor() as cursor:
+            register(cursor, vector_types(connection))
             cursor.executemany(
-                "INSERT INTO source VALUES (%s, %s::text[]::halfvec[])",
-                [(key, texts(document)) for key, document in collection.documents.items()],
+                "INSERT INTO source VALUES (%s, %s)",
+                [(key, HalfTokenArray(document)) for key, document in collection.documents.items()],
             )
+        # A graph that outgrows this takes twice as long; workers would need as much shared memory.
+        run(
+            connection, "SET maintenance_work_mem = '1GB'; SET max_parallel_maintenance_workers = 0"
+        )
         for method in ["exact", *DERIVING]:
             run(
                 connection,
@@ -72,6 +79,7 @@ def loaded(module_database_installed: str, collection: Lifelike) -> Iterator[psy
         connection.commit()
         connection.autocommit = True
         run(connection, "ANALYZE")
+        run(connection, "RESET maintenance_work_mem; RESET max_parallel_maintenance_workers")
         run(connection, "SET max_parallel_workers_per_gather = 0")
         connection.autocommit = False
         yield connection

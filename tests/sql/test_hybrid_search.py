@@ -39,6 +39,13 @@ def hybrid(connection: psycopg.Connection) -> psycopg.Connection:
     return connection
 
 
+@pytest.fixture
+def own_hybrid(own_connection: psycopg.Connection) -> psycopg.Connection:
+    """The same in a database of the test's own, not committed."""
+    make_documents(own_connection)
+    return own_connection
+
+
 def make_documents(
     connection: psycopg.Connection, key: str = "bigint", method: str = "hnsw"
 ) -> None:
@@ -306,36 +313,36 @@ def test_k_documents_come_back_where_k_are_found(hybrid: psycopg.Connection) -> 
 
 
 def test_row_level_security_holds_in_both_parts_and_in_the_weights(
-    connection: psycopg.Connection, database: str, new_role: Callable[[], str]
+    own_connection: psycopg.Connection, database: str, new_role: Callable[[], str]
 ) -> None:
     reader = new_role()
-    make_documents(connection)
+    make_documents(own_connection)
     run(
-        connection,
+        own_connection,
         "INSERT INTO documents (id, content, lang)"
         " SELECT i, 'orchid', 'hidden' FROM generate_series(10, 60) i;"
         "ALTER TABLE documents ENABLE ROW LEVEL SECURITY;"
         "CREATE POLICY visible ON documents USING (lang = 'en' AND id <> 1);"
         f"GRANT SELECT ON documents TO {reader}",
     )
-    connection.commit()
+    own_connection.commit()
     statement = (
         f"SELECT * FROM colbert.hybrid_search('documents', {QUERY}, 'red orchid sea', k => 100,"
         " language => 'english')"
     )
     with psycopg.connect(as_role(database, reader)) as other:
         seen = run(other, statement)
-    run(connection, "DELETE FROM documents WHERE lang <> 'en' OR id = 1")
-    assert seen == run(connection, statement)
+    run(own_connection, "DELETE FROM documents WHERE lang <> 'en' OR id = 1")
+    assert seen == run(own_connection, statement)
     assert {r[0] for r in seen} == {2, 3, 4, 5, 6}
 
 
 def test_without_a_right_to_the_text_nothing_is_read(
-    hybrid: psycopg.Connection, database: str, new_role: Callable[[], str]
+    own_hybrid: psycopg.Connection, database: str, new_role: Callable[[], str]
 ) -> None:
     reader = new_role()
-    run(hybrid, f"GRANT SELECT (id, embeddings, words) ON documents TO {reader}")
-    hybrid.commit()
+    run(own_hybrid, f"GRANT SELECT (id, embeddings, words) ON documents TO {reader}")
+    own_hybrid.commit()
     statement = f"SELECT count(*) FROM colbert.hybrid_search('documents', {QUERY}, 'red'"
     with psycopg.connect(as_role(database, reader)) as other:
         assert run(other, f"{statement}, content => 'words')")[0][0] > 0
@@ -423,14 +430,14 @@ def test_content_and_filter_mean_what_they_mean_to_the_caller(hybrid: psycopg.Co
     assert run(hybrid, "SHOW search_path") == [("own, public",)]
 
 
-def test_it_reads_only(hybrid: psycopg.Connection) -> None:
-    hybrid.commit()
-    run(hybrid, "SET TRANSACTION READ ONLY")
-    assert hybrid_search(hybrid, "red")
+def test_it_reads_only(own_hybrid: psycopg.Connection) -> None:
+    own_hybrid.commit()
+    run(own_hybrid, "SET TRANSACTION READ ONLY")
+    assert hybrid_search(own_hybrid, "red")
     (volatility,) = {
         row[0]
         for row in run(
-            hybrid,
+            own_hybrid,
             "SELECT provolatile FROM pg_proc WHERE proname IN ('hybrid_search', '_hybrid_search')",
         )
     }

@@ -94,31 +94,33 @@ def test_copy_fills_the_index(documents: psycopg.Connection) -> None:
     ],
 )
 def test_a_write_that_changes_neither_array_nor_key_does_no_work(
-    documents: psycopg.Connection, statement: str
+    own_documents: psycopg.Connection, statement: str
 ) -> None:
-    documents.commit()
+    own_documents.commit()
     physical = (
         "SELECT ctid::text, xmin::text, doc_id FROM documents_embeddings_tokens ORDER BY 3, 1"
     )
-    before = run(documents, physical)
-    run(documents, statement)
-    assert run(documents, physical) == before
+    before = run(own_documents, physical)
+    run(own_documents, statement)
+    assert run(own_documents, physical) == before
 
 
-def test_rollback_and_savepoints_take_the_index_with_them(documents: psycopg.Connection) -> None:
-    documents.commit()
-    before = tokens(documents)
-    run(documents, "SAVEPOINT a")
-    run(documents, "DELETE FROM documents")
-    assert search(documents, AB) == []
-    run(documents, "ROLLBACK TO a")
-    assert tokens(documents) == before
-    insert(documents, {9: AB})
-    run(documents, "RELEASE a")
-    assert search(documents, AB, ", k => 2") == [(1, 2.0), (9, 2.0)]
-    documents.rollback()
-    assert tokens(documents) == before
-    assert problems(documents) == []
+def test_rollback_and_savepoints_take_the_index_with_them(
+    own_documents: psycopg.Connection,
+) -> None:
+    own_documents.commit()
+    before = tokens(own_documents)
+    run(own_documents, "SAVEPOINT a")
+    run(own_documents, "DELETE FROM documents")
+    assert search(own_documents, AB) == []
+    run(own_documents, "ROLLBACK TO a")
+    assert tokens(own_documents) == before
+    insert(own_documents, {9: AB})
+    run(own_documents, "RELEASE a")
+    assert search(own_documents, AB, ", k => 2") == [(1, 2.0), (9, 2.0)]
+    own_documents.rollback()
+    assert tokens(own_documents) == before
+    assert problems(own_documents) == []
 
 
 def test_an_array_that_a_before_trigger_sets_is_the_one_indexed(
@@ -321,15 +323,15 @@ def test_zero_and_minus_zero_are_two_arrays(connection: psycopg.Connection, meth
 
 
 def test_a_writer_from_before_the_index_may_try_again(
-    connection: psycopg.Connection, database: str
+    own_connection: psycopg.Connection, database: str
 ) -> None:
-    create_table(connection)
-    insert(connection, {1: A})
-    connection.commit()
+    create_table(own_connection)
+    insert(own_connection, {1: A})
+    own_connection.commit()
     with psycopg.connect(database) as writer:
         writer.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         run(writer, "SELECT 1")
-        create_index(connection)
-        connection.commit()
+        create_index(own_connection)
+        own_connection.commit()
         error = refusal(writer, f"INSERT INTO documents VALUES (2, {ONE})")
     assert error.sqlstate == "40001"

@@ -21,11 +21,11 @@ from tests.sql.documents import (
 
 
 @pytest.fixture
-def role(new_role: Callable[[], str], connection: psycopg.Connection) -> str:
+def role(new_role: Callable[[], str], own_connection: psycopg.Connection) -> str:
     """A role that may create tables."""
     name = new_role()
-    run(connection, f"GRANT CREATE ON SCHEMA public TO {name}")
-    connection.commit()
+    run(own_connection, f"GRANT CREATE ON SCHEMA public TO {name}")
+    own_connection.commit()
     return name
 
 
@@ -41,10 +41,10 @@ def owner(role: str, database: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def owned(owner: psycopg.Connection, connection: psycopg.Connection) -> psycopg.Connection:
+def owned(owner: psycopg.Connection, own_connection: psycopg.Connection) -> psycopg.Connection:
     """The owner's connection, with an index that a superuser made."""
-    create_index(connection)
-    connection.commit()
+    create_index(own_connection)
+    own_connection.commit()
     return owner
 
 
@@ -101,17 +101,17 @@ def test_another_role_reads_the_registry_and_cannot_write_it(
 
 
 def test_options_that_an_owner_planted_do_not_run_as_the_one_who_reindexes(
-    owned: psycopg.Connection, connection: psycopg.Connection
+    owned: psycopg.Connection, own_connection: psycopg.Connection
 ) -> None:
     planted = '{"m": "4); ALTER TABLE public.documents RENAME TO planted; --"}'
     run(owned, "UPDATE colbert._index SET options = %s", planted)
     owned.commit()
     try:
-        with connection.transaction():
-            run(connection, "SELECT colbert.reindex('documents')")
+        with own_connection.transaction():
+            run(own_connection, "SELECT colbert.reindex('documents')")
     except psycopg.Error:
         pass
-    assert run(connection, "SELECT to_regclass('planted')::text") == [(None,)]
+    assert run(own_connection, "SELECT to_regclass('planted')::text") == [(None,)]
 
 
 @pytest.mark.parametrize(
@@ -126,80 +126,80 @@ def test_options_that_an_owner_planted_do_not_run_as_the_one_who_reindexes(
 )
 def test_a_planted_row_does_not_break_the_view_for_others(
     owned: psycopg.Connection,
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     planted: str,
 ) -> None:
-    create_table(connection, "others")
-    create_index(connection, "others")
-    connection.commit()
+    create_table(own_connection, "others")
+    create_index(own_connection, "others")
+    own_connection.commit()
     run(owned, f"UPDATE colbert._index SET {planted} WHERE source = 'documents'::regclass")
     owned.commit()
     states = "SELECT source::text, state FROM colbert.indexes"
-    assert ("others", "ready") in run(connection, states)
+    assert ("others", "ready") in run(own_connection, states)
 
 
 def test_a_planted_row_does_not_lead_to_the_tables_of_others(
-    owned: psycopg.Connection, connection: psycopg.Connection
+    owned: psycopg.Connection, own_connection: psycopg.Connection
 ) -> None:
-    create_table(connection, "others")
-    insert(connection, {1: AB}, "others")
-    create_index(connection, "others")
-    connection.commit()
+    create_table(own_connection, "others")
+    insert(own_connection, {1: AB}, "others")
+    create_index(own_connection, "others")
+    own_connection.commit()
     run(
         owned,
         "UPDATE colbert._index SET tables = ARRAY['others'::regclass, "
         "'others_embeddings_tokens'::regclass] WHERE source = 'documents'::regclass",
     )
     owned.commit()
-    run(connection, "SELECT colbert.drop_index('documents')")
-    assert run(connection, "SELECT id FROM others") == [(1,)]
-    assert search(connection, AB, name="others") == [(1, 2.0)]
+    run(own_connection, "SELECT colbert.drop_index('documents')")
+    assert run(own_connection, "SELECT id FROM others") == [(1,)]
+    assert search(own_connection, AB, name="others") == [(1, 2.0)]
 
 
 def test_what_another_role_left_does_not_stop_create_index(
     owner: psycopg.Connection,
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     database: str,
     new_role: Callable[[], str],
 ) -> None:
-    create_index(connection, "documents", ", method => 'exact'")
-    connection.commit()
+    create_index(own_connection, "documents", ", method => 'exact'")
+    own_connection.commit()
     run(owner, "DROP TABLE documents")
     owner.commit()
     other = new_role()
-    create_table(connection, "others")
-    run(connection, f"ALTER TABLE others OWNER TO {other}; SET ROLE {other}")
+    create_table(own_connection, "others")
+    run(own_connection, f"ALTER TABLE others OWNER TO {other}; SET ROLE {other}")
     # The part of create_index that clears away, for it does not depend on who owns the rest.
-    run(connection, "SELECT colbert._forget_dropped_sources()")
-    connection.rollback()
+    run(own_connection, "SELECT colbert._forget_dropped_sources()")
+    own_connection.rollback()
 
 
 @pytest.mark.parametrize("function", ["drop_index", "reindex"])
 def test_a_new_owner_of_the_table_gets_the_index_too_once_it_is_repaired(
     owned: psycopg.Connection,
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     database: str,
     new_role: Callable[[], str],
     function: str,
 ) -> None:
     heir = new_role()
-    run(connection, f"GRANT CREATE ON SCHEMA public TO {heir}")
-    run(connection, f"ALTER TABLE documents OWNER TO {heir}")
-    states = run(connection, "SELECT state, advice FROM colbert.indexes")
+    run(own_connection, f"GRANT CREATE ON SCHEMA public TO {heir}")
+    run(own_connection, f"ALTER TABLE documents OWNER TO {heir}")
+    states = run(own_connection, "SELECT state, advice FROM colbert.indexes")
     assert states == [("broken", "the table has a new owner, run repair_index as a superuser")]
-    run(connection, "SELECT colbert.repair_index('documents')")
-    assert run(connection, "SELECT state FROM colbert.indexes") == [("ready",)]
-    connection.commit()
+    run(own_connection, "SELECT colbert.repair_index('documents')")
+    assert run(own_connection, "SELECT state FROM colbert.indexes") == [("ready",)]
+    own_connection.commit()
     try:
         with psycopg.connect(as_role(database, heir)) as connection_of_heir:
             run(connection_of_heir, f"SELECT colbert.{function}('documents')")
     finally:
-        run(connection, f"REASSIGN OWNED BY {heir} TO CURRENT_USER; DROP OWNED BY {heir}")
-        connection.commit()
+        run(own_connection, f"REASSIGN OWNED BY {heir} TO CURRENT_USER; DROP OWNED BY {heir}")
+        own_connection.commit()
 
 
 def test_force_row_level_security_hides_from_the_owner_and_not_from_the_index(
-    owned: psycopg.Connection, connection: psycopg.Connection
+    owned: psycopg.Connection, own_connection: psycopg.Connection
 ) -> None:
     run(
         owned,
@@ -209,16 +209,16 @@ def test_force_row_level_security_hides_from_the_owner_and_not_from_the_index(
     run(owned, "INSERT INTO documents VALUES (3, '{\"[0,1,0]\"}'), (4, '{\"[0,1,0]\"}')")
     assert search(owned, AB) == [(1, 2.0), (3, 1.0)]
     owned.commit()
-    assert run(connection, "SELECT * FROM colbert.check_index('documents')") == []
+    assert run(own_connection, "SELECT * FROM colbert.check_index('documents')") == []
 
 
 @pytest.mark.parametrize("function", ["create_index", "check_index", "repair_index", "reindex"])
 def test_an_owner_who_may_not_see_all_rows_is_told_who_has_to_do_it(
-    owner: psycopg.Connection, connection: psycopg.Connection, function: str
+    owner: psycopg.Connection, own_connection: psycopg.Connection, function: str
 ) -> None:
     if function != "create_index":
-        create_index(connection)
-        connection.commit()
+        create_index(own_connection)
+        own_connection.commit()
     run(owner, "ALTER TABLE documents ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
     error = refusal(owner, f"SELECT colbert.{function}('documents')")
     assert error.sqlstate == "42501"
@@ -229,12 +229,12 @@ def test_an_owner_who_may_not_see_all_rows_is_told_who_has_to_do_it(
 
 
 def test_a_token_type_that_an_owner_planted_is_refused(
-    owned: psycopg.Connection, connection: psycopg.Connection
+    owned: psycopg.Connection, own_connection: psycopg.Connection
 ) -> None:
     planted = '{"token_type": "vector(3)); DROP TABLE documents; --"}'
     run(owned, "UPDATE colbert._index SET options = %s", planted)
     owned.commit()
-    error = refusal(connection, "SELECT colbert.search('documents', ARRAY['[1,0,0]'::vector])")
+    error = refusal(own_connection, "SELECT colbert.search('documents', ARRAY['[1,0,0]'::vector])")
     assert "unknown token type" in primary(error)
 
 

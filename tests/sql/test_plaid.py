@@ -1,7 +1,7 @@
 """The method plaid: what is its own; what all methods promise is tested elsewhere."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import psycopg
@@ -36,15 +36,29 @@ CENTROIDS, POSTINGS, FILED = (
 TOKENS = 600 * 12
 
 
+@pytest.fixture(scope="module")
+def many_template(module_database_installed: str) -> str:
+    """Name of a database with 600 documents of twelve tokens, of 16 dimensions, by plaid."""
+    documents, _ = clustered_documents(np.random.default_rng(20), 600, 16)
+    with psycopg.connect(module_database_installed) as connection:
+        create_table(connection, embeddings="vector(16)[]")
+        insert(connection, documents)
+        create_index(connection, "documents", ", method => 'plaid'")
+        return connection.info.dbname
+
+
 @pytest.fixture
-def many(connection: psycopg.Connection, rng: np.random.Generator) -> psycopg.Connection:
-    """A connection with 600 documents of twelve tokens, of 16 dimensions, indexed by plaid."""
-    documents, _ = clustered_documents(rng, 600, 16)
-    create_table(connection, embeddings="vector(16)[]")
-    insert(connection, documents)
-    create_index(connection, "documents", ", method => 'plaid'")
-    connection.commit()
-    return connection
+def many_database(new_database: Callable[..., str], many_template: str) -> str:
+    """Connection string of a copy of it."""
+    return new_database(many_template)
+
+
+@pytest.fixture
+def many(many_database: str) -> Iterator[psycopg.Connection]:
+    """A connection to that copy."""
+    with psycopg.connect(many_database) as connection:
+        yield connection
+        connection.rollback()
 
 
 def count(connection: psycopg.Connection, table: str, condition: str = "true") -> int:
@@ -206,14 +220,17 @@ def test_retraining_is_due_when_more_centroids_came_in_than_were_trained(
 
 
 def test_searches_go_on_while_reindex_runs_and_find_all_there_is(
-    many: psycopg.Connection, database: str, rng: np.random.Generator
+    many: psycopg.Connection, many_database: str, rng: np.random.Generator
 ) -> None:
     query, everything = unit(rng, 8, 16), ", k => 600"
     expected = search(many, query, ", k => 600, exact => true")
     many.rollback()
     many.autocommit = True
     reindex = threading.Thread(target=run, args=(many, "SELECT colbert.reindex('documents')"))
-    with psycopg.connect(database, autocommit=True) as reader, psycopg.connect(database) as old:
+    with (
+        psycopg.connect(many_database, autocommit=True) as reader,
+        psycopg.connect(many_database) as old,
+    ):
         old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         assert search(old, query, everything) == expected
         run(old, "SAVEPOINT before")
@@ -232,9 +249,9 @@ def test_searches_go_on_while_reindex_runs_and_find_all_there_is(
 
 
 def test_a_writer_with_a_snapshot_from_before_reindex_gets_a_serialization_failure(
-    many: psycopg.Connection, database: str
+    many: psycopg.Connection, many_database: str
 ) -> None:
-    with psycopg.connect(database) as writer:
+    with psycopg.connect(many_database) as writer:
         writer.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         run(writer, "SELECT 1 FROM documents LIMIT 1")
         run(many, "SELECT colbert.reindex('documents')")
@@ -244,13 +261,15 @@ def test_a_writer_with_a_snapshot_from_before_reindex_gets_a_serialization_failu
     assert problems(many) == []
 
 
-def test_another_session_sees_how_far_a_build_is(many: psycopg.Connection, database: str) -> None:
+def test_another_session_sees_how_far_a_build_is(
+    many: psycopg.Connection, many_database: str
+) -> None:
     run(many, "SET application_name = 'mine'")
     seen = set()
     done = threading.Event()
 
     def watch() -> None:
-        with psycopg.connect(database, autocommit=True) as observer:
+        with psycopg.connect(many_database, autocommit=True) as observer:
             while not done.is_set():
                 statement = "SELECT application_name FROM pg_stat_activity WHERE pid = %s"
                 seen.add(run(observer, statement, many.info.backend_pid)[0][0])
@@ -272,21 +291,21 @@ def test_another_session_sees_how_far_a_build_is(many: psycopg.Connection, datab
 
 
 def test_who_may_not_see_all_documents_sees_no_centroids_and_no_postings(
-    connection: psycopg.Connection, database: str, new_role: Callable[[], str]
+    own_connection: psycopg.Connection, database: str, new_role: Callable[[], str]
 ) -> None:
     tenant, stranger, reader = new_role(), new_role(), new_role()
-    create_table(connection, more=", tenant text")
-    create_index(connection, "documents", ", method => 'plaid'")
-    insert(connection, {1: A, 2: B, 3: AB})
+    create_table(own_connection, more=", tenant text")
+    create_index(own_connection, "documents", ", method => 'plaid'")
+    insert(own_connection, {1: A, 2: B, 3: AB})
     run(
-        connection,
+        own_connection,
         f"UPDATE documents SET tenant = '{tenant}' WHERE id = 1;"
         f"GRANT SELECT (id, embeddings) ON documents TO {tenant}, {reader};"
         "ALTER TABLE documents ENABLE ROW LEVEL SECURITY;"
         f"CREATE POLICY own ON documents TO {tenant} USING (id = 1);"
         f"CREATE POLICY every ON documents TO {reader} USING (true)",
     )
-    connection.commit()
+    own_connection.commit()
     for role in (tenant, reader):
         with psycopg.connect(as_role(database, role)) as restricted:
             assert count(restricted, CENTROIDS) == 0
@@ -297,8 +316,8 @@ def test_who_may_not_see_all_documents_sees_no_centroids_and_no_postings(
     with psycopg.connect(as_role(database, stranger)) as outsider:
         for table in (CENTROIDS, POSTINGS, FILED):
             assert refusal(outsider, f"SELECT count(*) FROM {table}").sqlstate == "42501"
-    run(connection, "ALTER TABLE documents DISABLE ROW LEVEL SECURITY")
-    connection.commit()
+    run(own_connection, "ALTER TABLE documents DISABLE ROW LEVEL SECURITY")
+    own_connection.commit()
     with psycopg.connect(as_role(database, reader)) as everything:
         assert count(everything, CENTROIDS) == 2
         assert count(everything, POSTINGS) == 4
@@ -306,9 +325,9 @@ def test_who_may_not_see_all_documents_sees_no_centroids_and_no_postings(
 
 
 def test_the_view_of_indexes_is_for_everybody_and_every_state(
-    many: psycopg.Connection, database: str, new_role: Callable[[], str]
+    many: psycopg.Connection, many_database: str, new_role: Callable[[], str]
 ) -> None:
-    with psycopg.connect(as_role(database, new_role())) as stranger:
+    with psycopg.connect(as_role(many_database, new_role())) as stranger:
         seen = run(stranger, "SELECT method, documents, tokens, state FROM colbert.indexes")
     assert seen == [("plaid", 600, None, "ready")]
     assert run(many, "SELECT tokens FROM colbert.indexes") == [(TOKENS,)]

@@ -68,12 +68,12 @@ def tenants(new_role: Callable[[], str]) -> list[str]:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_documents_of_other_tenants_are_never_returned_and_take_no_place(
-    connection: psycopg.Connection,
+    own_connection: psycopg.Connection,
     database: str,
     tenants: list[str],
     method: str,
 ) -> None:
-    make_tenants(connection, tenants, method)
+    make_tenants(own_connection, tenants, method)
     expected = [row * 2 + 1 for row in range(30)]
     expected.sort(key=lambda key: ((key - 1) // 2 % 3, key))
     with psycopg.connect(as_role(database, tenants[0])) as reader:
@@ -85,9 +85,9 @@ def test_documents_of_other_tenants_are_never_returned_and_take_no_place(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_tenant_scores_its_own_documents_only(
-    connection: psycopg.Connection, database: str, tenants: list[str], method: str
+    own_connection: psycopg.Connection, database: str, tenants: list[str], method: str
 ) -> None:
-    make_tenants(connection, tenants, method)
+    make_tenants(own_connection, tenants, method)
     with psycopg.connect(as_role(database, tenants[0])) as reader:
         assert run(reader, f"SELECT colbert.maxsim({QUERY}, 1)") == [(2.0,)]
         assert run(reader, f"SELECT colbert.maxsim({QUERY}, 2)") == [(None,)]
@@ -103,9 +103,9 @@ def test_a_tenant_scores_its_own_documents_only(
 )
 @pytest.mark.parametrize("method", ["hnsw", "ivfflat"])
 def test_the_token_table_shows_the_tokens_of_visible_documents_only(
-    connection: psycopg.Connection, database: str, tenants: list[str], method: str, key: str
+    own_connection: psycopg.Connection, database: str, tenants: list[str], method: str, key: str
 ) -> None:
-    make_tenants(connection, tenants, method, key)
+    make_tenants(own_connection, tenants, method, key)
     with psycopg.connect(as_role(database, tenants[1])) as reader:
         seen = run(reader, "SELECT DISTINCT doc_id % 2 FROM documents_embeddings_tokens")
         assert seen == [(0,)]
@@ -114,25 +114,25 @@ def test_the_token_table_shows_the_tokens_of_visible_documents_only(
 
 
 def test_a_column_doc_id_of_the_source_does_not_open_the_token_table(
-    connection: psycopg.Connection, database: str, tenants: list[str]
+    own_connection: psycopg.Connection, database: str, tenants: list[str]
 ) -> None:
-    run(connection, "CREATE DOMAIN document_number AS int")
-    make_tenants(connection, tenants, "exact")
-    run(connection, "SELECT colbert.drop_index('documents')")
-    run(connection, "ALTER TABLE documents ADD doc_id int; UPDATE documents SET doc_id = id")
-    create_index(connection)
-    connection.commit()
+    run(own_connection, "CREATE DOMAIN document_number AS int")
+    make_tenants(own_connection, tenants, "exact")
+    run(own_connection, "SELECT colbert.drop_index('documents')")
+    run(own_connection, "ALTER TABLE documents ADD doc_id int; UPDATE documents SET doc_id = id")
+    create_index(own_connection)
+    own_connection.commit()
     with psycopg.connect(as_role(database, tenants[1])) as reader:
         seen = run(reader, "SELECT DISTINCT doc_id % 2 FROM documents_embeddings_tokens")
     assert seen == [(0,)]
 
 
 def test_a_leaky_filter_sees_own_rows_only(
-    connection: psycopg.Connection, database: str, tenants: list[str]
+    own_connection: psycopg.Connection, database: str, tenants: list[str]
 ) -> None:
-    make_tenants(connection, tenants, "hnsw")
-    run(connection, f"GRANT CREATE ON SCHEMA public TO {tenants[0]}")
-    connection.commit()
+    make_tenants(own_connection, tenants, "hnsw")
+    run(own_connection, f"GRANT CREATE ON SCHEMA public TO {tenants[0]}")
+    own_connection.commit()
     with psycopg.connect(as_role(database, tenants[0])) as reader:
         notices: list[str] = []
         reader.add_notice_handler(lambda note: notices.append(note.message_primary or ""))
@@ -147,9 +147,9 @@ def test_a_leaky_filter_sees_own_rows_only(
 
 
 def test_a_tenant_writes_its_own_documents_and_the_index_follows(
-    connection: psycopg.Connection, database: str, tenants: list[str]
+    own_connection: psycopg.Connection, database: str, tenants: list[str]
 ) -> None:
-    make_tenants(connection, tenants, "hnsw")
+    make_tenants(own_connection, tenants, "hnsw")
     with psycopg.connect(as_role(database, tenants[0])) as writer:
         run(writer, "UPDATE documents SET embeddings = '{\"[0,0,1]\"}' WHERE id < 10")
         run(writer, "DELETE FROM documents WHERE id > 50")
@@ -158,13 +158,13 @@ def test_a_tenant_writes_its_own_documents_and_the_index_follows(
         assert error.sqlstate == "42501"
         denied = refusal(writer, "DELETE FROM documents_embeddings_tokens")
         assert denied.sqlstate == "42501"
-    assert run(connection, "SELECT * FROM colbert.check_index('documents')") == []
+    assert run(own_connection, "SELECT * FROM colbert.check_index('documents')") == []
 
 
 @pytest.fixture
-def reader(documents: psycopg.Connection, new_role: Callable[[], str]) -> str:
+def reader(own_documents: psycopg.Connection, new_role: Callable[[], str]) -> str:
     """A role without any right on the table documents of three good documents."""
-    documents.commit()
+    own_documents.commit()
     return new_role()
 
 
@@ -180,7 +180,7 @@ def reader(documents: psycopg.Connection, new_role: Callable[[], str]) -> str:
     ],
 )
 def test_without_select_on_the_source_nothing_is_read(
-    documents: psycopg.Connection, database: str, reader: str, statement: str
+    own_documents: psycopg.Connection, database: str, reader: str, statement: str
 ) -> None:
     with psycopg.connect(as_role(database, reader)) as connection:
         error = refusal(connection, statement)
@@ -189,10 +189,10 @@ def test_without_select_on_the_source_nothing_is_read(
 
 
 def test_one_grant_on_the_source_is_all_that_a_reader_needs(
-    documents: psycopg.Connection, database: str, reader: str
+    own_documents: psycopg.Connection, database: str, reader: str
 ) -> None:
-    run(documents, f"GRANT SELECT ON documents TO {reader}")
-    documents.commit()
+    run(own_documents, f"GRANT SELECT ON documents TO {reader}")
+    own_documents.commit()
     with psycopg.connect(as_role(database, reader)) as connection:
         for k in (1, 10):
             found = run(connection, f"SELECT * FROM colbert.search('documents', {QUERY}, {k})")
@@ -202,10 +202,10 @@ def test_one_grant_on_the_source_is_all_that_a_reader_needs(
 
 
 def test_two_columns_granted_are_enough_and_the_others_stay_closed(
-    documents: psycopg.Connection, database: str, reader: str
+    own_documents: psycopg.Connection, database: str, reader: str
 ) -> None:
-    run(documents, f"GRANT SELECT (id, embeddings) ON documents TO {reader}")
-    documents.commit()
+    run(own_documents, f"GRANT SELECT (id, embeddings) ON documents TO {reader}")
+    own_documents.commit()
     with psycopg.connect(as_role(database, reader)) as connection:
         found = run(connection, f"SELECT * FROM colbert.search('documents', {QUERY}, k => 1)")
         assert found == [(1, 2.0)]
@@ -216,26 +216,26 @@ def test_two_columns_granted_are_enough_and_the_others_stay_closed(
 
 
 def test_the_key_alone_does_not_open_the_vectors(
-    documents: psycopg.Connection, database: str, reader: str
+    own_documents: psycopg.Connection, database: str, reader: str
 ) -> None:
-    run(documents, f"GRANT SELECT (id) ON documents TO {reader}")
-    documents.commit()
+    run(own_documents, f"GRANT SELECT (id) ON documents TO {reader}")
+    own_documents.commit()
     with psycopg.connect(as_role(database, reader)) as connection:
         error = refusal(connection, "SELECT * FROM documents_embeddings_tokens")
     assert error.sqlstate == "42501"
 
 
 def test_a_writer_without_rights_on_the_index_keeps_it_in_step(
-    documents: psycopg.Connection, database: str, reader: str
+    own_documents: psycopg.Connection, database: str, reader: str
 ) -> None:
-    run(documents, f"GRANT INSERT, UPDATE, DELETE, SELECT, TRUNCATE ON documents TO {reader}")
-    documents.commit()
+    run(own_documents, f"GRANT INSERT, UPDATE, DELETE, SELECT, TRUNCATE ON documents TO {reader}")
+    own_documents.commit()
     with psycopg.connect(as_role(database, reader)) as writer:
         insert(writer, {11: A, 12: B})
         run(writer, "UPDATE documents SET id = 13 WHERE id = 11")
         run(writer, "DELETE FROM documents WHERE id = 2")
-    assert run(documents, "SELECT * FROM colbert.check_index('documents')") == []
-    documents.commit()
+    assert run(own_documents, "SELECT * FROM colbert.check_index('documents')") == []
+    own_documents.commit()
     with psycopg.connect(as_role(database, reader)) as writer:
         run(writer, "TRUNCATE documents")
-    assert run(documents, "SELECT * FROM documents_embeddings_tokens") == []
+    assert run(own_documents, "SELECT * FROM documents_embeddings_tokens") == []

@@ -160,26 +160,26 @@ def make_it_look_large(connection: psycopg.Connection) -> None:
 
 
 def test_a_pass_over_many_documents_runs_in_parallel_workers(
-    connection: psycopg.Connection, rng: np.random.Generator, server_version_num: int
+    own_connection: psycopg.Connection, rng: np.random.Generator, server_version_num: int
 ) -> None:
     if server_version_num < 180000:
         pytest.skip("PostgreSQL counts launched workers since 18")
-    create_table(connection)
-    insert(connection, unit_documents(rng, 200, 5))
-    create_index(connection, "documents", ", method => 'exact'")
+    create_table(own_connection)
+    insert(own_connection, unit_documents(rng, 200, 5))
+    create_index(own_connection, "documents", ", method => 'exact'")
     launched = (
         "SELECT parallel_workers_launched FROM pg_stat_database WHERE datname = current_database()"
     )
     counts = []
     for large in (False, True):
         if large:
-            make_it_look_large(connection)
-        search(connection, unit(rng, 4, 3))
-        connection.commit()
-        run(connection, "SELECT pg_stat_force_next_flush()")
-        connection.commit()
-        counts.append(run(connection, launched)[0][0])
-        connection.commit()
+            make_it_look_large(own_connection)
+        search(own_connection, unit(rng, 4, 3))
+        own_connection.commit()
+        run(own_connection, "SELECT pg_stat_force_next_flush()")
+        own_connection.commit()
+        counts.append(run(own_connection, launched)[0][0])
+        own_connection.commit()
     assert counts[1] > counts[0] == 0
 
 

@@ -291,34 +291,34 @@ SETTINGS = """
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("given", [False, True], ids=["defaults", "own settings"])
 def test_no_setting_leaks_out_of_a_search(
-    documents: psycopg.Connection, method: str, given: bool
+    own_documents: psycopg.Connection, method: str, given: bool
 ) -> None:
-    run(documents, "SELECT colbert.drop_index('documents')")
-    create_index(documents, "documents", f", method => '{method}'")
-    documents.commit()
+    run(own_documents, "SELECT colbert.drop_index('documents')")
+    create_index(own_documents, "documents", f", method => '{method}'")
+    own_documents.commit()
     if given:
         run(
-            documents,
+            own_documents,
             "SET hnsw.ef_search = 33; SET ivfflat.probes = 3; SET enable_sort = off; SET jit = on; "
             "SET hnsw.iterative_scan = off; SET search_path = public, pg_catalog",
         )
-    before = run(documents, SETTINGS)
+    before = run(own_documents, SETTINGS)
     statement = "SELECT * FROM colbert.search('documents', {}, {})"
     for more in ("2", "2, 'id > 0'"):
-        run(documents, statement.format(QUERY, more))
-        assert run(documents, SETTINGS) == before
+        run(own_documents, statement.format(QUERY, more))
+        assert run(own_documents, SETTINGS) == before
     for more in ("k => 0", "2, 'nonsense'"):
-        refusal(documents, statement.format(QUERY, more))
-        assert run(documents, SETTINGS) == before
+        refusal(own_documents, statement.format(QUERY, more))
+        assert run(own_documents, SETTINGS) == before
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_first_search_of_a_session_leaves_the_settings_of_pgvector_at_their_defaults(
-    documents: psycopg.Connection, database: str, method: str
+    own_documents: psycopg.Connection, database: str, method: str
 ) -> None:
-    run(documents, "SELECT colbert.drop_index('documents')")
-    create_index(documents, "documents", f", method => '{method}'")
-    documents.commit()
+    run(own_documents, "SELECT colbert.drop_index('documents')")
+    create_index(own_documents, "documents", f", method => '{method}'")
+    own_documents.commit()
     with psycopg.connect(database) as fresh:
         assert search(fresh, AB, ", 1") == ALL[:1]
         run(fresh, "SELECT '[1]'::vector")
@@ -330,10 +330,10 @@ def test_the_first_search_of_a_session_leaves_the_settings_of_pgvector_at_their_
 class TestWhereItIsCalled:
     """A search is an ordinary query, wherever it stands."""
 
-    def test_in_a_read_only_transaction(self, documents: psycopg.Connection) -> None:
-        documents.commit()
-        run(documents, "SET TRANSACTION READ ONLY")
-        assert search(documents, AB) == ALL
+    def test_in_a_read_only_transaction(self, own_documents: psycopg.Connection) -> None:
+        own_documents.commit()
+        run(own_documents, "SET TRANSACTION READ ONLY")
+        assert search(own_documents, AB) == ALL
 
     def test_uncommitted_changes_are_seen(self, documents: psycopg.Connection) -> None:
         insert(documents, {0: AB})
@@ -341,15 +341,15 @@ class TestWhereItIsCalled:
         assert search(documents, AB, ", 2") == [(0, 2.0), (2, 1.0)]
 
     def test_repeatable_read_sees_one_snapshot(
-        self, documents: psycopg.Connection, database: str
+        self, own_documents: psycopg.Connection, database: str
     ) -> None:
-        documents.commit()
+        own_documents.commit()
         with psycopg.connect(database) as reader:
             reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             assert search(reader, AB, ", 1") == ALL[:1]
-            run(documents, "DELETE FROM documents")
-            insert(documents, {9: AB})
-            documents.commit()
+            run(own_documents, "DELETE FROM documents")
+            insert(own_documents, {9: AB})
+            own_documents.commit()
             assert search(reader, AB, ", 3") == ALL
 
     def test_prepared_with_generic_and_custom_plans(self, documents: psycopg.Connection) -> None:
@@ -496,21 +496,21 @@ class TestRerank:
         assert run(connection, f"SELECT * FROM colbert.rerank('documents', {QUERY}, {ids})") == []
 
     def test_it_reads_the_table_through_its_primary_key(
-        self, connection: psycopg.Connection, rng: np.random.Generator
+        self, own_connection: psycopg.Connection, rng: np.random.Generator
     ) -> None:
-        create_table(connection)
-        insert(connection, unit_documents(rng, 3000, 1))
-        create_index(connection)
-        run(connection, "ANALYZE documents")
-        connection.commit()
+        create_table(own_connection)
+        insert(own_connection, unit_documents(rng, 3000, 1))
+        create_index(own_connection)
+        run(own_connection, "ANALYZE documents")
+        own_connection.commit()
         scans = (
             "SELECT pg_stat_get_xact_numscans('documents_pkey'::regclass), "
             "pg_stat_get_xact_numscans('documents'::regclass)"
         )
-        [before] = run(connection, scans)
+        [before] = run(own_connection, scans)
         statement = "SELECT * FROM colbert.rerank('documents', %s::text[]::vector[], ARRAY[5, 6])"
-        assert len(run(connection, statement, texts(A))) == 2
-        [after] = run(connection, scans)
+        assert len(run(own_connection, statement, texts(A))) == 2
+        [after] = run(own_connection, scans)
         assert after[0] > before[0]
         assert after[1] == before[1]
 

@@ -127,19 +127,19 @@ def test_a_filter_limits_the_chunks_and_params_have_its_values(
 
 
 def test_row_level_security_hides_chunks_and_what_they_would_have_scored(
-    connection: psycopg.Connection, database: str, new_role: Any
+    own_connection: psycopg.Connection, database: str, new_role: Any
 ) -> None:
-    create_chunks(connection)
-    insert(connection, {1: (1, AB), 2: (1, A), 3: (2, AB)})
-    create_index(connection, "chunks")
+    create_chunks(own_connection)
+    insert(own_connection, {1: (1, AB), 2: (1, A), 3: (2, AB)})
+    create_index(own_connection, "chunks")
     role = new_role()
     run(
-        connection,
+        own_connection,
         "ALTER TABLE chunks ENABLE ROW LEVEL SECURITY;"
         "CREATE POLICY some_chunks ON chunks USING (id = 2);"
         f"GRANT SELECT (id, document_id, embeddings) ON chunks TO {role}",
     )
-    connection.commit()
+    own_connection.commit()
     with psycopg.connect(as_role(database, role)) as reader:
         assert parents(reader, AB) == [(1, 1.0, 2)]
 

@@ -177,14 +177,14 @@ def test_what_cannot_be_measured_is_refused(
 
 
 def test_a_reader_measures_and_only_the_owner_tunes(
-    connection: psycopg.Connection, database: str, new_role: Callable[[], str]
+    own_connection: psycopg.Connection, database: str, new_role: Callable[[], str]
 ) -> None:
     role = new_role()
-    create_table(connection)
-    insert(connection, {1: AB, 2: AB})
-    create_index(connection)
-    run(connection, f"GRANT SELECT ON documents TO {role}")
-    connection.commit()
+    create_table(own_connection)
+    insert(own_connection, {1: AB, 2: AB})
+    create_index(own_connection)
+    run(own_connection, f"GRANT SELECT ON documents TO {role}")
+    own_connection.commit()
     with psycopg.connect(as_role(database, role)) as reader:
         assert run(reader, "SELECT recall FROM colbert.measure_recall('documents')") == [(1.0,)]
         assert refusal(reader, "SELECT colbert.tune('documents')").sqlstate == "42501"

@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from pytest_postgresql.executors import NoopExecutor
-from pytest_postgresql.janitor import DatabaseJanitor
 
-from tests.servers import Server
 from tests.sql.documents import run
 
 Connection = psycopg.Connection[Any]
 VECTOR = '{"[1,0,0]"}'
 
 
-@pytest.fixture(scope="module")
-def shared(server: Server, installed: NoopExecutor) -> Iterator[Connection]:
-    """A connection to a database of the module's, for tests that leave nothing behind."""
-    janitor = DatabaseJanitor(
-        user=server.user,
-        host=server.host,
-        port=server.port,
-        password=server.password,
-        maintenance_dbname=server.maintenance_dbname,
-        dbname=f"colbert_pg_test_{os.getpid()}_texts",
-        template_dbname=installed.template_dbname,
-    )
-    janitor.init()
-    with psycopg.connect(server.conninfo(janitor.dbname)) as connection:
-        yield connection
-    janitor.drop()
-
-
 @pytest.fixture
-def nothing(shared: Connection) -> Iterator[Connection]:
-    """That connection in a transaction that is rolled back."""
-    yield shared
-    shared.rollback()
-
-
-@pytest.fixture
-def texts(nothing: Connection) -> Connection:
-    """The same with table documents: 1 to 3 are pending, 4 is encoded, 5 has no text."""
-    create(nothing)
-    return nothing
-
-
-@pytest.fixture
-def committed(connection: Connection) -> Connection:
-    """A connection to a database of the test's own with the same table, committed."""
+def texts(connection: Connection) -> Connection:
+    """A connection with table documents: 1 to 3 are pending, 4 is encoded, 5 has no text."""
     create(connection)
-    connection.commit()
     return connection
+
+
+@pytest.fixture
+def committed(own_connection: Connection) -> Connection:
+    """A connection to a database of the test's own with the same table, committed."""
+    create(own_connection)
+    own_connection.commit()
+    return own_connection
 
 
 def create(connection: Connection) -> None:

@@ -56,7 +56,7 @@ def test_a_text_that_changes_loses_its_array_unless_the_writer_sets_another(
     "kind", ['text COLLATE "case_blind"', 'varchar(20) COLLATE "case_blind"', "citext"]
 )
 def test_a_text_that_only_its_type_takes_to_be_equal_has_changed(
-    nothing: Connection, kind: str
+    connection: Connection, kind: str
 ) -> None:
     made = (
         "CREATE EXTENSION citext"
@@ -65,19 +65,21 @@ def test_a_text_that_only_its_type_takes_to_be_equal_has_changed(
         " deterministic = false)"
     )
     try:
-        run(nothing, made)
+        run(connection, made)
     except psycopg.errors.FeatureNotSupported as error:
         pytest.skip(f"this server does without: {error}")
     run(
-        nothing,
+        connection,
         f"CREATE TABLE documents (id int PRIMARY KEY, content {kind}, embeddings halfvec(3)[])",
     )
-    run(nothing, """SELECT colbert.create_index('documents', options => '{"text": "content"}')""")
-    run(nothing, "INSERT INTO documents VALUES (1, 'Polish', '{\"[1,0,0]\"}')")
-    run(nothing, "UPDATE documents SET content = 'polish'")
-    assert claim(nothing) == ["1"]
-    assert not store(nothing, "1", "Polish")
-    assert store(nothing, "1", "polish")
+    run(
+        connection, """SELECT colbert.create_index('documents', options => '{"text": "content"}')"""
+    )
+    run(connection, "INSERT INTO documents VALUES (1, 'Polish', '{\"[1,0,0]\"}')")
+    run(connection, "UPDATE documents SET content = 'polish'")
+    assert claim(connection) == ["1"]
+    assert not store(connection, "1", "Polish")
+    assert store(connection, "1", "polish")
 
 
 def test_a_before_trigger_of_the_user_that_changes_the_text_is_seen(texts: Connection) -> None:
@@ -459,32 +461,32 @@ def test_a_model_of_another_name_is_refused(texts: Connection) -> None:
     ],
 )
 def test_a_column_that_cannot_be_encoded_is_refused(
-    nothing: Connection, options: str, message: str, state: str
+    connection: Connection, options: str, message: str, state: str
 ) -> None:
     run(
-        nothing,
+        connection,
         "CREATE TABLE documents (id bigint PRIMARY KEY, content text, embeddings vector(3)[],"
         " made text GENERATED ALWAYS AS (content || '.') STORED)",
     )
     refused = refusal(
-        nothing, "SELECT colbert.create_index('documents', options => %s::jsonb)", options
+        connection, "SELECT colbert.create_index('documents', options => %s::jsonb)", options
     )
     assert (primary(refused), refused.sqlstate) == (message, state)
     assert hint(refused)
 
 
-def test_an_array_that_cannot_be_null_is_refused_beside_a_text(nothing: Connection) -> None:
+def test_an_array_that_cannot_be_null_is_refused_beside_a_text(connection: Connection) -> None:
     run(
-        nothing,
+        connection,
         "CREATE TABLE documents (id bigint PRIMARY KEY, content text,"
         " embeddings vector(3)[] NOT NULL)",
     )
     create = """SELECT colbert.create_index('documents', options => '{"text": "content"}')"""
-    refused = refusal(nothing, create)
+    refused = refusal(connection, create)
     assert refused.sqlstate == "55000"
     assert 'column "embeddings" of table "public.documents" is NOT NULL' in primary(refused)
-    run(nothing, hint(refused))
-    run(nothing, create)
+    run(connection, hint(refused))
+    run(connection, create)
 
 
 def test_an_index_without_a_text_column_has_nothing_to_claim(documents_without: Connection) -> None:
@@ -497,10 +499,10 @@ def test_an_index_without_a_text_column_has_nothing_to_claim(documents_without: 
 
 
 @pytest.fixture
-def documents_without(nothing: Connection) -> Connection:
-    run(nothing, "CREATE TABLE documents (id bigint PRIMARY KEY, embeddings vector(3)[])")
-    run(nothing, "SELECT colbert.create_index('documents')")
-    return nothing
+def documents_without(connection: Connection) -> Connection:
+    run(connection, "CREATE TABLE documents (id bigint PRIMARY KEY, embeddings vector(3)[])")
+    run(connection, "SELECT colbert.create_index('documents')")
+    return connection
 
 
 @pytest.mark.parametrize(
@@ -583,42 +585,44 @@ def test_drop_index_leaves_the_table_as_it_was(texts: Connection) -> None:
         ("date", "current_date + i"),
     ],
 )
-def test_keys_of_any_type_make_the_round_trip(nothing: Connection, key: str, keys: str) -> None:
+def test_keys_of_any_type_make_the_round_trip(connection: Connection, key: str, keys: str) -> None:
     run(
-        nothing,
+        connection,
         f'CREATE TABLE documents ("the key" {key} PRIMARY KEY, "Der Text" varchar(9),'
         " embeddings halfvec(3)[])",
     )
     run(
-        nothing,
+        connection,
         """SELECT colbert.create_index('documents', options => '{"text": "Der Text"}')""",
     )
-    run(nothing, f"INSERT INTO documents SELECT {keys}, 'x' FROM generate_series(1, 3) i")
-    claimed = claim(nothing)
+    run(connection, f"INSERT INTO documents SELECT {keys}, 'x' FROM generate_series(1, 3) i")
+    claimed = claim(connection)
     assert len(claimed) == 3
-    assert store(nothing, claimed[0], "x")
-    assert fail(nothing, claimed[1], "x") is not None
-    let_time_pass(nothing)
-    assert sorted([*claim(nothing), *claim(nothing)]) == sorted(claimed[1:])
+    assert store(connection, claimed[0], "x")
+    assert fail(connection, claimed[1], "x") is not None
+    let_time_pass(connection)
+    assert sorted([*claim(connection), *claim(connection)]) == sorted(claimed[1:])
 
 
-def test_a_partitioned_table_has_pending_documents_as_one_table(nothing: Connection) -> None:
+def test_a_partitioned_table_has_pending_documents_as_one_table(connection: Connection) -> None:
     run(
-        nothing,
+        connection,
         "CREATE TABLE documents (id int PRIMARY KEY, content text, embeddings vector(3)[])"
         " PARTITION BY RANGE (id)",
     )
-    run(nothing, "CREATE TABLE low PARTITION OF documents FOR VALUES FROM (0) TO (100)")
-    run(nothing, """SELECT colbert.create_index('documents', options => '{"text": "content"}')""")
-    run(nothing, "CREATE TABLE high PARTITION OF documents FOR VALUES FROM (100) TO (200)")
-    run(nothing, "INSERT INTO documents VALUES (1, 'one'), (101, 'more')")
-    assert claim(nothing) == ["1", "101"]
-    assert store(nothing, "101", "more")
-    run(nothing, "UPDATE documents SET content = 'moved', id = 7 WHERE id = 101")
-    assert claim(nothing) == ["7"]
-    assert problems(nothing) == []
-    run(nothing, "SELECT colbert.drop_index('documents')")
-    assert run(nothing, "SELECT FROM pg_trigger WHERE NOT tgisinternal") == []
+    run(connection, "CREATE TABLE low PARTITION OF documents FOR VALUES FROM (0) TO (100)")
+    run(
+        connection, """SELECT colbert.create_index('documents', options => '{"text": "content"}')"""
+    )
+    run(connection, "CREATE TABLE high PARTITION OF documents FOR VALUES FROM (100) TO (200)")
+    run(connection, "INSERT INTO documents VALUES (1, 'one'), (101, 'more')")
+    assert claim(connection) == ["1", "101"]
+    assert store(connection, "101", "more")
+    run(connection, "UPDATE documents SET content = 'moved', id = 7 WHERE id = 101")
+    assert claim(connection) == ["7"]
+    assert problems(connection) == []
+    run(connection, "SELECT colbert.drop_index('documents')")
+    assert run(connection, "SELECT FROM pg_trigger WHERE NOT tgisinternal") == []
 
 
 def test_two_columns_of_a_table_have_texts_of_their_own(texts: Connection) -> None:

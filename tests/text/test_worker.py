@@ -294,9 +294,9 @@ def test_a_connection_that_returns_jsonb_as_text_serves_as_well(words: Connectio
         assert Worker(words, WordEncoder(), ["documents"]).drain() == Done()
 
 
-def test_a_connection_in_a_transaction_is_refused(connection: Connection) -> None:
+def test_a_connection_in_a_transaction_is_refused(own_connection: Connection) -> None:
     with pytest.raises(ValueError, match="autocommit"):
-        Worker(connection, WordEncoder())
+        Worker(own_connection, WordEncoder())
 
 
 def test_where_nothing_is_installed_it_says_so(bare_database: str) -> None:
