@@ -588,6 +588,9 @@ def main() -> None:
             rows.append(line)
             print("  ".join(line), flush=True)
             options.output.write_text(f"{head}\n\n{table(HEADER, rows)}\n", encoding="utf-8")
+        with server.connect() as connection, suppress(psycopg.errors.UndefinedObject):
+            connection.execute(f"DROP OWNED BY {READER}")
+            connection.execute(f"DROP ROLE {READER}")
     print(f"\n{table(HEADER, rows)}")
 
 

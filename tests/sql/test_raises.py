@@ -40,7 +40,8 @@ def reached(log: str) -> set[tuple[str, int]]:
 def statements() -> set[tuple[str, int, str]]:
     """(function, line, statement) of every RAISE of a function, counted as PostgreSQL counts."""
     definition = re.compile(
-        r"(?s)(?:FUNCTION|PROCEDURE) colbert\.(\w+)\s*\(.*?\bAS\s+(\$\w*\$)(.*?)\2"
+        r"(?s)CREATE OR REPLACE (?:FUNCTION|PROCEDURE) colbert\.(\w+)\s*\("
+        r"(?:(?!CREATE OR REPLACE).)*?\bAS\s+(\$\w*\$)(.*?)\2"
     )
     return {
         (name, number, line.strip())

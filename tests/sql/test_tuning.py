@@ -188,3 +188,30 @@ def test_a_reader_measures_and_only_the_owner_tunes(
     with psycopg.connect(as_role(database, role)) as reader:
         assert run(reader, "SELECT recall FROM colbert.measure_recall('documents')") == [(1.0,)]
         assert refusal(reader, "SELECT colbert.tune('documents')").sqlstate == "42501"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "much"])
+def test_a_knob_that_is_no_positive_number_is_refused(
+    connection: psycopg.Connection, questions: list[Matrix], value: str
+) -> None:
+    create_index(connection, "documents")
+    run(connection, f"SET LOCAL colbert.effort = '{value}'")
+    error = refusal(
+        connection,
+        "SELECT FROM colbert.search('documents', %s::text[]::vector[], k => 3)",
+        texts(questions[0]),
+    )
+    assert error.sqlstate == "22023"
+    assert primary(error) == f'effort must be a positive number, not "{value}"'
+    assert hint(error) == "RESET colbert.effort, or set it anew."
+
+
+@pytest.mark.parametrize("value", ["0", "-1", '"much"', "null"])
+def test_an_option_that_is_no_positive_number_is_refused(
+    connection: psycopg.Connection, questions: list[Matrix], value: str
+) -> None:
+    assert questions
+    call = f"""SELECT colbert.create_index('documents', options => '{{"margin": {value}}}')"""
+    error = refusal(connection, call)
+    assert error.sqlstate == "22023"
+    assert hint(error) == "It takes a positive number."
