@@ -10,7 +10,7 @@
                    summaries of some of them
     growing        packages, and more documents made of them (growth.py)
 
-Defaults were chosen on scifact, code and packages, and checked on the others. None of these has
+Defaults were chosen on scifact, keywords, code and packages. The others are for checking them. None of these has
 judgements, but for scifact: the truth is exact search.
 
     python -m benchmarks.collections NAME...   encode them into the cache

@@ -11,7 +11,7 @@
 --
 -- The margin is larger for a short query, whose scores lie closer together, and smaller for a large k, of which one
 -- missed document is a smaller share: 1.6 + 4 / sqrt(query tokens) at k = 10, and 0.7 less for ten times k.
--- Chosen on SciFact, code and packages, checked on other collections: benchmarks/results/defaults.txt.
+-- Chosen on the four collections of benchmarks/results/defaults.txt.
 --
 -- Under row-level security a search counts as one of ten thousand documents: how many there are that the reader does not
 -- see must not change what it finds.
