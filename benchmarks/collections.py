@@ -10,8 +10,8 @@
                    summaries of some of them
     growing        packages, and more documents made of them (growth.py)
 
-Defaults were chosen on scifact, keywords, code and packages. The others are for checking them. None of these has
-judgements, but for scifact: the truth is exact search.
+Defaults were chosen on scifact, keywords, code and packages. The others are for checking them. Only
+scifact has judgements: the truth is exact search.
 
     python -m benchmarks.collections NAME...   encode them into the cache
 """
