@@ -229,7 +229,7 @@ def test_a_default_search_takes_no_longer_than_it_should(
 ) -> None:
     """Coarse, since other work may run beside it: the quicker one of three, of each in turn.
 
-    With its 8 of 124 lists for each query token, ivfflat compares as much as exact search does here.
+    With 8 of its 124 lists for each query token, ivfflat compares as much as exact search here.
     """
 
     def seconds(more: str, query: Matrix) -> float:
