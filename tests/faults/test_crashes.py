@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -98,7 +99,8 @@ def kill_server(cluster: Cluster) -> None:
     postmaster = psutil.Process(pid)
     processes = [postmaster, *postmaster.children(recursive=True)]
     for process in processes:
-        os.kill(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended with the postmaster
+            os.kill(process.pid, signal.SIGKILL)
     psutil.wait_procs(processes, timeout=PATIENCE)
     cluster.start()
 
