@@ -4302,11 +4302,16 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_candidates$
 DECLARE
-  _few bigint := greatest(100, sqrt(30 * colbert._estimated_rows(index.source)));
+  _few bigint;
 BEGIN
-  IF colbert._method_is_exact(index.method)
-     OR scope.restricted AND colbert._count_matching(scope, _few + 1) <= _few THEN
+  IF colbert._method_is_exact(index.method) THEN
     RETURN;
+  END IF;
+  IF scope.restricted THEN
+    _few := greatest(100, sqrt(30 * colbert._estimated_rows(index.source)));
+    IF colbert._count_matching(scope, _few + 1) <= _few THEN
+      RETURN;
+    END IF;
   END IF;
 
   SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
