@@ -364,6 +364,65 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0011_builds') THEN
+    EXECUTE $step$
+-- sql/schema/0011_builds.sql
+-- 0.3.0: indexes that are built beside their writers
+CREATE TABLE colbert._build (
+  index_id integer PRIMARY KEY REFERENCES colbert._index ON DELETE CASCADE,
+  method text NOT NULL,
+  checks boolean NOT NULL,
+  phase text NOT NULL DEFAULT 'starting'
+    CHECK (phase IN ('starting', 'checking', 'filling', 'catching up', 'retiring')),
+  step integer NOT NULL DEFAULT 0,
+  steps integer NOT NULL DEFAULT 0,
+  tables regclass[] NOT NULL DEFAULT '{}',
+  table_names text[] NOT NULL DEFAULT '{}',
+  transactions text[],
+  pid integer NOT NULL DEFAULT pg_catalog.pg_backend_pid(),
+  started_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+
+COMMENT ON TABLE colbert._build IS
+  'One row for each index that is being built beside its writers. Not a public interface: read the view colbert.indexes.';
+COMMENT ON COLUMN colbert._build.method IS 'The method that the index will have.';
+COMMENT ON COLUMN colbert._build.checks IS
+  'Whether the index is new, so that a bad document is an error; else it is left out.';
+COMMENT ON COLUMN colbert._build.phase IS 'How far it is: see the function colbert._build_step.';
+COMMENT ON COLUMN colbert._build.step IS 'How many steps of filling are done.';
+COMMENT ON COLUMN colbert._build.steps IS 'How many there are.';
+COMMENT ON COLUMN colbert._build.tables IS
+  'The tables that are being filled; while retiring, those that the index had before.';
+COMMENT ON COLUMN colbert._build.table_names IS 'Their names, one for each.';
+COMMENT ON COLUMN colbert._build.transactions IS
+  'The transactions that may still read the tables that are to go; NULL until they were listed.';
+COMMENT ON COLUMN colbert._build.pid IS 'The process that worked on it last.';
+
+-- Everybody may read; a row is written by the owner of the table that it is about.
+ALTER TABLE colbert._build ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read ON colbert._build FOR SELECT USING (true);
+CREATE POLICY write ON colbert._build
+  USING (EXISTS (SELECT FROM colbert._index AS i
+                   LEFT JOIN pg_catalog.pg_class AS c ON c.oid = i.source
+                  WHERE i.id = index_id
+                    AND pg_catalog.pg_has_role(c.relowner, 'USAGE') IS NOT FALSE))
+  WITH CHECK (EXISTS (SELECT FROM colbert._index AS i
+                        JOIN pg_catalog.pg_class AS c ON c.oid = i.source
+                       WHERE i.id = index_id
+                         AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON colbert._build TO PUBLIC;
+
+DROP FUNCTION IF EXISTS colbert._plaid_build(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_build(colbert._index);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0011_builds', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -1116,26 +1175,30 @@ COMMENT ON FUNCTION colbert._derived_comment(colbert._index) IS
 -- sql/functions/derived/_derived_name.sql
 -- <source>_<column>_<suffix>, the name of a table or an index that belongs to an index. A name of more than 63 bytes is
 -- cut and keeps a hash of the whole, so that two long names stay two. So does a name that is taken, which happens when
--- an older table had the source's name.
+-- an older table had the source's name, or while an index is built beside its old tables.
 CREATE OR REPLACE FUNCTION colbert._derived_name(source regclass, embeddings name, suffix text)
 RETURNS name
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_derived_name$
 DECLARE
-  _stem text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = source) || '_' || embeddings;
-  _hash text := left(md5(_stem || source::oid), 8);
+  _source pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = source);
+  _whole text := concat_ws('_', _source.relname, embeddings);
+  _name text := _whole || '_' || suffix;
+  _stem text := _whole;
+  _ending text := source::oid::text;
 BEGIN
-  IF octet_length(_stem || '_' || suffix) <= 63
-     AND NOT EXISTS (SELECT FROM pg_class AS s, pg_class AS c
-                      WHERE s.oid = source AND c.relnamespace = s.relnamespace
-                        AND c.relname = _stem || '_' || suffix) THEN
-    RETURN _stem || '_' || suffix;
-  END IF;
-  WHILE octet_length(_stem || '_' || _hash || '_' || suffix) > 63 LOOP
-    _stem := left(_stem, -1);
+  WHILE octet_length(_name) > 63
+        OR EXISTS (SELECT FROM pg_class AS c
+                    WHERE c.relnamespace = _source.relnamespace AND c.relname = _name)
+  LOOP
+    _ending := left(md5(_whole || _ending), 8);
+    WHILE octet_length(concat_ws('_', _stem, _ending, suffix)) > 63 LOOP
+      _stem := left(_stem, -1);
+    END LOOP;
+    _name := concat_ws('_', _stem, _ending, suffix);
   END LOOP;
-  RETURN _stem || '_' || _hash || '_' || suffix;
+  RETURN _name;
 END
 $_derived_name$;
 
@@ -1173,6 +1236,19 @@ END;
 COMMENT ON FUNCTION colbert._lacks_tables(colbert._index) IS
   'Whether a table of an index was dropped.';
 
+-- sql/functions/derived/_method_table_names.sql
+CREATE OR REPLACE FUNCTION colbert._method_table_names(method text)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN CASE
+         WHEN method = 'exact' THEN '{}'::text[]
+         WHEN method = 'plaid' THEN '{centroids, postings, documents}'::text[]
+         ELSE '{tokens}'::text[]
+       END;
+
+COMMENT ON FUNCTION colbert._method_table_names(text) IS
+  'The names of the tables that a method makes, in the order in which it makes them.';
+
 -- sql/functions/derived/_registered_table.sql
 -- The names of an index's tables, in the order of index.tables: _create_derived writes them. Rows that 0.1.0 and 0.2.0
 -- wrote have none, nor have rows that were restored from their dumps. The names of those follow from the method.
@@ -1181,11 +1257,7 @@ RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN coalesce(
   index.table_names,
-  CASE index.method
-    WHEN 'exact' THEN '{}'::text[]
-    WHEN 'plaid' THEN '{centroids, postings, documents}'::text[]
-    ELSE '{tokens}'::text[]
-  END || CASE WHEN index.options ? 'text' THEN '{attempts}'::text[] END);
+  colbert._method_table_names(index.method) || CASE WHEN index.options ? 'text' THEN '{attempts}'::text[] END);
 
 COMMENT ON FUNCTION colbert._table_names(colbert._index) IS
   'The names of an index''s tables, in the order in which the registry has them.';
@@ -1335,7 +1407,7 @@ COMMENT ON FUNCTION colbert._create_tables(colbert._index) IS
 -- nothing, so that most operations have nothing to do for it.
 --
 -- A new method is a folder beside this file, and a branch in each function of this file. Its tables are made by
--- _create_derived. Keys travel as text; statements cast them to the key's own type.
+-- _create_derived, and named in derived/_method_table_names.sql. Keys travel as text; statements cast them to the key's own type.
 
 CREATE OR REPLACE FUNCTION colbert._method_is_exact(method text)
 RETURNS boolean
@@ -1383,22 +1455,58 @@ $_method_create$;
 COMMENT ON FUNCTION colbert._method_create(colbert._index) IS
   'Makes the tables of an index, empty.';
 
+CREATE OR REPLACE FUNCTION colbert._method_build_steps(index colbert._index)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_build_steps$
+BEGIN
+  RETURN CASE
+    WHEN index.method IN ('hnsw', 'ivfflat') THEN colbert._tokens_build_steps(index)
+    WHEN index.method = 'plaid' THEN colbert._plaid_build_steps(index)
+    ELSE 0
+  END;
+END
+$_method_build_steps$;
+
+COMMENT ON FUNCTION colbert._method_build_steps(colbert._index) IS
+  'In how many steps the tables of an index are filled.';
+
+CREATE OR REPLACE FUNCTION colbert._method_build_step(index colbert._index, step integer, steps integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_build_step$
+BEGIN
+  PERFORM colbert._report_progress(index, format('building, step %s of %s', step, steps));
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_build_step(index, step, steps);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_build_step(index, step, steps);
+  END CASE;
+END
+$_method_build_step$;
+
+COMMENT ON FUNCTION colbert._method_build_step(colbert._index, integer, integer) IS
+  'One of the steps in which empty tables of an index are filled from the source. Bad documents are left out.';
+
 CREATE OR REPLACE FUNCTION colbert._method_build(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET application_name = 'colbert_pg'
 AS $_method_build$
+DECLARE
+  _steps integer := colbert._method_build_steps(index);
 BEGIN
-  CASE index.method
-    WHEN 'exact' THEN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_build(index);
-    WHEN 'plaid' THEN PERFORM colbert._plaid_build(index);
-  END CASE;
+  FOR _step IN 1 .. _steps LOOP
+    PERFORM colbert._method_build_step(index, _step, _steps);
+  END LOOP;
 END
 $_method_build$;
 
 COMMENT ON FUNCTION colbert._method_build(colbert._index) IS
-  'Fills the tables of an index from the source, which the caller has locked.';
+  'Fills the empty tables of an index from the source, which the caller has locked.';
 
 CREATE OR REPLACE FUNCTION colbert._method_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
@@ -1423,6 +1531,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_method_remove$
 BEGIN
+  PERFORM colbert._note_change(index, doc_id);
   CASE index.method
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_remove(index, doc_id);
@@ -1432,7 +1541,7 @@ END
 $_method_remove$;
 
 COMMENT ON FUNCTION colbert._method_remove(colbert._index, text) IS
-  'Takes a document out of an index; one that is not there is no error.';
+  'Takes a document out of an index, as each change of one begins; one that is not there is no error.';
 
 CREATE OR REPLACE FUNCTION colbert._method_clear(index colbert._index)
 RETURNS void
@@ -1440,6 +1549,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_method_clear$
 BEGIN
+  PERFORM colbert._note_change(index, NULL);
   CASE index.method
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_clear(index);
@@ -1558,6 +1668,62 @@ $_method_state$;
 
 COMMENT ON FUNCTION colbert._method_state(colbert._index) IS
   'What is the matter with the tables of an index, stale or broken, and advice; NULLs when all is well.';
+
+-- sql/functions/methods/_note_change.sql
+-- The beginning of every change of an index. doc_id is the document that changes, or NULL for all.
+--
+-- While an index is being built anew beside its writers, it has a table of changes: the documents that the new tables
+-- have to be brought in step with.
+--
+-- A snapshot from before a rebuild knows tables or rows that are gone. A transaction that keeps its first snapshot
+-- therefore locks the registry row, which a rebuild changes, and gets a serialization failure.
+CREATE OR REPLACE FUNCTION colbert._note_change(index colbert._index, doc_id text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_note_change$
+BEGIN
+  IF colbert._keeps_snapshot() THEN
+    PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
+  END IF;
+  IF 'changes' = ANY (index.table_names) THEN
+    EXECUTE format('INSERT INTO %s (doc_id) VALUES ($1::%s)',
+                   colbert._derived_table(index, 'changes'), (colbert._source_types(index)).key_type)
+      USING doc_id;
+  END IF;
+END
+$_note_change$;
+
+COMMENT ON FUNCTION colbert._note_change(colbert._index, text) IS
+  'Makes sure that a transaction knows an index as it is, and notes a change where the index is being built anew.';
+
+-- sql/functions/methods/_batches.sql
+-- An index is built in batches of documents, so that others see how far it is, and so that it may commit after each. A
+-- batch reads the keys of all documents, and the arrays of its own.
+CREATE OR REPLACE FUNCTION colbert._batches(index colbert._index)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_batches$
+DECLARE
+  _batches integer;
+BEGIN
+  EXECUTE format('SELECT least(100, 1 + count(*) / 250) FROM %s', index.source) INTO _batches;
+  RETURN _batches;
+END
+$_batches$;
+
+COMMENT ON FUNCTION colbert._batches(colbert._index) IS
+  'The number of batches in which the documents of a source are read.';
+
+-- By a hash of the key, so that a document is in the same batch whenever it is read.
+CREATE OR REPLACE FUNCTION colbert._in_batch_sql(index colbert._index)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('(hashtext(s.%I::text) & 2147483647) %% $3 = $2 - 1', index.key);
+
+COMMENT ON FUNCTION colbert._in_batch_sql(colbert._index) IS
+  'SQL for whether the row s of the source is in batch $2 of $3, counted from 1.';
 
 -- sql/functions/methods/_report_progress.sql
 -- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which they see at once. What is
@@ -1712,30 +1878,41 @@ $_tokens_lists$;
 COMMENT ON FUNCTION colbert._tokens_lists(colbert._index) IS
   'The number of lists of an ivfflat index: the option, or what pgvector''s documentation advises.';
 
--- sql/functions/methods/tokens/_tokens_build.sql
--- Fills the token table from the source and leaves out bad documents. pgvector's index is built last: that is faster,
--- and for ivfflat it is the only way that makes sense.
-CREATE OR REPLACE FUNCTION colbert._tokens_build(index colbert._index)
+-- sql/functions/methods/tokens/_tokens_build_step.sql
+-- Each step but the last copies the tokens of a batch of documents. pgvector's index is built last: that is faster, and
+-- for ivfflat it is the only way that makes sense.
+CREATE OR REPLACE FUNCTION colbert._tokens_build_step(index colbert._index, step integer, steps integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_tokens_build$
-DECLARE
-  _tokens regclass := colbert._derived_table(index, 'tokens');
+AS $_tokens_build_step$
 BEGIN
+  IF step = steps THEN
+    PERFORM colbert._tokens_build_ann(index);
+    RETURN;
+  END IF;
   EXECUTE format('INSERT INTO %s (doc_id, position, embedding) '
                  'SELECT s.%I, u.position, %s '
                  '  FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) WITH ORDINALITY AS u (token, position)'
-                 ' WHERE (colbert._document_problem(s.%5$I, $1, $2)).problem IS NULL',
-                 _tokens, index.key, format((colbert._tokens_layout(index)).conversion, 'u.token'),
-                 index.source, index.embeddings)
-    USING index.dimensions, colbert._normalized(index);
-  PERFORM colbert._tokens_build_ann(index);
+                 ' WHERE %s '
+                 '   AND (colbert._document_problem(s.%5$I, $4, $5)).problem IS NULL',
+                 colbert._derived_table(index, 'tokens'), index.key,
+                 format((colbert._tokens_layout(index)).conversion, 'u.token'),
+                 index.source, index.embeddings, colbert._in_batch_sql(index))
+    USING index, step, steps - 1, index.dimensions, colbert._normalized(index);
 END
-$_tokens_build$;
+$_tokens_build_step$;
 
-COMMENT ON FUNCTION colbert._tokens_build(colbert._index) IS
-  'Fills an empty token table from the source and builds pgvector''s index on it.';
+COMMENT ON FUNCTION colbert._tokens_build_step(colbert._index, integer, integer) IS
+  'Copies the tokens of a batch of the source''s documents, or builds pgvector''s index on all.';
+
+CREATE OR REPLACE FUNCTION colbert._tokens_build_steps(index colbert._index)
+RETURNS integer
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+RETURN 1 + colbert._batches(index);
+
+COMMENT ON FUNCTION colbert._tokens_build_steps(colbert._index) IS
+  'In how many steps the token table of an index is filled.';
 
 -- sql/functions/methods/tokens/_tokens_put.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_put(
@@ -2227,40 +2404,45 @@ $_plaid_estimated_tokens$;
 COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
 
--- sql/functions/methods/plaid/_plaid_build.sql
--- Trains the centroids on what is in the source, then files every document. It works in batches, so that another
--- session can watch (_report_progress), and each batch in parallel workers where the server has them.
-CREATE OR REPLACE FUNCTION colbert._plaid_build(index colbert._index)
+-- sql/functions/methods/plaid/_plaid_build_step.sql
+-- The first step trains the centroids on what is in the source. Each step after that files a batch of documents, in
+-- parallel workers where the server has them. The last one writes the postings of all.
+CREATE OR REPLACE FUNCTION colbert._plaid_build_step(index colbert._index, step integer, steps integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET application_name = 'colbert_pg'
-AS $_plaid_build$
+AS $_plaid_build_step$
 DECLARE
-  _postings regclass := colbert._derived_table(index, 'postings');
   _documents regclass := colbert._derived_table(index, 'documents');
-  _batches integer;
+  _postings regclass := colbert._derived_table(index, 'postings');
 BEGIN
-  PERFORM colbert._plaid_train(index);
-  EXECUTE format('SELECT least(100, 1 + count(*) / 250) FROM %s', index.source) INTO _batches;
-  FOR _batch IN 1 .. _batches LOOP
+  IF step = 1 THEN
+    PERFORM colbert._plaid_train(index);
+  ELSIF step < steps THEN
     EXECUTE format('INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
                    'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest '
                    '  FROM colbert._plaid_filed($1, $2, $3) AS a',
                    _documents, (colbert._source_types(index)).key_type)
-      USING index, _batch, _batches;
-    PERFORM colbert._report_progress(index, format('filing documents, %s %%', 100 * _batch / _batches));
-  END LOOP;
-  PERFORM colbert._report_progress(index, 'writing postings');
-  EXECUTE format('INSERT INTO %s (centroid_id, ordinal) '
-                 'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal FROM %s AS d ORDER BY 1, 2',
-                 _postings, _documents);
-  EXECUTE format('ANALYZE %s, %s', _postings, _documents);
+      USING index, step - 1, steps - 2;
+  ELSE
+    EXECUTE format('INSERT INTO %s (centroid_id, ordinal) '
+                   'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal FROM %s AS d ORDER BY 1, 2',
+                   _postings, _documents);
+    EXECUTE format('ANALYZE %s, %s', _postings, _documents);
+  END IF;
 END
-$_plaid_build$;
+$_plaid_build_step$;
 
-COMMENT ON FUNCTION colbert._plaid_build(colbert._index) IS
-  'Trains centroids and files every document of the source.';
+COMMENT ON FUNCTION colbert._plaid_build_step(colbert._index, integer, integer) IS
+  'Trains centroids, files a batch of the source''s documents, or writes the postings.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_build_steps(index colbert._index)
+RETURNS integer
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+RETURN 2 + colbert._batches(index);
+
+COMMENT ON FUNCTION colbert._plaid_build_steps(colbert._index) IS
+  'In how many steps a plaid index is built.';
 
 -- One batch of the source's documents as they are filed. Bad documents are left out.
 CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
@@ -2275,10 +2457,10 @@ BEGIN
     'SELECT s.%1$I::text, cardinality(s.%2$I), colbert._plaid_centroid_ids($1, s.%2$I), '
     '       colbert._plaid_digest(s.%2$I) '
     '  FROM %3$s AS s '
-    ' WHERE (hashtext(s.%1$I::text) & 2147483647) %% $3 = $2 - 1 '
+    ' WHERE %4$s '
     '   AND pg_column_size(s.%2$I) > 24 '
     '   AND (colbert._document_problem(s.%2$I, $4, $5)).problem IS NULL',
-    index.key, index.embeddings, index.source)
+    index.key, index.embeddings, index.source, colbert._in_batch_sql(index))
     USING index, batch, batches, index.dimensions, colbert._normalized(index);
 END
 $_plaid_filed$;
@@ -2289,7 +2471,7 @@ COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
 -- sql/functions/methods/plaid/_plaid_rebuild.sql
 -- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees either the
 -- old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old index on the
--- centroids goes. The registry row is changed for the sake of _plaid_put.
+-- centroids goes. The registry row is changed for the sake of _note_change.
 CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2302,7 +2484,7 @@ BEGIN
   FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP
     EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));
   END LOOP;
-  PERFORM colbert._plaid_build(index);
+  PERFORM colbert._method_build(index);
   UPDATE colbert._index AS i SET tables = i.tables WHERE i.id = index.id;
   IF _old IS NOT NULL THEN
     EXECUTE format('DROP INDEX %s', _old);
@@ -2314,17 +2496,12 @@ COMMENT ON FUNCTION colbert._plaid_rebuild(colbert._index) IS
   'Trains centroids anew and files every document under them, while searches go on.';
 
 -- sql/functions/methods/plaid/_plaid_put.sql
--- A snapshot from before a reindex knows centroids that are gone. A transaction that keeps its first snapshot therefore
--- locks the registry row, which reindex changes, and gets a serialization failure.
 CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
 BEGIN
-  IF colbert._keeps_snapshot() THEN
-    PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
-  END IF;
   PERFORM colbert._plaid_grow(index, embeddings);
   EXECUTE format(
     'WITH document AS ('
@@ -3431,6 +3608,10 @@ BEGIN
       FROM colbert._derived_tables(index) AS t
       JOIN pg_class AS c ON c.oid = t
     UNION ALL
+    SELECT 'TABLE', t::text, c.relowner
+      FROM colbert._build_tables(index) AS t
+      JOIN pg_class AS c ON c.oid = t
+    UNION ALL
     SELECT 'INDEX', p::text, c.relowner
       FROM colbert._pending_index(index) AS p
       JOIN pg_class AS c ON c.oid = p;
@@ -3493,6 +3674,39 @@ $_forget_dropped_sources$;
 COMMENT ON FUNCTION colbert._forget_dropped_sources() IS
   'Clears away what was derived from tables that have since been dropped, where it belongs to the caller.';
 
+-- sql/functions/index/_register_index.sql
+-- Checks what an index is asked for, and enters it in the registry. It has no tables yet.
+CREATE OR REPLACE FUNCTION colbert._register_index(
+  source regclass, embeddings name, method text, options jsonb, key name)
+RETURNS colbert._index
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_register_index$
+DECLARE
+  _index colbert._index;
+  _method text := coalesce(method, colbert._default_method(source, options));
+BEGIN
+  PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
+          colbert._refuse_text_column(source, embeddings, options);
+  PERFORM colbert._forget_dropped_sources();
+  IF EXISTS (SELECT FROM colbert._index AS i
+              WHERE i.source = _register_index.source AND i.embeddings = _register_index.embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
+      USING ERRCODE = 'duplicate_object',
+            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
+  END IF;
+
+  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, table_names)
+  VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
+          colbert._vector_dimensions(source, embeddings, options), '{}')
+  RETURNING * INTO _index;
+  RETURN _index;
+END
+$_register_index$;
+
+COMMENT ON FUNCTION colbert._register_index(regclass, name, text, jsonb, name) IS
+  'Enters an index in the registry, after checking what is asked for.';
+
 -- sql/functions/index/create_index.sql
 -- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it blocks writers
 -- of the table, not readers, until the transaction ends.
@@ -3511,26 +3725,10 @@ SET search_path = pg_catalog, pg_temp
 AS $create_index$
 DECLARE
   _index colbert._index;
-  _method text;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
-  _method := coalesce(method, colbert._default_method(source, options));
-  PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
-          colbert._refuse_text_column(source, embeddings, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
-  PERFORM colbert._forget_dropped_sources();
-  IF EXISTS (SELECT FROM colbert._index AS i
-              WHERE i.source = create_index.source AND i.embeddings = create_index.embeddings) THEN
-    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
-      USING ERRCODE = 'duplicate_object',
-            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
-  END IF;
-
-  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions)
-  VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
-          colbert._vector_dimensions(source, embeddings, options))
-  RETURNING * INTO _index;
-
+  _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);
   _index := colbert._create_tables(_index);
   IF colbert._triggers(_index) THEN
@@ -3712,7 +3910,7 @@ $_mend_document$;
 COMMENT ON FUNCTION colbert._mend_document(colbert._index, text) IS
   'Brings one document of an index in step with its array; 1 when it is, 0 for a bad document.';
 
--- Makes the tables of an index anew, from nothing, when some of them are gone.
+-- Makes the tables of an index anew, from nothing, when some of them are gone. A build that was begun is given up.
 CREATE OR REPLACE FUNCTION colbert._recreate_derived(index colbert._index)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3727,6 +3925,7 @@ BEGIN
   IF NOT colbert._lacks_tables(index) THEN
     RETURN 0;  -- another session has mended it meanwhile
   END IF;
+  PERFORM colbert._drop_build(index);
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;
@@ -3772,17 +3971,25 @@ COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
 -- The state of an index, which is one word, and advice for people: what is the matter and what to do about it. The
 -- catalogs tell it. check_index looks at the data.
 --
---   ready     advice is NULL
---   stale     the data has outgrown what the index learned
---   broken    searches or writes may fail, or miss documents
+--   ready       advice is NULL
+--   stale       the data has outgrown what the index learned
+--   building    an index is made or built anew beside its writers, or that was interrupted
+--   broken      searches or writes may fail, or miss documents
 CREATE OR REPLACE FUNCTION colbert._index_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_index_state$
+DECLARE
+  _build colbert._build := (SELECT b FROM colbert._build AS b WHERE b.index_id = index.id);
 BEGIN
-  advice := colbert._index_damage(index);
+  IF _build.phase IS DISTINCT FROM 'starting' THEN  -- which makes the triggers
+    advice := colbert._index_damage(index);
+  END IF;
   IF advice IS NOT NULL THEN
     state := 'broken';
+  ELSIF _build.phase IS NOT NULL THEN
+    state := 'building';
+    advice := colbert._build_advice(index, _build);
   ELSE
     SELECT coalesce(s.state, 'ready'), s.advice INTO state, advice FROM colbert._method_state(index) AS s;
   END IF;
@@ -3790,7 +3997,7 @@ END
 $_index_state$;
 
 COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
-  'ready, stale or broken, and advice: what is the matter and what to do about it.';
+  'ready, stale, building or broken, and advice: what is the matter and what to do about it.';
 
 CREATE OR REPLACE FUNCTION colbert._index_damage(index colbert._index)
 RETURNS text
@@ -3853,7 +4060,7 @@ SELECT i.source,
                        FROM colbert._derived_tables(i) AS t) AS size;
 
 COMMENT ON VIEW colbert.indexes IS
-  'Every late-interaction index: what it is on, its method and options, its size, and whether it is ready, stale or broken.';
+  'Every late-interaction index: what it is on, its method and options, its size, and whether it is ready, stale, building or broken.';
 
 COMMENT ON COLUMN colbert.indexes.source IS 'The table that is indexed.';
 COMMENT ON COLUMN colbert.indexes.embeddings IS 'Its column of token-vector arrays.';
@@ -3866,35 +4073,621 @@ COMMENT ON COLUMN colbert.indexes.tokens IS
   'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived, and of a plaid index for who does not own it.';
 COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
 COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
-COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken.';
+COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale, building or broken.';
 COMMENT ON COLUMN colbert.indexes.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
 
 GRANT SELECT ON colbert.indexes TO PUBLIC;
 
--- sql/functions/index/maintain.sql
+-- sql/functions/building/_built_index.sql
+-- The registry row as it will be when a build is done, but for the tables that no method makes. All that fills tables
+-- and brings them in step takes it in place of the row of today.
+CREATE OR REPLACE FUNCTION colbert._built_index(index colbert._index, build colbert._build)
+RETURNS colbert._index
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_built_index$
+BEGIN
+  index.method := build.method;
+  index.tables := build.tables;
+  index.table_names := build.table_names;
+  RETURN index;
+END
+$_built_index$;
+
+COMMENT ON FUNCTION colbert._built_index(colbert._index, colbert._build) IS
+  'An index with the method and the tables of its build.';
+
+-- sql/functions/building/_build_tables.sql
+-- The tables of a build that are there and belong to the index.
+CREATE OR REPLACE FUNCTION colbert._build_tables(index colbert._index)
+RETURNS SETOF regclass
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT t
+    FROM colbert._build AS b
+   CROSS JOIN LATERAL colbert._derived_tables(colbert._built_index(index, b)) AS t
+   WHERE b.index_id = index.id;
+END;
+
+COMMENT ON FUNCTION colbert._build_tables(colbert._index) IS
+  'The tables that are being filled for an index, or that it had before; none where nothing is being built.';
+
+-- sql/functions/building/_lock_briefly.sql
+-- Keeps writers away from a table, or says that it cannot. Whoever waits for a lock makes all writers wait that come
+-- after: so a lock that is not to be had at once is asked for again later.
+CREATE OR REPLACE FUNCTION colbert._lock_briefly(source regclass)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '200ms'
+AS $_lock_briefly$
+BEGIN
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+  RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+  RETURN false;
+END
+$_lock_briefly$;
+
+COMMENT ON FUNCTION colbert._lock_briefly(regclass) IS
+  'Locks a table against writers, to the end of the transaction; false when others hold it for longer than 0.2 s.';
+
+-- sql/functions/building/_at_work.sql
+CREATE OR REPLACE FUNCTION colbert._at_work(build colbert._build)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN build.pid <> pg_backend_pid()
+       AND EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = build.pid);
+
+COMMENT ON FUNCTION colbert._at_work(colbert._build) IS
+  'Whether the process that worked on a build last is another one, and still there.';
+
+-- sql/functions/building/_build_advice.sql
+CREATE OR REPLACE FUNCTION colbert._build_advice(index colbert._index, build colbert._build)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN build.method || ' is being built (' || build.phase
+       || CASE WHEN build.phase = 'filling' AND build.steps > 0
+               THEN format(', step %s of %s', build.step, build.steps) ELSE '' END
+       || CASE WHEN colbert._at_work(build) THEN format(') by process %s', build.pid)
+               ELSE ') unless it was interrupted, then CALL colbert.maintain() goes on' END
+       || CASE WHEN build.checks AND build.phase <> 'retiring' THEN ', searches score all documents until then' ELSE '' END;
+
+COMMENT ON FUNCTION colbert._build_advice(colbert._index, colbert._build) IS
+  'How far the build of an index is, and who works on it.';
+
+-- sql/functions/building/_build_step.sql
+-- Building beside writers, in steps. Each is one transaction, which reads how far the build is from its row in
+-- colbert._build, does what is next, and says so in the row. A step that is not committed has not happened: whoever is
+-- interrupted, or killed, is followed by whoever calls the next step. Two callers take turns.
+--
+--   starting       a moment in which no writer is at work: the triggers, and a table of changes, which all writers fill
+--                  from then on; the new tables, empty; the first step of all
+--   checking       the documents of a new index: a bad one is an error
+--   filling        the new tables, from the source, in batches
+--   catching up    the documents in the table of changes are put in anew, until none is left in another moment without
+--                  writers, in which the new tables take the place of the old ones
+--   retiring       the old tables go when no transaction is left that may read them
+--
+-- Until the new tables are in place, searches use the old ones, and writers keep them in step. An index that is new has
+-- the method exact until then: searches score all documents.
+--
+-- Returns for how many seconds to wait before the next step; NULL when there is none.
+CREATE OR REPLACE FUNCTION colbert._build_step(index_id integer)
+RETURNS float8
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET application_name = 'colbert_pg'
+AS $_build_step$
+DECLARE
+  _index colbert._index;
+  _build colbert._build;
+BEGIN
+  UPDATE colbert._build AS b SET pid = pg_backend_pid() WHERE b.index_id = _build_step.index_id RETURNING b.* INTO _build;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = _build_step.index_id;
+  PERFORM colbert._source_types(_index),
+          colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot(),
+          colbert._report_progress(_index, _build.phase);
+  CASE _build.phase
+    WHEN 'starting' THEN RETURN colbert._start_build(_index, _build);
+    WHEN 'checking' THEN RETURN colbert._check_build(_index);
+    WHEN 'filling' THEN RETURN colbert._fill_build(_index, _build);
+    WHEN 'catching up' THEN RETURN colbert._catch_up_build(_index, _build);
+    WHEN 'retiring' THEN RETURN colbert._retire_build(_index, _build);
+  END CASE;
+END
+$_build_step$;
+
+COMMENT ON FUNCTION colbert._build_step(integer) IS
+  'Does the next step of a build; returns for how many seconds to wait before the one after it, NULL when it is done.';
+
+-- The triggers are there: a bad document that this does not see is refused by them.
+CREATE OR REPLACE FUNCTION colbert._check_build(index colbert._index)
+RETURNS float8
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_check_build$
+BEGIN
+  PERFORM colbert._refuse_documents(index);
+  UPDATE colbert._build AS b SET phase = 'filling' WHERE b.index_id = index.id;
+  RETURN 0;
+END
+$_check_build$;
+
+COMMENT ON FUNCTION colbert._check_build(colbert._index) IS
+  'The step of a build that refuses bad documents.';
+
+-- sql/functions/building/_start_build.sql
+-- Nobody writes while this runs, so that every change from now on is in the table of changes, and every change before
+-- is in the source. The new tables are entered in the registry row as they are made: their names go to the build.
+CREATE OR REPLACE FUNCTION colbert._start_build(index colbert._index, build colbert._build)
+RETURNS float8
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_start_build$
+BEGIN
+  IF NOT colbert._lock_briefly(index.source) THEN
+    RETURN 0.5;
+  END IF;
+  IF colbert._triggers(index) AND colbert._sync_problem(index) IS NOT NULL THEN
+    PERFORM colbert._create_sync(index);
+  END IF;
+
+  UPDATE colbert._index AS i SET tables = '{}', table_names = '{}' WHERE i.id = index.id;
+  PERFORM colbert._method_create(colbert._built_index(index, build));
+  UPDATE colbert._build AS b
+     SET tables = i.tables, table_names = i.table_names,
+         phase = CASE WHEN b.checks THEN 'checking' ELSE 'filling' END
+    FROM colbert._index AS i
+   WHERE b.index_id = index.id AND i.id = index.id;
+
+  UPDATE colbert._index AS i
+     SET tables = index.tables, table_names = colbert._table_names(index)
+   WHERE i.id = index.id;
+  IF build.checks AND colbert._text_column(index) IS NOT NULL THEN
+    PERFORM colbert._create_attempts(index);
+  END IF;
+  PERFORM colbert._create_derived(
+    index, 'changes', format('doc_id %s', (colbert._source_types(index)).key_type), 'doc_id');
+  RETURN 0;
+END
+$_start_build$;
+
+COMMENT ON FUNCTION colbert._start_build(colbert._index, colbert._build) IS
+  'The step of a build that makes its tables, and has writers note what they change.';
+
+-- sql/functions/building/_fill_build.sql
+CREATE OR REPLACE FUNCTION colbert._fill_build(index colbert._index, build colbert._build)
+RETURNS float8
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_fill_build$
+DECLARE
+  _built colbert._index := colbert._built_index(index, build);
+BEGIN
+  IF build.step = 0 THEN
+    build.steps := colbert._method_build_steps(_built);
+  END IF;
+  IF build.step < build.steps THEN
+    build.step := build.step + 1;
+    PERFORM colbert._method_build_step(_built, build.step, build.steps);
+  END IF;
+  UPDATE colbert._build AS b
+     SET step = build.step, steps = build.steps,
+         phase = CASE WHEN build.step = build.steps THEN 'catching up' ELSE 'filling' END
+   WHERE b.index_id = index.id;
+  RETURN 0;
+END
+$_fill_build$;
+
+COMMENT ON FUNCTION colbert._fill_build(colbert._index, colbert._build) IS
+  'The step of a build that fills its tables, a batch at a time.';
+
+-- sql/functions/building/_catch_up_build.sql
+-- Brings the new tables in step, for a second, and then, while writers wait, for half a second at most. When nothing is
+-- left by then, the new tables are put in place. Writers who stay faster than this for a minute are held back: they get
+-- a tenth of a second in between.
+CREATE OR REPLACE FUNCTION colbert._catch_up_build(index colbert._index, build colbert._build)
+RETURNS float8
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_catch_up_build$
+DECLARE
+  _built colbert._index := colbert._built_index(index, build);
+  _changes regclass := colbert._derived_table(index, 'changes');
+  _step integer := least(build.step, 0) - 1;  -- the steps of catching up are counted below 0
+BEGIN
+  UPDATE colbert._build AS b SET step = _step WHERE b.index_id = index.id;
+  IF _step % 2 <> 0 THEN
+    PERFORM colbert._apply_changes(_built, _changes, CASE WHEN _step > -80 THEN 1.0 ELSE 0.1 END);
+  ELSIF NOT colbert._lock_briefly(index.source) THEN
+    RETURN 0.5;
+  ELSIF colbert._apply_changes(_built, _changes, 0.5) THEN
+    PERFORM colbert._swap_build(index, build);
+  END IF;
+  RETURN 0;
+END
+$_catch_up_build$;
+
+COMMENT ON FUNCTION colbert._catch_up_build(colbert._index, colbert._build) IS
+  'The step of a build that puts in the documents that have changed meanwhile, and ends when none is left.';
+
+-- Brings the new tables in step with what the source holds now of the documents in the table of changes. Whether all of
+-- those were taken before the time was up.
+--
+-- The changes are listed before a change of all documents (TRUNCATE) is looked for, which goes first. So no document is
+-- taken out that was put in after it: its change is in the list, and is made after that, or it is not, and stays.
+CREATE OR REPLACE FUNCTION colbert._apply_changes(built colbert._index, changes regclass, seconds float8)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_apply_changes$
+DECLARE
+  _until timestamptz := clock_timestamp() + make_interval(secs => seconds);
+  _listed refcursor;
+  _truncated bigint;
+  _doc_id text;
+  _rows tid[];
+BEGIN
+  OPEN _listed FOR EXECUTE format(
+    'SELECT c.doc_id::text, array_agg(c.ctid) FROM %s AS c WHERE c.doc_id IS NOT NULL GROUP BY c.doc_id', changes);
+  EXECUTE format('DELETE FROM %s AS c WHERE c.doc_id IS NULL', changes);
+  GET DIAGNOSTICS _truncated = ROW_COUNT;
+  IF _truncated > 0 THEN
+    PERFORM colbert._method_clear(built);
+  END IF;
+  LOOP
+    FETCH _listed INTO _doc_id, _rows;
+    EXIT WHEN NOT FOUND OR clock_timestamp() > _until;
+    EXECUTE format('DELETE FROM %s AS c WHERE c.ctid = ANY ($1)', changes) USING _rows;
+    PERFORM colbert._put_current(built, _doc_id);
+  END LOOP;
+  CLOSE _listed;
+  RETURN _doc_id IS NULL;
+END
+$_apply_changes$;
+
+COMMENT ON FUNCTION colbert._apply_changes(colbert._index, regclass, float8) IS
+  'Brings the tables of a build in step with the documents in the table of changes, for some seconds; true when all were done.';
+
+-- sql/functions/building/_swap_build.sql
+-- The moment in which an index changes over, while the caller keeps writers away. Searches that run see the registry as
+-- it was, and the old tables, which stay for them.
+CREATE OR REPLACE FUNCTION colbert._swap_build(index colbert._index, build colbert._build)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_swap_build$
+DECLARE
+  _former text[] := colbert._method_table_names(index.method) || '{changes}';
+BEGIN
+  UPDATE colbert._index AS i
+     SET method = build.method,
+         tables = build.tables || ARRAY(SELECT t.id FROM unnest(index.tables, index.table_names) AS t (id, name)
+                                         WHERE t.name <> ALL (_former)),
+         table_names = build.table_names || ARRAY(SELECT n FROM unnest(index.table_names) AS n WHERE n <> ALL (_former))
+   WHERE i.id = index.id;
+  UPDATE colbert._build AS b
+     SET phase = 'retiring', transactions = NULL,
+         tables = ARRAY(SELECT t.id FROM unnest(index.tables, index.table_names) AS t (id, name)
+                         WHERE t.name = ANY (_former)),
+         table_names = ARRAY(SELECT n FROM unnest(index.table_names) AS n WHERE n = ANY (_former))
+   WHERE b.index_id = index.id;
+END
+$_swap_build$;
+
+COMMENT ON FUNCTION colbert._swap_build(colbert._index, colbert._build) IS
+  'Puts the tables of a build in place of those that the index had.';
+
+-- sql/functions/building/_retire_build.sql
+-- Drops the old tables. Transactions that began before the new ones were in place may read them still. They are listed
+-- when the change over is committed, and waited for. The new tables keep their names: who renamed them would pull them away
+-- from under statements that have just been put together.
+CREATE OR REPLACE FUNCTION colbert._retire_build(index colbert._index, build colbert._build)
+RETURNS float8
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '200ms'
+AS $_retire_build$
+DECLARE
+  _table regclass;
+BEGIN
+  IF build.transactions IS NULL THEN
+    UPDATE colbert._build AS b SET transactions = colbert._transactions() WHERE b.index_id = index.id;
+    EXECUTE format('ANALYZE %s (%I)', index.source, index.key);
+    RETURN 0;
+  ELSIF build.transactions && colbert._transactions() THEN
+    RETURN 0.2;
+  END IF;
+
+  FOR _table IN SELECT t FROM colbert._build_tables(index) AS t LOOP
+    EXECUTE format('DROP TABLE %s', _table);
+  END LOOP;
+  DELETE FROM colbert._build AS b WHERE b.index_id = index.id;
+  RETURN NULL;
+EXCEPTION WHEN lock_not_available THEN
+  RETURN 0.5;
+END
+$_retire_build$;
+
+COMMENT ON FUNCTION colbert._retire_build(colbert._index, colbert._build) IS
+  'The step of a build that drops the tables that the index had before, when nobody can read them any more.';
+
+-- The transactions of other sessions in this database, all that may hold a snapshot.
+CREATE OR REPLACE FUNCTION colbert._transactions()
+RETURNS text[]
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT coalesce(array_agg(l.virtualxid), '{}')
+    FROM pg_catalog.pg_locks AS l
+    JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+   WHERE l.locktype = 'virtualxid'
+     AND l.granted
+     AND l.virtualxid = l.virtualtransaction
+     AND l.pid <> pg_backend_pid()
+     AND a.usesysid IS NOT NULL
+     AND a.datname = current_database();
+END;
+
+COMMENT ON FUNCTION colbert._transactions() IS
+  'The virtual ids of the transactions of other sessions in this database.';
+
+-- sql/functions/building/_drop_build.sql
+-- Takes a build away, with its tables. Writers must not be at work, and the table of changes must go out of the registry
+-- row, which is left to the caller.
+CREATE OR REPLACE FUNCTION colbert._drop_build(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_drop_build$
+DECLARE
+  _table regclass;
+BEGIN
+  FOR _table IN SELECT t FROM colbert._build_tables(index) AS t LOOP
+    EXECUTE format('DROP TABLE %s', _table);
+  END LOOP;
+  DELETE FROM colbert._build AS b WHERE b.index_id = index.id;
+END
+$_drop_build$;
+
+COMMENT ON FUNCTION colbert._drop_build(colbert._index) IS
+  'Drops the tables of a build, and its row.';
+
+-- sql/functions/building/_begin_rebuild.sql
+-- Enters a build of an index that is there, or finds the one that was begun. Returns the id of the index; NULL when there
+-- is nothing to build.
+CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name)
+RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_begin_rebuild$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
+  INSERT INTO colbert._build (index_id, method, checks)
+  VALUES (_index.id, _index.method, false)
+      ON CONFLICT (index_id) DO NOTHING;
+  RETURN _index.id;
+END
+$_begin_rebuild$;
+
+COMMENT ON FUNCTION colbert._begin_rebuild(regclass, name) IS
+  'Enters a build of an index, unless one was begun; returns the id of the index.';
+
+-- sql/functions/building/_run_build.sql
+-- Does what is left of a build, step by step, with a commit after each. A procedure that commits may have no SET clause:
+-- all that needs one is in _build_step.
+CREATE OR REPLACE PROCEDURE colbert._run_build(index_id integer)
+LANGUAGE plpgsql SECURITY INVOKER
+AS $_run_build$
+DECLARE
+  _pause pg_catalog.float8;
+BEGIN
+  LOOP
+    COMMIT;
+    _pause := colbert._build_step(index_id);
+    EXIT WHEN _pause IS NULL;
+    COMMIT;
+    PERFORM pg_catalog.pg_sleep(_pause);
+  END LOOP;
+END
+$_run_build$;
+
+COMMENT ON PROCEDURE colbert._run_build(integer) IS
+  'Does all steps of a build that are left, with a commit after each.';
+
+-- sql/functions/building/create_index_concurrently.sql
+-- Creates an index while others read and write the table: create_index in steps, with a commit after each. Writers and
+-- readers wait for no more than a moment, and it waits for them instead: for every transaction that has written the
+-- table, twice, and at the end for every transaction that may read what is to be dropped. Until it is done the index has
+-- the method exact, which scores all documents. colbert.indexes says how far it is.
+--
+-- It cannot run inside a transaction block ("invalid transaction termination"). When it is interrupted, call it again
+-- with the same arguments, or drop the index.
+--
+-- Errors: a bad document is named before anything is made. One that is written between that check and the making of the
+-- triggers is named afterwards: mend it, and call again.
+CREATE OR REPLACE PROCEDURE colbert.create_index_concurrently(
+  source regclass,
+  embeddings name DEFAULT 'embeddings',
+  method text DEFAULT NULL,
+  options jsonb DEFAULT '{}',
+  key name DEFAULT NULL)
+LANGUAGE plpgsql SECURITY INVOKER
+AS $create_index_concurrently$
+DECLARE
+  _id pg_catalog.int4;
+BEGIN
+  COMMIT;
+  _id := colbert._begin_index(source, embeddings, method, options, key);
+  CALL colbert._run_build(_id);
+END
+$create_index_concurrently$;
+
+COMMENT ON PROCEDURE colbert.create_index_concurrently(regclass, name, text, jsonb, name) IS
+  'Creates an index while others write the table, with a commit after each step; not inside a transaction block. For the owner of the table.';
+
+-- Enters an index of the method exact and the build of the method that is wanted, or finds the one that was begun.
+CREATE OR REPLACE FUNCTION colbert._begin_index(
+  source regclass, embeddings name, method text, options jsonb, key name)
+RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_begin_index$
+DECLARE
+  _index colbert._index;
+  _method text;
+BEGIN
+  SELECT i.*
+    INTO _index
+    FROM colbert._index AS i
+    JOIN colbert._build AS b ON b.index_id = i.id
+   WHERE i.source = _begin_index.source
+     AND i.embeddings = _begin_index.embeddings
+     AND b.checks
+     AND coalesce(b.method = _begin_index.method, true)
+     AND i.options = _begin_index.options;
+  IF FOUND THEN
+    RETURN _index.id;
+  END IF;
+
+  PERFORM colbert._refuse_source(source, embeddings);
+  _index := colbert._register_index(source, embeddings, method, options, key);
+  PERFORM colbert._refuse_documents(_index);
+  _method := _index.method;
+  UPDATE colbert._index AS i SET method = 'exact' WHERE i.id = _index.id;
+  INSERT INTO colbert._build (index_id, method, checks) VALUES (_index.id, _method, true);
+  RETURN _index.id;
+END
+$_begin_index$;
+
+COMMENT ON FUNCTION colbert._begin_index(regclass, name, text, jsonb, name) IS
+  'Enters an index that is to be built beside its writers, unless that was begun; returns its id.';
+
+-- sql/functions/building/reindex_concurrently.sql
+-- Builds an index anew while others read and write the table: new tables beside the old ones, in steps, with a commit
+-- after each. Searches use the old tables until the new ones take their place. Writers and readers wait for no more than
+-- a moment, and it waits for them as create_index_concurrently does. There has to be room for both sets of tables.
+--
+-- It cannot run inside a transaction block ("invalid transaction termination"). When it is interrupted, call it again,
+-- or abandon it with abandon_reindex.
+CREATE OR REPLACE PROCEDURE colbert.reindex_concurrently(source regclass, embeddings name DEFAULT NULL)
+LANGUAGE plpgsql SECURITY INVOKER
+AS $reindex_concurrently$
+DECLARE
+  _id pg_catalog.int4;
+BEGIN
+  COMMIT;
+  _id := colbert._begin_rebuild(source, embeddings);
+  CALL colbert._run_build(_id);
+END
+$reindex_concurrently$;
+
+COMMENT ON PROCEDURE colbert.reindex_concurrently(regclass, name) IS
+  'Builds an index anew while others write the table, with a commit after each step; not inside a transaction block. For the owner of the table.';
+
+-- sql/functions/building/abandon_reindex.sql
+-- Gives up a reindex_concurrently that was interrupted: the index stays as it is, and what was built goes. It waits for
+-- a step that runs.
+CREATE OR REPLACE FUNCTION colbert.abandon_reindex(source regclass, embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $abandon_reindex$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _build colbert._build;
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_old_snapshot();
+  SELECT b.* INTO _build FROM colbert._build AS b WHERE b.index_id = _index.id FOR UPDATE;
+  IF _build.checks OR _build.phase IS NULL OR _build.phase = 'retiring' THEN
+    RAISE EXCEPTION 'the index on "%" is not being built anew', _index.source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = CASE WHEN _build.checks
+                        THEN format('SELECT colbert.drop_index(%L, %L) drops an index that is not finished.',
+                                    _index.source, _index.embeddings)
+                        WHEN _build.phase = 'retiring'
+                        THEN format('It is done but for old tables: CALL colbert.reindex_concurrently(%L, %L) drops them.',
+                                    _index.source, _index.embeddings)
+                        ELSE 'There is nothing to abandon.' END;
+  END IF;
+  IF NOT colbert._lock_briefly(_index.source) THEN
+    RAISE EXCEPTION 'other transactions are writing "%"', _index.source
+      USING ERRCODE = 'lock_not_available',
+            HINT = 'Try again when they have ended.';
+  END IF;
+  _index := colbert._find_index(_index.source, _index.embeddings);
+  PERFORM colbert._drop_build(_index);
+  PERFORM colbert._drop_changes(_index);
+END
+$abandon_reindex$;
+
+COMMENT ON FUNCTION colbert.abandon_reindex(regclass, name) IS
+  'Gives up a reindex_concurrently that was interrupted; the index stays as it is. For the owner of the table.';
+
+CREATE OR REPLACE FUNCTION colbert._drop_changes(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_drop_changes$
+DECLARE
+  _changes regclass := colbert._registered_table(index, 'changes');
+BEGIN
+  IF EXISTS (SELECT FROM colbert._derived_tables(index) AS t WHERE t = _changes) THEN
+    EXECUTE format('DROP TABLE %s', _changes);
+  END IF;
+  UPDATE colbert._index AS i
+     SET tables = array_remove(i.tables, _changes), table_names = array_remove(i.table_names, 'changes')
+   WHERE i.id = index.id;
+END
+$_drop_changes$;
+
+COMMENT ON FUNCTION colbert._drop_changes(colbert._index) IS
+  'Takes the table of changes away from an index.';
+
+-- sql/functions/building/maintain.sql
 -- Does what is due for the indexes on the caller's own tables, one after the other: what the state of an index in
--- colbert.indexes asks for. A stale index is built anew, a broken one is mended. For pg_cron, cron, or by hand.
+-- colbert.indexes asks for. A stale index is built anew beside its writers, as reindex_concurrently does. A build that was
+-- interrupted goes on. A broken index is mended. For pg_cron, cron, the worker, or by hand.
 --
--- It commits after each index, so that no lock outlives the work that needs it. So it cannot run inside a transaction
--- block. An index that cannot be maintained is named in a warning, and the others go on. Those of other owners are
--- skipped with a notice. Writers of a table wait while its index is built anew.
+-- It commits as it goes, so that no lock outlives the work that needs it. So it cannot run inside a transaction block. An
+-- index that cannot be maintained is named in a warning, and the others go on. Those of other owners are skipped with a
+-- notice.
 --
--- A procedure that commits may have no SET clause. All that needs one is in _maintain.
+-- A procedure that commits may have no SET clause. All that needs one is in the functions that it calls.
 CREATE OR REPLACE PROCEDURE colbert.maintain()
 LANGUAGE plpgsql SECURITY INVOKER
 AS $maintain$
 DECLARE
   _id pg_catalog.int4;
+  _pause pg_catalog.float8;
 BEGIN
+  COMMIT;
   FOREACH _id IN ARRAY colbert._due_indexes() LOOP
     PERFORM colbert._maintain(_id);
+    LOOP
+      COMMIT;
+      _pause := colbert._maintain_step(_id);
+      EXIT WHEN _pause IS NULL;
+      COMMIT;
+      PERFORM pg_catalog.pg_sleep(_pause);
+    END LOOP;
     COMMIT;
   END LOOP;
 END
 $maintain$;
 
 COMMENT ON PROCEDURE colbert.maintain() IS
-  'Builds stale indexes anew and mends broken ones, on the caller''s own tables, with a commit after each.';
+  'Builds stale indexes anew and mends broken ones, on the caller''s own tables, beside their writers, with a commit after each step.';
 
 -- The ids of the indexes for which something is due, the caller's own.
 CREATE OR REPLACE FUNCTION colbert._due_indexes()
@@ -3906,10 +4699,15 @@ DECLARE
   _index colbert._index;
   _due integer[] := ARRAY[]::integer[];
 BEGIN
-  FOR _index IN SELECT i.* FROM colbert._index AS i ORDER BY i.id LOOP
+  FOR _index IN
+    SELECT i.*
+      FROM colbert._index AS i
+     WHERE NOT EXISTS (SELECT FROM colbert._build AS b WHERE b.index_id = i.id AND colbert._at_work(b))
+     ORDER BY i.id
+  LOOP
     IF NOT colbert._is_own(_index.source) THEN
       RAISE NOTICE 'skipping the index on "%": only the owner of the table can maintain it', _index.source;
-    ELSIF (colbert._index_state(_index)).state IN ('stale', 'broken') THEN
+    ELSIF (colbert._index_state(_index)).state <> 'ready' THEN
       _due := _due || _index.id;
     END IF;
   END LOOP;
@@ -3920,7 +4718,7 @@ $_due_indexes$;
 COMMENT ON FUNCTION colbert._due_indexes() IS
   'The ids of the indexes on the caller''s own tables for which something is due.';
 
--- Does what is due for one index. It may have been done or dropped by somebody else meanwhile.
+-- Mends a broken index, and enters a build of a stale one. It may have been done or dropped by somebody else meanwhile.
 CREATE OR REPLACE FUNCTION colbert._maintain(id integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3930,7 +4728,7 @@ DECLARE
   _index colbert._index := (SELECT i FROM colbert._index AS i WHERE i.id = _maintain.id);
 BEGIN
   CASE (colbert._index_state(_index)).state
-    WHEN 'stale' THEN PERFORM colbert.reindex(_index.source, _index.embeddings);
+    WHEN 'stale' THEN PERFORM colbert._begin_rebuild(_index.source, _index.embeddings);
     WHEN 'broken' THEN PERFORM colbert.repair_index(_index.source, _index.embeddings);
     ELSE NULL;
   END CASE;
@@ -3941,7 +4739,26 @@ END
 $_maintain$;
 
 COMMENT ON FUNCTION colbert._maintain(integer) IS
-  'Does what is due for one index; an error becomes a warning.';
+  'Does what is due for one index, or begins with it; an error becomes a warning.';
+
+-- The next step of a build. NULL when there is none, and after an error.
+CREATE OR REPLACE FUNCTION colbert._maintain_step(id integer)
+RETURNS float8
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_maintain_step$
+BEGIN
+  RETURN colbert._build_step(id);
+EXCEPTION WHEN others THEN
+  RAISE WARNING 'the index on "%" is not maintained: %',
+                (SELECT i.source FROM colbert._index AS i WHERE i.id = _maintain_step.id), SQLERRM
+    USING ERRCODE = SQLSTATE;
+  RETURN NULL;
+END
+$_maintain_step$;
+
+COMMENT ON FUNCTION colbert._maintain_step(integer) IS
+  'Does the next step of a build, as _build_step does; an error becomes a warning.';
 
 -- sql/functions/search/_refuse_query.sql
 -- Refuses a query that cannot be compared with the documents of an index.
@@ -6388,3 +7205,4 @@ COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], text, integer, te
 SELECT pg_catalog.pg_extension_config_dump('colbert._index', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._index_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._worker', '');
+SELECT pg_catalog.pg_extension_config_dump('colbert._build', '');

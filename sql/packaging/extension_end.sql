@@ -3,3 +3,4 @@
 SELECT pg_catalog.pg_extension_config_dump('colbert._index', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._index_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._worker', '');
+SELECT pg_catalog.pg_extension_config_dump('colbert._build', '');

@@ -280,7 +280,7 @@ def test_another_session_sees_how_far_a_build_is(
     def seen_at_work() -> bool:
         """Build the index once more: on a busy machine the watcher may sleep meanwhile."""
         run(many, "SELECT colbert.reindex('documents')")
-        return any(name.startswith("colbert_pg: filing documents, ") for name in seen)
+        return any(name.startswith("colbert_pg: building, step ") for name in seen)
 
     try:
         wait_for(seen_at_work, "the build to be seen")

@@ -5,11 +5,7 @@ RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN coalesce(
   index.table_names,
-  CASE index.method
-    WHEN 'exact' THEN '{}'::text[]
-    WHEN 'plaid' THEN '{centroids, postings, documents}'::text[]
-    ELSE '{tokens}'::text[]
-  END || CASE WHEN index.options ? 'text' THEN '{attempts}'::text[] END);
+  colbert._method_table_names(index.method) || CASE WHEN index.options ? 'text' THEN '{attempts}'::text[] END);
 
 COMMENT ON FUNCTION colbert._table_names(colbert._index) IS
   'The names of an index''s tables, in the order in which the registry has them.';

@@ -17,6 +17,10 @@ BEGIN
       FROM colbert._derived_tables(index) AS t
       JOIN pg_class AS c ON c.oid = t
     UNION ALL
+    SELECT 'TABLE', t::text, c.relowner
+      FROM colbert._build_tables(index) AS t
+      JOIN pg_class AS c ON c.oid = t
+    UNION ALL
     SELECT 'INDEX', p::text, c.relowner
       FROM colbert._pending_index(index) AS p
       JOIN pg_class AS c ON c.oid = p;

@@ -1,17 +1,25 @@
 -- The state of an index, which is one word, and advice for people: what is the matter and what to do about it. The
 -- catalogs tell it. check_index looks at the data.
 --
---   ready     advice is NULL
---   stale     the data has outgrown what the index learned
---   broken    searches or writes may fail, or miss documents
+--   ready       advice is NULL
+--   stale       the data has outgrown what the index learned
+--   building    an index is made or built anew beside its writers, or that was interrupted
+--   broken      searches or writes may fail, or miss documents
 CREATE OR REPLACE FUNCTION colbert._index_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_index_state$
+DECLARE
+  _build colbert._build := (SELECT b FROM colbert._build AS b WHERE b.index_id = index.id);
 BEGIN
-  advice := colbert._index_damage(index);
+  IF _build.phase IS DISTINCT FROM 'starting' THEN  -- which makes the triggers
+    advice := colbert._index_damage(index);
+  END IF;
   IF advice IS NOT NULL THEN
     state := 'broken';
+  ELSIF _build.phase IS NOT NULL THEN
+    state := 'building';
+    advice := colbert._build_advice(index, _build);
   ELSE
     SELECT coalesce(s.state, 'ready'), s.advice INTO state, advice FROM colbert._method_state(index) AS s;
   END IF;
@@ -19,7 +27,7 @@ END
 $_index_state$;
 
 COMMENT ON FUNCTION colbert._index_state(colbert._index) IS
-  'ready, stale or broken, and advice: what is the matter and what to do about it.';
+  'ready, stale, building or broken, and advice: what is the matter and what to do about it.';
 
 CREATE OR REPLACE FUNCTION colbert._index_damage(index colbert._index)
 RETURNS text

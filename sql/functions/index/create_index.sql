@@ -15,26 +15,10 @@ SET search_path = pg_catalog, pg_temp
 AS $create_index$
 DECLARE
   _index colbert._index;
-  _method text;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
-  _method := coalesce(method, colbert._default_method(source, options));
-  PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
-          colbert._refuse_text_column(source, embeddings, options);
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
-  PERFORM colbert._forget_dropped_sources();
-  IF EXISTS (SELECT FROM colbert._index AS i
-              WHERE i.source = create_index.source AND i.embeddings = create_index.embeddings) THEN
-    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
-      USING ERRCODE = 'duplicate_object',
-            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
-  END IF;
-
-  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions)
-  VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
-          colbert._vector_dimensions(source, embeddings, options))
-  RETURNING * INTO _index;
-
+  _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);
   _index := colbert._create_tables(_index);
   IF colbert._triggers(_index) THEN

@@ -21,7 +21,7 @@ SELECT i.source,
                        FROM colbert._derived_tables(i) AS t) AS size;
 
 COMMENT ON VIEW colbert.indexes IS
-  'Every late-interaction index: what it is on, its method and options, its size, and whether it is ready, stale or broken.';
+  'Every late-interaction index: what it is on, its method and options, its size, and whether it is ready, stale, building or broken.';
 
 COMMENT ON COLUMN colbert.indexes.source IS 'The table that is indexed.';
 COMMENT ON COLUMN colbert.indexes.embeddings IS 'Its column of token-vector arrays.';
@@ -34,7 +34,7 @@ COMMENT ON COLUMN colbert.indexes.tokens IS
   'About how many document tokens the index holds, as of its last ANALYZE; NULL where nothing is derived, and of a plaid index for who does not own it.';
 COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
 COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
-COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale or broken.';
+COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale, building or broken.';
 COMMENT ON COLUMN colbert.indexes.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
 
 GRANT SELECT ON colbert.indexes TO PUBLIC;

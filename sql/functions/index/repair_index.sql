@@ -78,7 +78,7 @@ $_mend_document$;
 COMMENT ON FUNCTION colbert._mend_document(colbert._index, text) IS
   'Brings one document of an index in step with its array; 1 when it is, 0 for a bad document.';
 
--- Makes the tables of an index anew, from nothing, when some of them are gone.
+-- Makes the tables of an index anew, from nothing, when some of them are gone. A build that was begun is given up.
 CREATE OR REPLACE FUNCTION colbert._recreate_derived(index colbert._index)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -93,6 +93,7 @@ BEGIN
   IF NOT colbert._lacks_tables(index) THEN
     RETURN 0;  -- another session has mended it meanwhile
   END IF;
+  PERFORM colbert._drop_build(index);
   FOR _table IN SELECT t FROM colbert._derived_tables(index) AS t LOOP
     EXECUTE format('DROP TABLE %s', _table);
   END LOOP;

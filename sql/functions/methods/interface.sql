@@ -2,7 +2,7 @@
 -- nothing, so that most operations have nothing to do for it.
 --
 -- A new method is a folder beside this file, and a branch in each function of this file. Its tables are made by
--- _create_derived. Keys travel as text; statements cast them to the key's own type.
+-- _create_derived, and named in derived/_method_table_names.sql. Keys travel as text; statements cast them to the key's own type.
 
 CREATE OR REPLACE FUNCTION colbert._method_is_exact(method text)
 RETURNS boolean
@@ -50,22 +50,58 @@ $_method_create$;
 COMMENT ON FUNCTION colbert._method_create(colbert._index) IS
   'Makes the tables of an index, empty.';
 
+CREATE OR REPLACE FUNCTION colbert._method_build_steps(index colbert._index)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_build_steps$
+BEGIN
+  RETURN CASE
+    WHEN index.method IN ('hnsw', 'ivfflat') THEN colbert._tokens_build_steps(index)
+    WHEN index.method = 'plaid' THEN colbert._plaid_build_steps(index)
+    ELSE 0
+  END;
+END
+$_method_build_steps$;
+
+COMMENT ON FUNCTION colbert._method_build_steps(colbert._index) IS
+  'In how many steps the tables of an index are filled.';
+
+CREATE OR REPLACE FUNCTION colbert._method_build_step(index colbert._index, step integer, steps integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_build_step$
+BEGIN
+  PERFORM colbert._report_progress(index, format('building, step %s of %s', step, steps));
+  CASE index.method
+    WHEN 'exact' THEN NULL;
+    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_build_step(index, step, steps);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_build_step(index, step, steps);
+  END CASE;
+END
+$_method_build_step$;
+
+COMMENT ON FUNCTION colbert._method_build_step(colbert._index, integer, integer) IS
+  'One of the steps in which empty tables of an index are filled from the source. Bad documents are left out.';
+
 CREATE OR REPLACE FUNCTION colbert._method_build(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET application_name = 'colbert_pg'
 AS $_method_build$
+DECLARE
+  _steps integer := colbert._method_build_steps(index);
 BEGIN
-  CASE index.method
-    WHEN 'exact' THEN NULL;
-    WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_build(index);
-    WHEN 'plaid' THEN PERFORM colbert._plaid_build(index);
-  END CASE;
+  FOR _step IN 1 .. _steps LOOP
+    PERFORM colbert._method_build_step(index, _step, _steps);
+  END LOOP;
 END
 $_method_build$;
 
 COMMENT ON FUNCTION colbert._method_build(colbert._index) IS
-  'Fills the tables of an index from the source, which the caller has locked.';
+  'Fills the empty tables of an index from the source, which the caller has locked.';
 
 CREATE OR REPLACE FUNCTION colbert._method_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
@@ -90,6 +126,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_method_remove$
 BEGIN
+  PERFORM colbert._note_change(index, doc_id);
   CASE index.method
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_remove(index, doc_id);
@@ -99,7 +136,7 @@ END
 $_method_remove$;
 
 COMMENT ON FUNCTION colbert._method_remove(colbert._index, text) IS
-  'Takes a document out of an index; one that is not there is no error.';
+  'Takes a document out of an index, as each change of one begins; one that is not there is no error.';
 
 CREATE OR REPLACE FUNCTION colbert._method_clear(index colbert._index)
 RETURNS void
@@ -107,6 +144,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_method_clear$
 BEGIN
+  PERFORM colbert._note_change(index, NULL);
   CASE index.method
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_clear(index);

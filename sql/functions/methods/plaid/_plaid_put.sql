@@ -1,14 +1,9 @@
--- A snapshot from before a reindex knows centroids that are gone. A transaction that keeps its first snapshot therefore
--- locks the registry row, which reindex changes, and gets a serialization failure.
 CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
 BEGIN
-  IF colbert._keeps_snapshot() THEN
-    PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
-  END IF;
   PERFORM colbert._plaid_grow(index, embeddings);
   EXECUTE format(
     'WITH document AS ('

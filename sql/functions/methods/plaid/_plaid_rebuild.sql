@@ -1,6 +1,6 @@
 -- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees either the
 -- old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old index on the
--- centroids goes. The registry row is changed for the sake of _plaid_put.
+-- centroids goes. The registry row is changed for the sake of _note_change.
 CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -13,7 +13,7 @@ BEGIN
   FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP
     EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));
   END LOOP;
-  PERFORM colbert._plaid_build(index);
+  PERFORM colbert._method_build(index);
   UPDATE colbert._index AS i SET tables = i.tables WHERE i.id = index.id;
   IF _old IS NOT NULL THEN
     EXECUTE format('DROP INDEX %s', _old);

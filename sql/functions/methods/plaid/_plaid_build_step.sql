@@ -1,36 +1,41 @@
--- Trains the centroids on what is in the source, then files every document. It works in batches, so that another
--- session can watch (_report_progress), and each batch in parallel workers where the server has them.
-CREATE OR REPLACE FUNCTION colbert._plaid_build(index colbert._index)
+-- The first step trains the centroids on what is in the source. Each step after that files a batch of documents, in
+-- parallel workers where the server has them. The last one writes the postings of all.
+CREATE OR REPLACE FUNCTION colbert._plaid_build_step(index colbert._index, step integer, steps integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET application_name = 'colbert_pg'
-AS $_plaid_build$
+AS $_plaid_build_step$
 DECLARE
-  _postings regclass := colbert._derived_table(index, 'postings');
   _documents regclass := colbert._derived_table(index, 'documents');
-  _batches integer;
+  _postings regclass := colbert._derived_table(index, 'postings');
 BEGIN
-  PERFORM colbert._plaid_train(index);
-  EXECUTE format('SELECT least(100, 1 + count(*) / 250) FROM %s', index.source) INTO _batches;
-  FOR _batch IN 1 .. _batches LOOP
+  IF step = 1 THEN
+    PERFORM colbert._plaid_train(index);
+  ELSIF step < steps THEN
     EXECUTE format('INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
                    'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest '
                    '  FROM colbert._plaid_filed($1, $2, $3) AS a',
                    _documents, (colbert._source_types(index)).key_type)
-      USING index, _batch, _batches;
-    PERFORM colbert._report_progress(index, format('filing documents, %s %%', 100 * _batch / _batches));
-  END LOOP;
-  PERFORM colbert._report_progress(index, 'writing postings');
-  EXECUTE format('INSERT INTO %s (centroid_id, ordinal) '
-                 'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal FROM %s AS d ORDER BY 1, 2',
-                 _postings, _documents);
-  EXECUTE format('ANALYZE %s, %s', _postings, _documents);
+      USING index, step - 1, steps - 2;
+  ELSE
+    EXECUTE format('INSERT INTO %s (centroid_id, ordinal) '
+                   'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal FROM %s AS d ORDER BY 1, 2',
+                   _postings, _documents);
+    EXECUTE format('ANALYZE %s, %s', _postings, _documents);
+  END IF;
 END
-$_plaid_build$;
+$_plaid_build_step$;
 
-COMMENT ON FUNCTION colbert._plaid_build(colbert._index) IS
-  'Trains centroids and files every document of the source.';
+COMMENT ON FUNCTION colbert._plaid_build_step(colbert._index, integer, integer) IS
+  'Trains centroids, files a batch of the source''s documents, or writes the postings.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_build_steps(index colbert._index)
+RETURNS integer
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+RETURN 2 + colbert._batches(index);
+
+COMMENT ON FUNCTION colbert._plaid_build_steps(colbert._index) IS
+  'In how many steps a plaid index is built.';
 
 -- One batch of the source's documents as they are filed. Bad documents are left out.
 CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
@@ -45,10 +50,10 @@ BEGIN
     'SELECT s.%1$I::text, cardinality(s.%2$I), colbert._plaid_centroid_ids($1, s.%2$I), '
     '       colbert._plaid_digest(s.%2$I) '
     '  FROM %3$s AS s '
-    ' WHERE (hashtext(s.%1$I::text) & 2147483647) %% $3 = $2 - 1 '
+    ' WHERE %4$s '
     '   AND pg_column_size(s.%2$I) > 24 '
     '   AND (colbert._document_problem(s.%2$I, $4, $5)).problem IS NULL',
-    index.key, index.embeddings, index.source)
+    index.key, index.embeddings, index.source, colbert._in_batch_sql(index))
     USING index, batch, batches, index.dimensions, colbert._normalized(index);
 END
 $_plaid_filed$;

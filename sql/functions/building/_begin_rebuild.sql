@@ -1,0 +1,22 @@
+-- Enters a build of an index that is there, or finds the one that was begun. Returns the id of the index; NULL when there
+-- is nothing to build.
+CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name)
+RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_begin_rebuild$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source),
+          colbert._refuse_partial_view(_index.source),
+          colbert._refuse_old_snapshot();
+  INSERT INTO colbert._build (index_id, method, checks)
+  VALUES (_index.id, _index.method, false)
+      ON CONFLICT (index_id) DO NOTHING;
+  RETURN _index.id;
+END
+$_begin_rebuild$;
+
+COMMENT ON FUNCTION colbert._begin_rebuild(regclass, name) IS
+  'Enters a build of an index, unless one was begun; returns the id of the index.';

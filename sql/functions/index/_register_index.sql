@@ -1,0 +1,31 @@
+-- Checks what an index is asked for, and enters it in the registry. It has no tables yet.
+CREATE OR REPLACE FUNCTION colbert._register_index(
+  source regclass, embeddings name, method text, options jsonb, key name)
+RETURNS colbert._index
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_register_index$
+DECLARE
+  _index colbert._index;
+  _method text := coalesce(method, colbert._default_method(source, options));
+BEGIN
+  PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
+          colbert._refuse_text_column(source, embeddings, options);
+  PERFORM colbert._forget_dropped_sources();
+  IF EXISTS (SELECT FROM colbert._index AS i
+              WHERE i.source = _register_index.source AND i.embeddings = _register_index.embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
+      USING ERRCODE = 'duplicate_object',
+            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
+  END IF;
+
+  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, table_names)
+  VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
+          colbert._vector_dimensions(source, embeddings, options), '{}')
+  RETURNING * INTO _index;
+  RETURN _index;
+END
+$_register_index$;
+
+COMMENT ON FUNCTION colbert._register_index(regclass, name, text, jsonb, name) IS
+  'Enters an index in the registry, after checking what is asked for.';
