@@ -468,6 +468,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON colbert._build TO PUBLIC;
 
 DROP FUNCTION IF EXISTS colbert._plaid_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._tokens_build(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_few();
 $step$;
     INSERT INTO colbert._migration (name, version) VALUES ('0011_builds', '0.3.0');
   END IF;
@@ -1728,6 +1729,22 @@ $_method_candidates$;
 COMMENT ON FUNCTION colbert._method_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
   'The keys of the documents worth scoring, as text, best first, and what the index makes of their scores.';
 
+CREATE OR REPLACE FUNCTION colbert._method_few(index colbert._index, query vector[], effort colbert._effort)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_few$
+BEGIN
+  RETURN CASE
+    WHEN index.method IN ('hnsw', 'ivfflat') THEN colbert._tokens_few(index)
+    WHEN index.method = 'plaid' THEN colbert._plaid_few(index, query, effort)
+  END;
+END
+$_method_few$;
+
+COMMENT ON FUNCTION colbert._method_few(colbert._index, vector[], colbert._effort) IS
+  'How many documents of a restricted scope cost as much to score, all of them, as to find candidates among them.';
+
 CREATE OR REPLACE FUNCTION colbert._method_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -2215,6 +2232,19 @@ COMMENT ON FUNCTION colbert._tokens_hits(colbert._index, colbert._effort) IS
 $part$;
 
 EXECUTE $part$
+-- sql/functions/methods/tokens/_tokens_few.sql
+-- To score a document takes about 0.2 ms. An index scan has to pass over documents / matching tokens for each hit, at
+-- about 3 µs each. Both cost the same at about sqrt(30 * documents) matching documents.
+CREATE OR REPLACE FUNCTION colbert._tokens_few(index colbert._index)
+RETURNS float8
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN greatest(100, sqrt(30 * colbert._estimated_rows(index.source)));
+
+COMMENT ON FUNCTION colbert._tokens_few(colbert._index) IS
+  'How many matching documents cost as much to score as a search through pgvector''s index.';
+$part$;
+
+EXECUTE $part$
 -- sql/functions/methods/tokens/_tokens_problems.sql
 -- How a token table differs from its source: documents without their tokens, tokens without their document, tokens of
 -- an array that has changed since. Bad documents have no tokens to compare.
@@ -2419,15 +2449,39 @@ COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
 $part$;
 
 EXECUTE $part$
--- sql/functions/methods/plaid/_plaid_few.sql
+-- sql/functions/methods/plaid/_plaid_few_centroids.sql
 -- Fewer centroids than these have an index that grows with them; more are worth training lists for.
-CREATE OR REPLACE FUNCTION colbert._plaid_few()
+CREATE OR REPLACE FUNCTION colbert._plaid_few_centroids()
 RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN 1000;
 
-COMMENT ON FUNCTION colbert._plaid_few() IS
+COMMENT ON FUNCTION colbert._plaid_few_centroids() IS
   'The number of centroids below which they count as few.';
+$part$;
+
+EXECUTE $part$
+-- sql/functions/methods/plaid/_plaid_few.sql
+-- To score a document takes 26 µs, and 21 ns for each pair of a query token and a document token. A search takes 5 ms, .5
+-- µs for each posting that it reads, and the scores of some hundred documents. Postings tell how many tokens a document
+-- has: 1.3 for each, about.
+CREATE OR REPLACE FUNCTION colbert._plaid_few(index colbert._index, query vector[], effort colbert._effort)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_few$
+DECLARE
+  _query_tokens integer := cardinality(query);
+  _tokens float8 := 1.3 * colbert._estimated_rows(colbert._registered_table(index, 'postings'))
+                    / greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'documents')));
+  _read float8 := _query_tokens * coalesce((colbert._plaid_reading(index, effort)).postings, 0);
+BEGIN
+  RETURN 100 + (5000 + 0.5 * _read) / (26 + 0.021 * _query_tokens * _tokens);
+END
+$_plaid_few$;
+
+COMMENT ON FUNCTION colbert._plaid_few(colbert._index, vector[], colbert._effort) IS
+  'How many documents cost as much to score as a search through a plaid index.';
 $part$;
 
 EXECUTE $part$
@@ -2443,7 +2497,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_index_centroids$
 BEGIN
-  IF expected >= colbert._plaid_few() THEN
+  IF expected >= colbert._plaid_few_centroids() THEN
     EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
                    centroids, colbert._vector_schema(), (3 * sqrt(expected))::integer);
   ELSE
@@ -2543,7 +2597,7 @@ BEGIN
     USING _wanted;
 
   PERFORM colbert._report_progress(index, 'training centroids');
-  IF _wanted >= colbert._plaid_few() THEN
+  IF _wanted >= colbert._plaid_few_centroids() THEN
     PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
   END IF;
   EXECUTE format(
@@ -2790,6 +2844,10 @@ EXECUTE $part$
 -- Why a share of postings and not a number of centroids: centroids differ in size, and collections in how many tokens a
 -- centroid has. Measured, the same number of postings finds more when it is shared evenly.
 --
+-- Where the scope is restricted to a part of the documents, postings of others are passed over while they are read. Where
+-- it is restricted to so many that they would be long to list, the ranked documents are looked up in it one by one,
+-- until there are enough: sqrt(candidates * documents) cost the same both ways.
+--
 -- Some hundred bytes of memory are needed for each document that is reached, more than work_mem's default of 4 MB from
 -- about a hundred thousand on.
 --
@@ -2811,6 +2869,7 @@ SET hnsw.iterative_scan = relaxed_order
 AS $_plaid_candidates$
 DECLARE
   _reading record := colbert._plaid_reading(index, effort);
+  _ordinals integer[] := colbert._plaid_ordinals(index, scope, sqrt(effort.candidates * effort.documents)::bigint);
   _statement text := format(
     $candidates$
     WITH query_token AS MATERIALIZED (
@@ -2826,7 +2885,7 @@ DECLARE
                                FROM %3$s AS c
                               ORDER BY c.centroid OPERATOR(%2$I.<#>) q.token
                               LIMIT $3) AS c
-                       JOIN %4$s AS p ON p.centroid_id = c.id
+                       JOIN %4$s AS p ON p.centroid_id = c.id %8$s
                       ORDER BY c.distance
                       LIMIT $4) AS r
               GROUP BY r.ordinal) AS g
@@ -2843,8 +2902,9 @@ DECLARE
     $candidates$,
     colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 'centroids'),
     colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
-    CASE WHEN NOT scope.restricted THEN 'LIMIT $5' END,
-    colbert._in_scope_sql(scope, 'd.doc_id'));
+    CASE WHEN NOT scope.restricted OR _ordinals IS NOT NULL THEN 'LIMIT $5' END,
+    CASE WHEN _ordinals IS NULL THEN colbert._in_scope_sql(scope, 'd.doc_id') END,
+    CASE WHEN _ordinals IS NOT NULL THEN 'AND p.ordinal OPERATOR(pg_catalog.=) ANY ($6)' END);
 BEGIN
   IF row_security_active(index.source) THEN
     RETURN;
@@ -2852,7 +2912,7 @@ BEGIN
   PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);
-  RETURN QUERY EXECUTE _statement USING query, scope.params, _reading.centroids, _reading.postings, effort.candidates;
+  RETURN QUERY EXECUTE _statement USING query, scope.params, _reading.centroids, _reading.postings, effort.candidates, _ordinals;
 END
 $_plaid_candidates$;
 
@@ -2880,6 +2940,32 @@ $_plaid_reading$;
 
 COMMENT ON FUNCTION colbert._plaid_reading(colbert._index, colbert._effort) IS
   'How many postings each query token reads, of at most how many centroids, in how many lists.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_ordinals(index colbert._index, scope colbert._scope, at_most bigint)
+RETURNS integer[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $_plaid_ordinals$
+DECLARE
+  _documents regclass := colbert._derived_table(index, 'documents');
+  _ordinals integer[];
+BEGIN
+  IF scope.restricted AND NOT row_security_active(index.source) THEN
+    PERFORM set_config('search_path', scope.search_path, true);
+    EXECUTE pg_catalog.format(
+      'SELECT pg_catalog.array_agg(d.ordinal) FROM (SELECT s.doc_id FROM %s AS s LIMIT $1) AS s'
+      '  JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) s.doc_id',
+      scope.documents, _documents)
+       INTO _ordinals
+      USING at_most + 1, scope.params;
+  END IF;
+  RETURN CASE WHEN pg_catalog.cardinality(_ordinals) <= at_most THEN _ordinals END;
+END
+$_plaid_ordinals$;
+
+COMMENT ON FUNCTION colbert._plaid_ordinals(colbert._index, colbert._scope, bigint) IS
+  'The ordinals of the documents of a restricted scope; NULL where they are more than so many, or the scope is not restricted.';
 $part$;
 
 EXECUTE $part$
@@ -3023,10 +3109,10 @@ BEGIN
     RETURN;
   END IF;
   _count := colbert._plaid_centroid_count(index);
-  IF _count.trained >= colbert._plaid_few() AND colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}') IS NULL THEN
+  IF _count.trained >= colbert._plaid_few_centroids() AND colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}') IS NULL THEN
     state := 'broken';
     advice := format('%s has no index of pgvector''s, run repair_index', colbert._registered_table(index, 'centroids'));
-  ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
+  ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few_centroids()) THEN
     state := 'stale';
     advice := format('%s of %s centroids have come in since the training, run reindex',
                      _count.grown, _count.grown + _count.trained);
@@ -5411,11 +5497,7 @@ EXECUTE $part$
 -- sql/functions/search/_candidates.sql
 -- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
 -- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates, or
--- the scope is so small that to score all of it costs less than to find candidates in it.
---
--- How small that is follows from costs. An exact pass takes about 0.2 ms a document. An index scan has to pass over
--- documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about sqrt(30 * documents)
--- matching documents.
+-- the scope is so small that to score all of it costs less than to find candidates in it (_method_few).
 CREATE OR REPLACE FUNCTION colbert._candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
   OUT keys text[], OUT gains float8[])
@@ -5429,7 +5511,7 @@ BEGIN
     RETURN;
   END IF;
   IF scope.restricted THEN
-    _few := greatest(100, sqrt(30 * colbert._estimated_rows(index.source)));
+    _few := colbert._method_few(index, query, effort);
     IF colbert._count_matching(scope, _few + 1) <= _few THEN
       RETURN;
     END IF;

@@ -46,3 +46,4 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON colbert._build TO PUBLIC;
 
 DROP FUNCTION IF EXISTS colbert._plaid_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._tokens_build(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_few();

@@ -194,6 +194,22 @@ $_method_candidates$;
 COMMENT ON FUNCTION colbert._method_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
   'The keys of the documents worth scoring, as text, best first, and what the index makes of their scores.';
 
+CREATE OR REPLACE FUNCTION colbert._method_few(index colbert._index, query vector[], effort colbert._effort)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_few$
+BEGIN
+  RETURN CASE
+    WHEN index.method IN ('hnsw', 'ivfflat') THEN colbert._tokens_few(index)
+    WHEN index.method = 'plaid' THEN colbert._plaid_few(index, query, effort)
+  END;
+END
+$_method_few$;
+
+COMMENT ON FUNCTION colbert._method_few(colbert._index, vector[], colbert._effort) IS
+  'How many documents of a restricted scope cost as much to score, all of them, as to find candidates among them.';
+
 CREATE OR REPLACE FUNCTION colbert._method_problems(index colbert._index)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,10 +1,6 @@
 -- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
 -- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates, or
--- the scope is so small that to score all of it costs less than to find candidates in it.
---
--- How small that is follows from costs. An exact pass takes about 0.2 ms a document. An index scan has to pass over
--- documents / matching tokens for each hit, at about 3 µs each. Both cost the same at about sqrt(30 * documents)
--- matching documents.
+-- the scope is so small that to score all of it costs less than to find candidates in it (_method_few).
 CREATE OR REPLACE FUNCTION colbert._candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
   OUT keys text[], OUT gains float8[])
@@ -18,7 +14,7 @@ BEGIN
     RETURN;
   END IF;
   IF scope.restricted THEN
-    _few := greatest(100, sqrt(30 * colbert._estimated_rows(index.source)));
+    _few := colbert._method_few(index, query, effort);
     IF colbert._count_matching(scope, _few + 1) <= _few THEN
       RETURN;
     END IF;

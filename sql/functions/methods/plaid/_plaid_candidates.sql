@@ -10,6 +10,10 @@
 -- Why a share of postings and not a number of centroids: centroids differ in size, and collections in how many tokens a
 -- centroid has. Measured, the same number of postings finds more when it is shared evenly.
 --
+-- Where the scope is restricted to a part of the documents, postings of others are passed over while they are read. Where
+-- it is restricted to so many that they would be long to list, the ranked documents are looked up in it one by one,
+-- until there are enough: sqrt(candidates * documents) cost the same both ways.
+--
 -- Some hundred bytes of memory are needed for each document that is reached, more than work_mem's default of 4 MB from
 -- about a hundred thousand on.
 --
@@ -31,6 +35,7 @@ SET hnsw.iterative_scan = relaxed_order
 AS $_plaid_candidates$
 DECLARE
   _reading record := colbert._plaid_reading(index, effort);
+  _ordinals integer[] := colbert._plaid_ordinals(index, scope, sqrt(effort.candidates * effort.documents)::bigint);
   _statement text := format(
     $candidates$
     WITH query_token AS MATERIALIZED (
@@ -46,7 +51,7 @@ DECLARE
                                FROM %3$s AS c
                               ORDER BY c.centroid OPERATOR(%2$I.<#>) q.token
                               LIMIT $3) AS c
-                       JOIN %4$s AS p ON p.centroid_id = c.id
+                       JOIN %4$s AS p ON p.centroid_id = c.id %8$s
                       ORDER BY c.distance
                       LIMIT $4) AS r
               GROUP BY r.ordinal) AS g
@@ -63,8 +68,9 @@ DECLARE
     $candidates$,
     colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 'centroids'),
     colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
-    CASE WHEN NOT scope.restricted THEN 'LIMIT $5' END,
-    colbert._in_scope_sql(scope, 'd.doc_id'));
+    CASE WHEN NOT scope.restricted OR _ordinals IS NOT NULL THEN 'LIMIT $5' END,
+    CASE WHEN _ordinals IS NULL THEN colbert._in_scope_sql(scope, 'd.doc_id') END,
+    CASE WHEN _ordinals IS NOT NULL THEN 'AND p.ordinal OPERATOR(pg_catalog.=) ANY ($6)' END);
 BEGIN
   IF row_security_active(index.source) THEN
     RETURN;
@@ -72,7 +78,7 @@ BEGIN
   PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);
-  RETURN QUERY EXECUTE _statement USING query, scope.params, _reading.centroids, _reading.postings, effort.candidates;
+  RETURN QUERY EXECUTE _statement USING query, scope.params, _reading.centroids, _reading.postings, effort.candidates, _ordinals;
 END
 $_plaid_candidates$;
 
@@ -100,3 +106,29 @@ $_plaid_reading$;
 
 COMMENT ON FUNCTION colbert._plaid_reading(colbert._index, colbert._effort) IS
   'How many postings each query token reads, of at most how many centroids, in how many lists.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_ordinals(index colbert._index, scope colbert._scope, at_most bigint)
+RETURNS integer[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $_plaid_ordinals$
+DECLARE
+  _documents regclass := colbert._derived_table(index, 'documents');
+  _ordinals integer[];
+BEGIN
+  IF scope.restricted AND NOT row_security_active(index.source) THEN
+    PERFORM set_config('search_path', scope.search_path, true);
+    EXECUTE pg_catalog.format(
+      'SELECT pg_catalog.array_agg(d.ordinal) FROM (SELECT s.doc_id FROM %s AS s LIMIT $1) AS s'
+      '  JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) s.doc_id',
+      scope.documents, _documents)
+       INTO _ordinals
+      USING at_most + 1, scope.params;
+  END IF;
+  RETURN CASE WHEN pg_catalog.cardinality(_ordinals) <= at_most THEN _ordinals END;
+END
+$_plaid_ordinals$;
+
+COMMENT ON FUNCTION colbert._plaid_ordinals(colbert._index, colbert._scope, bigint) IS
+  'The ordinals of the documents of a restricted scope; NULL where they are more than so many, or the scope is not restricted.';

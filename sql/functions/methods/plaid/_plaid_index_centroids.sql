@@ -9,7 +9,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_index_centroids$
 BEGIN
-  IF expected >= colbert._plaid_few() THEN
+  IF expected >= colbert._plaid_few_centroids() THEN
     EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
                    centroids, colbert._vector_schema(), (3 * sqrt(expected))::integer);
   ELSE

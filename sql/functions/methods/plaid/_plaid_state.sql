@@ -11,10 +11,10 @@ BEGIN
     RETURN;
   END IF;
   _count := colbert._plaid_centroid_count(index);
-  IF _count.trained >= colbert._plaid_few() AND colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}') IS NULL THEN
+  IF _count.trained >= colbert._plaid_few_centroids() AND colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}') IS NULL THEN
     state := 'broken';
     advice := format('%s has no index of pgvector''s, run repair_index', colbert._registered_table(index, 'centroids'));
-  ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few()) THEN
+  ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few_centroids()) THEN
     state := 'stale';
     advice := format('%s of %s centroids have come in since the training, run reindex',
                      _count.grown, _count.grown + _count.trained);

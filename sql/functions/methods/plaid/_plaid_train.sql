@@ -29,7 +29,7 @@ BEGIN
     USING _wanted;
 
   PERFORM colbert._report_progress(index, 'training centroids');
-  IF _wanted >= colbert._plaid_few() THEN
+  IF _wanted >= colbert._plaid_few_centroids() THEN
     PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
   END IF;
   EXECUTE format(
