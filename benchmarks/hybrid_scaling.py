@@ -2,14 +2,14 @@
 
     python -m benchmarks.hybrid_scaling [--sizes 5183 300000 1000000] [--queries 100] [--truth 20]
 
-The queries are SciFact's test claims, ten words each. The documents are SciFact's, and more made of them: a new
-document takes the lexemes of a real one, in order, and puts for 30 % of them one that is drawn from
-all of the collection. So frequent words stay as frequent and rare ones as rare, and a document keeps a
-topic. A collection that grows also has ever more words: a lexeme of at most three real documents
-becomes one of sqrt(growth) variants. Vectors do not matter here and are tiny.
+The queries are SciFact's test claims, of some ten words. The documents are SciFact's, and more made
+of them: a new document takes the lexemes of a real one, in order, and puts for 30 % of them one
+that is drawn from all of the collection. So frequent words stay as frequent and rare ones as rare,
+and a document keeps a topic. A collection that grows also has ever more words: a lexeme of at most
+three real documents becomes one of sqrt(growth) variants. Vectors do not matter here and are tiny.
 
-Reading all documents that hold any of the words, as `exact => true` does, gives the truth, for the first
---truth queries. Filters have no index of their own.
+Reading all documents that hold any of the words, as `exact => true` does, gives the truth, for the
+first --truth queries. Filters have no index of their own.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ def timed(
 
     def run(words: str) -> Found:
         return connection.execute(
-            "SELECT t.doc_id, t.score FROM colbert._text_part(colbert._find_index(%(table)s), %(words)s,"
-            " NULL::int, 'words', 'english', 'any', %(condition)s, NULL, 'public', %(wanted)s, %(exact)s) AS t",
+            "SELECT t.doc_id, t.score FROM colbert._text_part("
+            " colbert._find_index(%(table)s), %(words)s, NULL::int, 'words', 'english', 'any',"
+            " %(condition)s, NULL, 'public', %(wanted)s, %(exact)s) AS t",
             {
                 "table": TABLE,
                 "words": words,

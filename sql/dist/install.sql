@@ -6281,14 +6281,14 @@ $part$;
 
 EXECUTE $part$
 -- sql/functions/search/_word_counts.sql
--- About how many documents of a hybrid search there are, and how many of them hold each of some lexemes, without reading
--- them all. NULL where PostgreSQL has no index in which to look the lexemes up.
+-- About how many documents of a hybrid search there are, and how many of them hold each of some lexemes, without
+-- reading them all. NULL where PostgreSQL has no index in which to look the lexemes up.
 --
--- The planner is asked. From the last ANALYZE it knows the share of the thousand most frequent lexemes, or as many as the
--- column's statistics target gives. Of the others it only knows that they are rare: it expects as many as of a lexeme that
--- nobody uses. Those are counted, a thousand documents at most. What is more frequent than that is measured by how far
--- into the table the first thousand reach: an index scan comes to documents in the order of their place. More than one in
--- forty would be among the most frequent, which ANALYZE knows.
+-- The planner is asked. From the last ANALYZE it knows the share of the thousand most frequent lexemes, or as many as
+-- the column's statistics target gives. Of the others it only knows that they are rare: it expects as many as of a
+-- lexeme that nobody uses. Those are counted, a thousand documents at most. What is more frequent than that is measured
+-- by how far into the table the first thousand reach: an index scan comes to documents in the order of their place.
+-- More than one in forty would be among the most frequent, which ANALYZE knows.
 --
 -- The estimates are of the whole table and of the filter's share of it. Whom row-level security limits must not learn
 -- from them, so they are not for such callers (_text_part).
@@ -6346,7 +6346,8 @@ RETURN format(
     index, 'place', 'ctid',
     CASE
       WHEN lexeme IS NULL THEN filter
-      ELSE concat('(' || filter || E'\n) AND ', document, format(' OPERATOR(pg_catalog.@@) %L::pg_catalog.tsquery', lexeme))
+      ELSE concat('(' || filter || E'\n) AND ', document,
+                  format(' OPERATOR(pg_catalog.@@) %L::pg_catalog.tsquery', lexeme))
     END));
 
 COMMENT ON FUNCTION colbert._holders_sql(colbert._index, text, tsquery, text) IS
@@ -6375,7 +6376,8 @@ BEGIN
   IF NOT jsonb_path_exists(_plan, '$.**."Index Cond" ? (@ like_regex "@@")') THEN
     RETURN NULL;
   END IF;
-  RETURN ARRAY(SELECT (c.plan #>> '{Plans, 0, Plan Rows}')::float8
+  RETURN ARRAY(SELECT jsonb_path_query_first(
+                        c.plan, '$.Plans[*] ? (@."Parent Relationship" == "Outer")."Plan Rows"')::float8
                  FROM jsonb_array_elements(_plan #> '{0, Plan, Plans}') WITH ORDINALITY AS c (plan, position)
                 ORDER BY c.position);
 END
@@ -6400,7 +6402,8 @@ BEGIN
   END IF;
   PERFORM set_config('search_path', search_path, true);
   EXECUTE pg_catalog.format(
-    'SELECT pg_catalog.count(*), 1 OPERATOR(pg_catalog.+) pg_catalog.max((m.place::pg_catalog.text::pg_catalog.point)[0])'
+    'SELECT pg_catalog.count(*),'
+    '       1 OPERATOR(pg_catalog.+) pg_catalog.max((m.place::pg_catalog.text::pg_catalog.point)[0])'
     '  FROM (SELECT r.place FROM %s AS r LIMIT $3) AS m', relation)
      INTO holders, pages
     USING NULL::pg_catalog.text, params, at_most;
@@ -6447,8 +6450,8 @@ END;
 
 COMMENT ON FUNCTION colbert._pages(regclass) IS 'The pages of a table; NULL for a partitioned one.';
 
--- How many of so many documents hold a lexeme, when the first of them, so many, are on the first pages of the table. Where
--- pages say nothing, one in two hundred is between what is possible.
+-- How many of so many documents hold a lexeme, when the first of them, so many, are on the first pages of the table.
+-- Where pages say nothing, one in two hundred is between what is possible.
 CREATE OR REPLACE FUNCTION colbert._likely_holders(
   index colbert._index, documents float8, at_most float8, holders bigint, pages bigint)
 RETURNS float8
@@ -6465,8 +6468,8 @@ EXECUTE $part$
 -- shortlist when the weights of the lexemes that it holds add up to a bound. The bound is as low as it can be while
 -- about so many documents reach it. Written as a tsquery that is "holds one of these sets of lexemes", of the smallest
 -- sets that reach the bound. Few documents do, and PostgreSQL's GIN index finds them without coming to all the others.
--- It walks along the rarest lexemes and skips through the rest. That is what WAND does (Broder et al. 2003), with a bound
--- that is chosen before.
+-- It walks along the rarest lexemes and skips through the rest. That is what WAND does (Broder et al. 2003), with a
+-- bound that is chosen before.
 --
 --   matches    how many documents the shortlist should have, about. Lexemes count as independent of each other. In
 --              texts they are not: two to ten times as many come.
@@ -6501,7 +6504,8 @@ DECLARE
   _alone integer := 0;
 BEGIN
   SELECT array_agg(f.lexeme::text ORDER BY f.place), array_agg(f.weight ORDER BY f.place),
-         array_agg(f.count ORDER BY f.place), greatest(1, count(*) FILTER (WHERE f.sum <= steps AND f.place <= 6)), count(*)
+         array_agg(f.count ORDER BY f.place),
+         greatest(1, count(*) FILTER (WHERE f.sum <= steps AND f.place <= 6)), count(*)
     INTO _lexemes, _weights, _counts, _walked, _all
     FROM (SELECT l.lexeme, l.weight, l.count, row_number() OVER by_rarity AS place, sum(l.count) OVER by_rarity AS sum
             FROM unnest(lexemes, weights, counts) WITH ORDINALITY AS l (lexeme, weight, count, position)
@@ -6565,8 +6569,8 @@ $part$;
 
 EXECUTE $part$
 -- sql/functions/search/_text_part.sql
--- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most so many. It
--- goes one of two ways:
+-- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most so many.
+-- It goes one of two ways:
 --
 --   all of them    every document that matches is read and ranked (_text_search). For small tables and few matches, for
 --                  match 'websearch', for exact searches, without an index on the text, and under row-level security,
@@ -6602,17 +6606,16 @@ $_text_part$;
 COMMENT ON FUNCTION colbert._text_part(colbert._index, text, anyelement, text, regconfig, text, text, jsonb, text, integer, boolean) IS
   'The documents whose text answers some words best, with their ranks and scores: the body of hybrid_search for its words.';
 
--- The best of a shortlist, with the scores of _text_search: ts_rank of each lexeme times its weight. Only the counts in the
--- weights are estimates (_word_counts), n of the lexeme and N of all documents that hold any. No rows where all that match should
--- be read: when they are few, when no index finds them, and when the shortlist has turned out too short.
+-- The best of a shortlist, with the scores of _text_search: ts_rank of each lexeme times its weight. Only the counts
+-- that the weights are made of are estimates (_word_counts). There are no rows where all that match should be read:
+-- when they are few, when no index finds them, and when the shortlist has turned out too short.
 --
--- Five times as many documents are asked for as are wanted, which counts as a hundred at least, and 60 * sqrt(documents)
--- steps of the index are allowed.
--- SET colbert.effort = 2 doubles both. Measured on a million documents made of SciFact's: 1.00 of the true ten best, .99 of
--- the true hundred best (benchmarks/results/hybrid_scaling.txt).
+-- The list is to have five times as many documents as are wanted, which count as a hundred at least, and the index may
+-- come to 60 * sqrt(documents) of them. SET colbert.effort = 2 doubles both. Chosen on a million documents made of
+-- SciFact's, where fewer found less, and more found no more (benchmarks/results/hybrid_scaling.txt has what it finds).
 --
--- How many come is only known when they have come. Too few, and the next shortlist is eight times as long. So many that
--- they would take a second to read, and it is an eighth.
+-- How many come is only known when they have come. Too few, and the next list is eight times as long. Twenty times as
+-- many, and it is an eighth.
 CREATE OR REPLACE FUNCTION colbert._shortlist(
   index colbert._index, words text, key anyelement, content text, language regconfig,
   filter text, params jsonb, search_path text, candidates integer)
@@ -6676,8 +6679,8 @@ $_shortlist$;
 COMMENT ON FUNCTION colbert._shortlist(colbert._index, text, anyelement, text, regconfig, text, jsonb, text, integer) IS
   'The best of the documents that hold the most of some words, by weight, with their ranks and scores; none where all that match should be read.';
 
--- BM25's weight of each lexeme: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that hold any of the lexemes
--- hold it. N is what it were if no lexeme said anything of another.
+-- BM25's weight of each lexeme: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that hold any of the
+-- lexemes hold it. N is what it were if no lexeme said anything of another.
 CREATE OR REPLACE FUNCTION colbert._word_weights(documents float8, counts float8[])
 RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -6694,9 +6697,9 @@ END;
 COMMENT ON FUNCTION colbert._word_weights(float8, float8[]) IS
   'The weight of each lexeme by its rarity, from the numbers of documents that hold it.';
 
--- Reads a shortlist and ranks it: the keys of its best documents, as text, and their scores. No more than so many documents
--- are read, and overflows says whether there are more. A stored document is taken out of its compressed form once, not
--- once for each lexeme: concatenating nothing does that.
+-- Reads a shortlist and ranks it: the keys of its best documents, as text, and their scores. No more than so many
+-- documents are read, and overflows says whether there are more. A stored document is taken out of its compressed form
+-- once, not once for each lexeme: concatenating nothing does that.
 CREATE OR REPLACE FUNCTION colbert._rank_shortlist(
   index colbert._index, document text, filter text, params jsonb, search_path text,
   query tsquery, lexemes tsquery[], weights float8[], candidates integer, at_most float8,
@@ -6713,8 +6716,8 @@ DECLARE
     concat('(' || filter || E'\n) AND ', document, format(' OPERATOR(pg_catalog.@@) %L::pg_catalog.tsquery', query)));
   _score text := (
     SELECT string_agg(
-             format('(%L::pg_catalog.float8 OPERATOR(pg_catalog.*) pg_catalog.ts_rank(f.document, %L::pg_catalog.tsquery))',
-                    l.weight, l.lexeme),
+             format('(%L::pg_catalog.float8 OPERATOR(pg_catalog.*)'
+                    ' pg_catalog.ts_rank(f.document, %L::pg_catalog.tsquery))', l.weight, l.lexeme),
              ' OPERATOR(pg_catalog.+) ' ORDER BY l.position)
       FROM unnest(lexemes, weights) WITH ORDINALITY AS l (lexeme, weight, position));
   _statement text := format(

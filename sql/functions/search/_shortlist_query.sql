@@ -2,8 +2,8 @@
 -- shortlist when the weights of the lexemes that it holds add up to a bound. The bound is as low as it can be while
 -- about so many documents reach it. Written as a tsquery that is "holds one of these sets of lexemes", of the smallest
 -- sets that reach the bound. Few documents do, and PostgreSQL's GIN index finds them without coming to all the others.
--- It walks along the rarest lexemes and skips through the rest. That is what WAND does (Broder et al. 2003), with a bound
--- that is chosen before.
+-- It walks along the rarest lexemes and skips through the rest. That is what WAND does (Broder et al. 2003), with a
+-- bound that is chosen before.
 --
 --   matches    how many documents the shortlist should have, about. Lexemes count as independent of each other. In
 --              texts they are not: two to ten times as many come.
@@ -38,7 +38,8 @@ DECLARE
   _alone integer := 0;
 BEGIN
   SELECT array_agg(f.lexeme::text ORDER BY f.place), array_agg(f.weight ORDER BY f.place),
-         array_agg(f.count ORDER BY f.place), greatest(1, count(*) FILTER (WHERE f.sum <= steps AND f.place <= 6)), count(*)
+         array_agg(f.count ORDER BY f.place),
+         greatest(1, count(*) FILTER (WHERE f.sum <= steps AND f.place <= 6)), count(*)
     INTO _lexemes, _weights, _counts, _walked, _all
     FROM (SELECT l.lexeme, l.weight, l.count, row_number() OVER by_rarity AS place, sum(l.count) OVER by_rarity AS sum
             FROM unnest(lexemes, weights, counts) WITH ORDINALITY AS l (lexeme, weight, count, position)

@@ -1,5 +1,5 @@
--- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most so many. It
--- goes one of two ways:
+-- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most so many.
+-- It goes one of two ways:
 --
 --   all of them    every document that matches is read and ranked (_text_search). For small tables and few matches, for
 --                  match 'websearch', for exact searches, without an index on the text, and under row-level security,
@@ -35,17 +35,16 @@ $_text_part$;
 COMMENT ON FUNCTION colbert._text_part(colbert._index, text, anyelement, text, regconfig, text, text, jsonb, text, integer, boolean) IS
   'The documents whose text answers some words best, with their ranks and scores: the body of hybrid_search for its words.';
 
--- The best of a shortlist, with the scores of _text_search: ts_rank of each lexeme times its weight. Only the counts in the
--- weights are estimates (_word_counts), n of the lexeme and N of all documents that hold any. No rows where all that match should
--- be read: when they are few, when no index finds them, and when the shortlist has turned out too short.
+-- The best of a shortlist, with the scores of _text_search: ts_rank of each lexeme times its weight. Only the counts
+-- that the weights are made of are estimates (_word_counts). There are no rows where all that match should be read:
+-- when they are few, when no index finds them, and when the shortlist has turned out too short.
 --
--- Five times as many documents are asked for as are wanted, which counts as a hundred at least, and 60 * sqrt(documents)
--- steps of the index are allowed.
--- SET colbert.effort = 2 doubles both. Measured on a million documents made of SciFact's: 1.00 of the true ten best, .99 of
--- the true hundred best (benchmarks/results/hybrid_scaling.txt).
+-- The list is to have five times as many documents as are wanted, which count as a hundred at least, and the index may
+-- come to 60 * sqrt(documents) of them. SET colbert.effort = 2 doubles both. Chosen on a million documents made of
+-- SciFact's, where fewer found less, and more found no more (benchmarks/results/hybrid_scaling.txt has what it finds).
 --
--- How many come is only known when they have come. Too few, and the next shortlist is eight times as long. So many that
--- they would take a second to read, and it is an eighth.
+-- How many come is only known when they have come. Too few, and the next list is eight times as long. Twenty times as
+-- many, and it is an eighth.
 CREATE OR REPLACE FUNCTION colbert._shortlist(
   index colbert._index, words text, key anyelement, content text, language regconfig,
   filter text, params jsonb, search_path text, candidates integer)
@@ -109,8 +108,8 @@ $_shortlist$;
 COMMENT ON FUNCTION colbert._shortlist(colbert._index, text, anyelement, text, regconfig, text, jsonb, text, integer) IS
   'The best of the documents that hold the most of some words, by weight, with their ranks and scores; none where all that match should be read.';
 
--- BM25's weight of each lexeme: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that hold any of the lexemes
--- hold it. N is what it were if no lexeme said anything of another.
+-- BM25's weight of each lexeme: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that hold any of the
+-- lexemes hold it. N is what it were if no lexeme said anything of another.
 CREATE OR REPLACE FUNCTION colbert._word_weights(documents float8, counts float8[])
 RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -127,9 +126,9 @@ END;
 COMMENT ON FUNCTION colbert._word_weights(float8, float8[]) IS
   'The weight of each lexeme by its rarity, from the numbers of documents that hold it.';
 
--- Reads a shortlist and ranks it: the keys of its best documents, as text, and their scores. No more than so many documents
--- are read, and overflows says whether there are more. A stored document is taken out of its compressed form once, not
--- once for each lexeme: concatenating nothing does that.
+-- Reads a shortlist and ranks it: the keys of its best documents, as text, and their scores. No more than so many
+-- documents are read, and overflows says whether there are more. A stored document is taken out of its compressed form
+-- once, not once for each lexeme: concatenating nothing does that.
 CREATE OR REPLACE FUNCTION colbert._rank_shortlist(
   index colbert._index, document text, filter text, params jsonb, search_path text,
   query tsquery, lexemes tsquery[], weights float8[], candidates integer, at_most float8,
@@ -146,8 +145,8 @@ DECLARE
     concat('(' || filter || E'\n) AND ', document, format(' OPERATOR(pg_catalog.@@) %L::pg_catalog.tsquery', query)));
   _score text := (
     SELECT string_agg(
-             format('(%L::pg_catalog.float8 OPERATOR(pg_catalog.*) pg_catalog.ts_rank(f.document, %L::pg_catalog.tsquery))',
-                    l.weight, l.lexeme),
+             format('(%L::pg_catalog.float8 OPERATOR(pg_catalog.*)'
+                    ' pg_catalog.ts_rank(f.document, %L::pg_catalog.tsquery))', l.weight, l.lexeme),
              ' OPERATOR(pg_catalog.+) ' ORDER BY l.position)
       FROM unnest(lexemes, weights) WITH ORDINALITY AS l (lexeme, weight, position));
   _statement text := format(

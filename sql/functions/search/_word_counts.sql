@@ -1,11 +1,11 @@
--- About how many documents of a hybrid search there are, and how many of them hold each of some lexemes, without reading
--- them all. NULL where PostgreSQL has no index in which to look the lexemes up.
+-- About how many documents of a hybrid search there are, and how many of them hold each of some lexemes, without
+-- reading them all. NULL where PostgreSQL has no index in which to look the lexemes up.
 --
--- The planner is asked. From the last ANALYZE it knows the share of the thousand most frequent lexemes, or as many as the
--- column's statistics target gives. Of the others it only knows that they are rare: it expects as many as of a lexeme that
--- nobody uses. Those are counted, a thousand documents at most. What is more frequent than that is measured by how far
--- into the table the first thousand reach: an index scan comes to documents in the order of their place. More than one in
--- forty would be among the most frequent, which ANALYZE knows.
+-- The planner is asked. From the last ANALYZE it knows the share of the thousand most frequent lexemes, or as many as
+-- the column's statistics target gives. Of the others it only knows that they are rare: it expects as many as of a
+-- lexeme that nobody uses. Those are counted, a thousand documents at most. What is more frequent than that is measured
+-- by how far into the table the first thousand reach: an index scan comes to documents in the order of their place.
+-- More than one in forty would be among the most frequent, which ANALYZE knows.
 --
 -- The estimates are of the whole table and of the filter's share of it. Whom row-level security limits must not learn
 -- from them, so they are not for such callers (_text_part).
@@ -63,7 +63,8 @@ RETURN format(
     index, 'place', 'ctid',
     CASE
       WHEN lexeme IS NULL THEN filter
-      ELSE concat('(' || filter || E'\n) AND ', document, format(' OPERATOR(pg_catalog.@@) %L::pg_catalog.tsquery', lexeme))
+      ELSE concat('(' || filter || E'\n) AND ', document,
+                  format(' OPERATOR(pg_catalog.@@) %L::pg_catalog.tsquery', lexeme))
     END));
 
 COMMENT ON FUNCTION colbert._holders_sql(colbert._index, text, tsquery, text) IS
@@ -92,7 +93,8 @@ BEGIN
   IF NOT jsonb_path_exists(_plan, '$.**."Index Cond" ? (@ like_regex "@@")') THEN
     RETURN NULL;
   END IF;
-  RETURN ARRAY(SELECT (c.plan #>> '{Plans, 0, Plan Rows}')::float8
+  RETURN ARRAY(SELECT jsonb_path_query_first(
+                        c.plan, '$.Plans[*] ? (@."Parent Relationship" == "Outer")."Plan Rows"')::float8
                  FROM jsonb_array_elements(_plan #> '{0, Plan, Plans}') WITH ORDINALITY AS c (plan, position)
                 ORDER BY c.position);
 END
@@ -117,7 +119,8 @@ BEGIN
   END IF;
   PERFORM set_config('search_path', search_path, true);
   EXECUTE pg_catalog.format(
-    'SELECT pg_catalog.count(*), 1 OPERATOR(pg_catalog.+) pg_catalog.max((m.place::pg_catalog.text::pg_catalog.point)[0])'
+    'SELECT pg_catalog.count(*),'
+    '       1 OPERATOR(pg_catalog.+) pg_catalog.max((m.place::pg_catalog.text::pg_catalog.point)[0])'
     '  FROM (SELECT r.place FROM %s AS r LIMIT $3) AS m', relation)
      INTO holders, pages
     USING NULL::pg_catalog.text, params, at_most;
@@ -164,8 +167,8 @@ END;
 
 COMMENT ON FUNCTION colbert._pages(regclass) IS 'The pages of a table; NULL for a partitioned one.';
 
--- How many of so many documents hold a lexeme, when the first of them, so many, are on the first pages of the table. Where
--- pages say nothing, one in two hundred is between what is possible.
+-- How many of so many documents hold a lexeme, when the first of them, so many, are on the first pages of the table.
+-- Where pages say nothing, one in two hundred is between what is possible.
 CREATE OR REPLACE FUNCTION colbert._likely_holders(
   index colbert._index, documents float8, at_most float8, holders bigint, pages bigint)
 RETURNS float8
