@@ -125,20 +125,17 @@ def fill(connection: Connection, size: int) -> None:
     connection.execute(
         f"CREATE TABLE {TABLE} (id int PRIMARY KEY, words tsvector, embeddings vector(3)[])"
     )
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY {TABLE} FROM STDIN") as copy,
-    ):
-        for key, words in enumerate(texts(connection, size)):
+    real = [lexemes(connection, text) for text in read("corpus.jsonl").texts]
+    with connection.cursor() as cursor, cursor.copy(f"COPY {TABLE} FROM STDIN") as copy:
+        for key, words in enumerate(grown(real, size)):
             copy.write_row((key, words, '{"[1,0,0]"}'))
     connection.execute(f"CREATE INDEX ON {TABLE} USING gin (words)")
     connection.execute(f"VACUUM ANALYZE {TABLE}")
     Client(connection).create_index(TABLE, method="exact")
 
 
-def texts(connection: Connection, size: int, seed: int = 0) -> Iterator[str]:
+def grown(documents: Sequence[Sequence[str]], size: int, seed: int = 0) -> Iterator[str]:
     """The documents as PostgreSQL writes a tsvector: the real ones first, then new ones."""
-    documents = [lexemes(connection, text) for text in read("corpus.jsonl").texts]
     holders = Counter(lexeme for document in documents for lexeme in set(document))
     everything = np.array([lexeme for document in documents for lexeme in document], dtype=object)
     models = [np.array(document, dtype=object) for document in documents]
