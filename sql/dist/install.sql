@@ -6286,9 +6286,9 @@ EXECUTE $part$
 --
 -- The planner is asked. From the last ANALYZE it knows the share of the thousand most frequent lexemes, or as many as
 -- the column's statistics target gives. Of the others it only knows that they are rare: it expects as many as of a
--- lexeme that nobody uses. Those are counted, a thousand documents at most. What is more frequent than that is measured
--- by how far into the table the first thousand reach: an index scan comes to documents in the order of their place.
--- More than one in forty would be among the most frequent, which ANALYZE knows.
+-- lexeme that nobody uses. Those are counted, five hundred documents at most. What is more frequent than that is
+-- measured by how far into the table the first five hundred reach: an index scan comes to documents in the order of
+-- their place. More than one in forty would be among the most frequent, which ANALYZE knows.
 --
 -- The estimates are of the whole table and of the filter's share of it. Whom row-level security limits must not learn
 -- from them, so they are not for such callers (_text_part).
@@ -6299,7 +6299,7 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_word_counts$
 DECLARE
-  _at_most constant integer := 1000;
+  _at_most constant integer := 500;
   _planned float8[] := colbert._planned_rows(
     ARRAY[colbert._holders_sql(index, document, NULL, filter),
           colbert._holders_sql(index, document, '''no such lexeme''', filter)]
@@ -6611,8 +6611,8 @@ COMMENT ON FUNCTION colbert._text_part(colbert._index, text, anyelement, text, r
 -- when they are few, when no index finds them, and when the shortlist has turned out too short.
 --
 -- The list is to have five times as many documents as are wanted, which count as a hundred at least, and the index may
--- come to 60 * sqrt(documents) of them. SET colbert.effort = 2 doubles both. Chosen on a million documents made of
--- SciFact's, where fewer found less, and more found no more (benchmarks/results/hybrid_scaling.txt has what it finds).
+-- come to 100 * sqrt(documents) of them. SET colbert.effort = 2 doubles both. On a million documents made of SciFact's
+-- that takes 48 ms of processor time and finds .93 of the true ten best (benchmarks/results/hybrid_scaling.txt).
 --
 -- How many come is only known when they have come. Too few, and the next list is eight times as long. Twenty times as
 -- many, and it is an eighth.
@@ -6646,7 +6646,7 @@ BEGIN
   IF _counts.counts IS NULL OR (SELECT sum(c) FROM unnest(_counts.counts) AS c) <= 2 * _matches THEN
     RETURN;
   END IF;
-  _steps := 12 * sqrt(_counts.documents) / greatest(100, candidates);
+  _steps := 20 * sqrt(_counts.documents) / greatest(100, candidates);
   _weights := colbert._word_weights(_counts.documents, _counts.counts);
   LOOP
     _query := colbert._shortlist_query(

@@ -40,8 +40,8 @@ COMMENT ON FUNCTION colbert._text_part(colbert._index, text, anyelement, text, r
 -- when they are few, when no index finds them, and when the shortlist has turned out too short.
 --
 -- The list is to have five times as many documents as are wanted, which count as a hundred at least, and the index may
--- come to 60 * sqrt(documents) of them. SET colbert.effort = 2 doubles both. Chosen on a million documents made of
--- SciFact's, where fewer found less, and more found no more (benchmarks/results/hybrid_scaling.txt has what it finds).
+-- come to 100 * sqrt(documents) of them. SET colbert.effort = 2 doubles both. On a million documents made of SciFact's
+-- that takes 48 ms of processor time and finds .93 of the true ten best (benchmarks/results/hybrid_scaling.txt).
 --
 -- How many come is only known when they have come. Too few, and the next list is eight times as long. Twenty times as
 -- many, and it is an eighth.
@@ -75,7 +75,7 @@ BEGIN
   IF _counts.counts IS NULL OR (SELECT sum(c) FROM unnest(_counts.counts) AS c) <= 2 * _matches THEN
     RETURN;
   END IF;
-  _steps := 12 * sqrt(_counts.documents) / greatest(100, candidates);
+  _steps := 20 * sqrt(_counts.documents) / greatest(100, candidates);
   _weights := colbert._word_weights(_counts.documents, _counts.counts);
   LOOP
     _query := colbert._shortlist_query(

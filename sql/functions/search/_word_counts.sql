@@ -3,9 +3,9 @@
 --
 -- The planner is asked. From the last ANALYZE it knows the share of the thousand most frequent lexemes, or as many as
 -- the column's statistics target gives. Of the others it only knows that they are rare: it expects as many as of a
--- lexeme that nobody uses. Those are counted, a thousand documents at most. What is more frequent than that is measured
--- by how far into the table the first thousand reach: an index scan comes to documents in the order of their place.
--- More than one in forty would be among the most frequent, which ANALYZE knows.
+-- lexeme that nobody uses. Those are counted, five hundred documents at most. What is more frequent than that is
+-- measured by how far into the table the first five hundred reach: an index scan comes to documents in the order of
+-- their place. More than one in forty would be among the most frequent, which ANALYZE knows.
 --
 -- The estimates are of the whole table and of the filter's share of it. Whom row-level security limits must not learn
 -- from them, so they are not for such callers (_text_part).
@@ -16,7 +16,7 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_word_counts$
 DECLARE
-  _at_most constant integer := 1000;
+  _at_most constant integer := 500;
   _planned float8[] := colbert._planned_rows(
     ARRAY[colbert._holders_sql(index, document, NULL, filter),
           colbert._holders_sql(index, document, '''no such lexeme''', filter)]
