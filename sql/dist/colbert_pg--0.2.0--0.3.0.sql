@@ -5928,6 +5928,470 @@ RETURN ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsqu
 
 COMMENT ON FUNCTION colbert._lexeme_query(text) IS 'A tsquery for one lexeme.';
 
+-- sql/functions/search/_word_counts.sql
+-- About how many documents of a hybrid search there are, and how many of them hold each of some lexemes, without
+-- reading them all. NULL where PostgreSQL has no index in which to look the lexemes up.
+--
+-- The planner is asked. From the last ANALYZE it knows the share of the thousand most frequent lexemes, or as many as
+-- the column's statistics target gives. Of the others it only knows that they are rare: it expects as many as of a
+-- lexeme that nobody uses. Those are counted, five hundred documents at most. What is more frequent than that is
+-- measured by how far into the table the first five hundred reach: an index scan comes to documents in the order of
+-- their place. More than one in forty would be among the most frequent, which ANALYZE knows.
+--
+-- The estimates are of the whole table and of the filter's share of it. Whom row-level security limits must not learn
+-- from them, so they are not for such callers (_text_part).
+CREATE OR REPLACE FUNCTION colbert._word_counts(
+  index colbert._index, document text, lexemes tsquery[], filter text, params jsonb, search_path text,
+  OUT documents float8, OUT counts float8[])
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_word_counts$
+DECLARE
+  _at_most constant integer := 500;
+  _planned float8[] := colbert._planned_rows(
+    ARRAY[colbert._holders_sql(index, document, NULL, filter),
+          colbert._holders_sql(index, document, '''no such lexeme''', filter)]
+    || ARRAY(SELECT colbert._holders_sql(index, document, l.lexeme, filter)
+               FROM unnest(lexemes) WITH ORDINALITY AS l (lexeme, position) ORDER BY l.position),
+    params, search_path);
+  _knows boolean := _planned[2] < (SELECT max(p) FROM unnest(_planned[3:]) AS p);  -- what ANALYZE has seen
+  _counted record;
+BEGIN
+  IF _planned IS NULL THEN
+    RETURN;
+  END IF;
+  documents := CASE WHEN filter IS NULL THEN _planned[1]
+                    ELSE colbert._filtered_rows(index, filter, params, search_path, _planned[1]) END;
+  counts := ARRAY(SELECT documents * least(1, p / _planned[1])
+                    FROM unnest(_planned[3:]) WITH ORDINALITY AS p (p, position) ORDER BY position);
+  FOR _position IN 1 .. cardinality(counts) LOOP
+    IF _planned[2 + _position] <= _planned[2] THEN
+      _counted := colbert._count_holders(
+        colbert._holders_sql(index, document, lexemes[_position], filter), params, search_path, _at_most, true);
+      counts[_position] := CASE
+        WHEN _counted.holders < _at_most THEN _counted.holders
+        ELSE greatest(_at_most, colbert._likely_holders(
+               index, documents, CASE WHEN _knows THEN documents / 40 ELSE documents END,
+               _counted.holders, _counted.pages))
+      END;
+    END IF;
+  END LOOP;
+  documents := greatest(documents, (SELECT max(c) FROM unnest(counts) AS c));
+END
+$_word_counts$;
+
+COMMENT ON FUNCTION colbert._word_counts(colbert._index, text, tsquery[], text, jsonb, text) IS
+  'About how many documents meet a filter, and how many of them hold each of some lexemes; NULLs where no index knows.';
+
+-- The places of the documents that hold a lexeme and meet the filter; of all that meet the filter where lexeme is NULL.
+-- document is SQL for the tsvector of a row.
+CREATE OR REPLACE FUNCTION colbert._holders_sql(index colbert._index, document text, lexeme tsquery, filter text)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format(
+  '(SELECT d.place FROM %s AS d)',
+  colbert._source_rows_sql(
+    index, 'place', 'ctid',
+    CASE
+      WHEN lexeme IS NULL THEN filter
+      ELSE concat('(' || filter || E'\n) AND ', document,
+                  format(' OPERATOR(pg_catalog.@@) %L::pg_catalog.tsquery', lexeme))
+    END));
+
+COMMENT ON FUNCTION colbert._holders_sql(colbert._index, text, tsquery, text) IS
+  'SQL for the places of the documents that hold a lexeme and meet a filter.';
+
+-- How many rows the planner expects of each of some relations, given as SQL. NULL where none of them is found in an
+-- index by its lexemes. EXPLAIN reads nothing. It counts as no reading statement, so that a STABLE function may not run
+-- it: hence the function is VOLATILE. Its settings make the planner show whether there is an index.
+CREATE OR REPLACE FUNCTION colbert._planned_rows(relations text[], params jsonb, search_path text)
+RETURNS float8[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET max_parallel_workers_per_gather = 0
+AS $_planned_rows$
+DECLARE
+  _statement text := format(
+    'EXPLAIN (FORMAT JSON) SELECT %s',
+    (SELECT string_agg(format('(SELECT pg_catalog.count(*) FROM %s AS r)', r.relation), ', ' ORDER BY r.position)
+       FROM unnest(relations) WITH ORDINALITY AS r (relation, position)));
+  _plan jsonb;
+BEGIN
+  PERFORM set_config('search_path', search_path, true);
+  EXECUTE _statement INTO _plan USING NULL::pg_catalog.text, params;
+  PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+  IF NOT jsonb_path_exists(_plan, '$.**."Index Cond" ? (@ like_regex "@@")') THEN
+    RETURN NULL;
+  END IF;
+  RETURN ARRAY(SELECT jsonb_path_query_first(
+                        c.plan, '$.Plans[*] ? (@."Parent Relationship" == "Outer")."Plan Rows"')::float8
+                 FROM jsonb_array_elements(_plan #> '{0, Plan, Plans}') WITH ORDINALITY AS c (plan, position)
+                ORDER BY c.position);
+END
+$_planned_rows$;
+
+COMMENT ON FUNCTION colbert._planned_rows(text[], jsonb, text) IS
+  'How many rows the planner expects of some relations, given as SQL; NULL where no index answers for their lexemes.';
+
+-- Counts the rows of a relation of places, no further than at_most, and the pages of the table up to the last of them.
+-- by_index keeps the planner from reading the table, where an index knows the rows.
+CREATE OR REPLACE FUNCTION colbert._count_holders(
+  relation text, params jsonb, search_path text, at_most integer, by_index boolean,
+  OUT holders bigint, OUT pages bigint)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = on
+SET jit = off
+AS $_count_holders$
+BEGIN
+  IF by_index THEN
+    PERFORM set_config('enable_seqscan', 'off', true);
+  END IF;
+  PERFORM set_config('search_path', search_path, true);
+  EXECUTE pg_catalog.format(
+    'SELECT pg_catalog.count(*),'
+    '       1 OPERATOR(pg_catalog.+) pg_catalog.max((m.place::pg_catalog.text::pg_catalog.point)[0])'
+    '  FROM (SELECT r.place FROM %s AS r LIMIT $3) AS m', relation)
+     INTO holders, pages
+    USING NULL::pg_catalog.text, params, at_most;
+END
+$_count_holders$;
+
+COMMENT ON FUNCTION colbert._count_holders(text, jsonb, text, integer, boolean) IS
+  'How many rows a relation of places has, counted no further than at_most, and how many pages they reach over.';
+
+-- About how many documents meet a filter. What the planner expects is good for a comparison of a column with a value.
+-- For other expressions it can be too low by a hundred times. How far into the table the first hundred reach is good
+-- where they are spread evenly. Both are too low when they are wrong, mostly, so the higher one is taken.
+CREATE OR REPLACE FUNCTION colbert._filtered_rows(
+  index colbert._index, filter text, params jsonb, search_path text, planned float8)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_filtered_rows$
+DECLARE
+  _at_most constant integer := 100;
+  _counted record := colbert._count_holders(
+    colbert._holders_sql(index, NULL, NULL, filter), params, search_path, _at_most, false);
+BEGIN
+  RETURN CASE
+    WHEN _counted.holders < _at_most THEN greatest(1, _counted.holders)
+    ELSE greatest(_at_most, planned, _counted.holders * colbert._pages(index.source) / _counted.pages)
+  END;
+END
+$_filtered_rows$;
+
+COMMENT ON FUNCTION colbert._filtered_rows(colbert._index, text, jsonb, text, float8) IS
+  'About how many documents meet a filter.';
+
+-- The pages of a table. NULL for a partitioned one: each of its partitions has pages of its own, which say nothing of
+-- those of the others.
+CREATE OR REPLACE FUNCTION colbert._pages(source regclass)
+RETURNS float8
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::float8
+    FROM pg_catalog.pg_class AS c
+   WHERE c.oid = source AND c.relkind = 'r';
+END;
+
+COMMENT ON FUNCTION colbert._pages(regclass) IS 'The pages of a table; NULL for a partitioned one.';
+
+-- How many of so many documents hold a lexeme, when the first of them, so many, are on the first pages of the table.
+-- Where pages say nothing, one in two hundred is between what is possible.
+CREATE OR REPLACE FUNCTION colbert._likely_holders(
+  index colbert._index, documents float8, at_most float8, holders bigint, pages bigint)
+RETURNS float8
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN least(at_most, coalesce(holders * colbert._pages(index.source) / pages, documents / 200));
+
+COMMENT ON FUNCTION colbert._likely_holders(colbert._index, float8, float8, bigint, bigint) IS
+  'How many documents hold a lexeme, when the first of them reach over so many pages.';
+
+-- sql/functions/search/_shortlist_query.sql
+-- The tsquery for the documents that are worth ranking among those that hold any of some lexemes: a document is on the
+-- shortlist when the weights of the lexemes that it holds add up to a bound. The bound is as low as it can be while
+-- about so many documents reach it. Written as a tsquery that is "holds one of these sets of lexemes", of the smallest
+-- sets that reach the bound. Few documents do, and PostgreSQL's GIN index finds them without coming to all the others.
+-- It walks along the rarest lexemes and skips through the rest. That is what WAND does (Broder et al. 2003), with a
+-- bound that is chosen before.
+--
+--   matches    how many documents the shortlist should have, about. Lexemes count as independent of each other. In
+--              texts they are not: two to ten times as many come.
+--   steps      how many documents the index may come to. Each set has one of the rarest lexemes, which together have so
+--              many documents.
+--
+-- At most six lexemes take part, the rarest: sets are many, and the index tries them all on each document that it comes
+-- to. With eight lexemes a search of a million documents took up to six times as long and found no more.
+--
+-- NULL where a shortlist would be no shorter than what holds any of the lexemes.
+CREATE OR REPLACE FUNCTION colbert._shortlist_query(
+  lexemes tsquery[], weights float8[], counts float8[], documents float8, matches float8, steps float8)
+RETURNS tsquery
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_shortlist_query$
+DECLARE
+  _lexemes text[];
+  _weights float8[];
+  _counts float8[];
+  _walked integer;  -- how many of them, the rarest first, the index may walk along
+  _all integer;
+  _bits integer[] := ARRAY[1, 2, 4, 8, 16, 32];
+  _weight float8[] := ARRAY[]::float8[];  -- of each set: what its lexemes weigh in all
+  _rest float8[] := ARRAY[]::float8[];    -- and without the last, which weighs least
+  _likely float8[] := ARRAY[]::float8[];  -- how many documents hold it
+  _candidate float8;
+  _bound float8;
+  _sum float8;
+  _alternatives text[] := ARRAY[]::text[];
+  _others text[];
+  _alone integer := 0;
+BEGIN
+  SELECT array_agg(f.lexeme::text ORDER BY f.place), array_agg(f.weight ORDER BY f.place),
+         array_agg(f.count ORDER BY f.place),
+         greatest(1, count(*) FILTER (WHERE f.sum <= steps AND f.place <= 6)), count(*)
+    INTO _lexemes, _weights, _counts, _walked, _all
+    FROM (SELECT l.lexeme, l.weight, l.count, row_number() OVER by_rarity AS place, sum(l.count) OVER by_rarity AS sum
+            FROM unnest(lexemes, weights, counts) WITH ORDINALITY AS l (lexeme, weight, count, position)
+           WHERE l.count > 0
+          WINDOW by_rarity AS (ORDER BY l.count, l.position)) AS f;
+  IF _all IS NULL OR _all < 2 THEN
+    RETURN NULL;
+  END IF;
+
+  -- A set is a number whose bits are its lexemes.
+  FOR _set IN 1 .. (1 << least(6, _all)) - 1 LOOP
+    _weight[_set] := 0;
+    _rest[_set] := 0;
+    _likely[_set] := documents;
+    FOR _place IN 1 .. least(6, _all) LOOP
+      IF _set & _bits[_place] > 0 THEN
+        _rest[_set] := _weight[_set];
+        _weight[_set] := _weight[_set] + _weights[_place];
+        _likely[_set] := _likely[_set] * _counts[_place] / documents;
+      END IF;
+    END LOOP;
+    IF _set & ((1 << _walked) - 1) = 0 THEN
+      _weight[_set] := NULL;
+    END IF;
+  END LOOP;
+
+  FOREACH _candidate IN ARRAY ARRAY(SELECT w FROM unnest(_weight) AS w WHERE w IS NOT NULL ORDER BY w DESC) LOOP
+    _sum := 0;
+    FOR _set IN 1 .. cardinality(_weight) LOOP
+      IF _weight[_set] >= _candidate AND _rest[_set] < _candidate THEN
+        _sum := _sum + _likely[_set];
+      END IF;
+    END LOOP;
+    EXIT WHEN _bound IS NOT NULL AND _sum > matches;
+    _bound := _candidate;
+  END LOOP;
+
+  FOR _first IN 1 .. _walked LOOP
+    _others := ARRAY[]::text[];
+    FOR _set IN 1 .. cardinality(_weight) LOOP
+      IF _set & ((1 << _first) - 1) = _bits[_first] AND _weight[_set] >= _bound AND _rest[_set] < _bound THEN
+        _others := _others || (SELECT string_agg(_lexemes[p], ' & ' ORDER BY p)
+                                 FROM generate_series(_first + 1, least(6, _all)) AS p
+                                WHERE _set & _bits[p] > 0);
+      END IF;
+    END LOOP;
+    IF array_position(_others, NULL) > 0 THEN  -- it is a set by itself
+      _alone := _alone + 1;
+      _alternatives := _alternatives || _lexemes[_first];
+    ELSIF cardinality(_others) > 0 THEN
+      _alternatives := _alternatives || format('%s & (%s)', _lexemes[_first], array_to_string(_others, ' | '));
+    END IF;
+  END LOOP;
+  RETURN CASE WHEN _alone < _all THEN array_to_string(_alternatives, ' | ')::tsquery END;
+END
+$_shortlist_query$;
+
+COMMENT ON FUNCTION colbert._shortlist_query(tsquery[], float8[], float8[], float8, float8, float8) IS
+  'A tsquery for about so many documents, those that hold the most, by weight, of some lexemes; NULL where all of them would be as few.';
+
+-- sql/functions/search/_text_part.sql
+-- The full-text part of hybrid search: the documents whose text answers some words best, best first, at most so many.
+-- It goes one of two ways:
+--
+--   all of them    every document that matches is read and ranked (_text_search). For small tables and few matches, for
+--                  match 'websearch', for exact searches, without an index on the text, and under row-level security,
+--                  where counts may only be of what the caller sees.
+--   a shortlist    of the documents that hold any of the words, those are read that hold the most of them, by weight
+--                  (_shortlist). What it costs hardly grows with the table.
+CREATE OR REPLACE FUNCTION colbert._text_part(
+  index colbert._index, words text, key anyelement, content text, language regconfig, match text,
+  filter text, params jsonb, search_path text, candidates integer, exact boolean)
+RETURNS TABLE (doc_id anyelement, rank integer, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $_text_part$
+BEGIN
+  IF match = 'any' AND exact IS NOT TRUE
+     AND colbert._estimated_rows(index.source) >= 1000
+     AND NOT row_security_active(index.source) THEN
+    RETURN QUERY SELECT s.doc_id, s.rank, s.score
+                   FROM colbert._shortlist(index, words, key, content, language, filter, params, search_path,
+                                           candidates) AS s;
+    IF FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
+  RETURN QUERY SELECT t.doc_id, t.rank, t.score
+                 FROM colbert._text_search(index, words, key, content, language, match, filter, params, search_path,
+                                           candidates) AS t;
+END
+$_text_part$;
+
+COMMENT ON FUNCTION colbert._text_part(colbert._index, text, anyelement, text, regconfig, text, text, jsonb, text, integer, boolean) IS
+  'The documents whose text answers some words best, with their ranks and scores: the body of hybrid_search for its words.';
+
+-- The best of a shortlist, with the scores of _text_search: ts_rank of each lexeme times its weight. Only the counts
+-- that the weights are made of are estimates (_word_counts). There are no rows where all that match should be read:
+-- when they are few, when no index finds them, and when the shortlist has turned out too short.
+--
+-- The list is to have five times as many documents as are wanted, which count as a hundred at least, and the index may
+-- come to 100 * sqrt(documents) of them. SET colbert.effort = 2 doubles both. On a million documents made of SciFact's
+-- that takes 48 ms of processor time and finds .93 of the true ten best (benchmarks/results/hybrid_scaling.txt).
+--
+-- How many come is only known when they have come. Too few, and the next list is eight times as long. Twenty times as
+-- many, and it is an eighth.
+CREATE OR REPLACE FUNCTION colbert._shortlist(
+  index colbert._index, words text, key anyelement, content text, language regconfig,
+  filter text, params jsonb, search_path text, candidates integer)
+RETURNS TABLE (doc_id anyelement, rank integer, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $_shortlist$
+DECLARE
+  _document text := colbert._tsvector_sql(index, content, language, search_path);
+  _lexemes tsquery[] := ARRAY(
+    SELECT colbert._lexeme_query(l) FROM unnest(tsvector_to_array(to_tsvector(language, words))) AS l);
+  _wanted float8 := colbert._factor('effort', index.options, 1) * greatest(100, candidates);
+  _most constant float8 := 100 * _wanted;
+  _matches float8 := 5 * _wanted;
+  _steps float8;  -- for each of these matches
+  _counts record;
+  _weights float8[];
+  _query tsquery;
+  _grown boolean := false;
+  _found record;
+  _best record;
+BEGIN
+  IF cardinality(_lexemes) < 2 THEN
+    RETURN;
+  END IF;
+  _counts := colbert._word_counts(index, _document, _lexemes, filter, params, search_path);
+  IF _counts.counts IS NULL OR (SELECT sum(c) FROM unnest(_counts.counts) AS c) <= 2 * _matches THEN
+    RETURN;
+  END IF;
+  _steps := 20 * sqrt(_counts.documents) / greatest(100, candidates);
+  _weights := colbert._word_weights(_counts.documents, _counts.counts);
+  LOOP
+    _query := colbert._shortlist_query(
+      _lexemes, _weights, _counts.counts, _counts.documents, _matches, _steps * _matches);
+    EXIT WHEN _query IS NULL;
+    _found := colbert._rank_shortlist(index, _document, filter, params, search_path, _query, _lexemes, _weights,
+                                      candidates, _most);
+    IF _found.overflows AND NOT _grown AND _best IS NULL THEN
+      _best := _found;
+      _matches := _matches / 8;
+    ELSIF cardinality(_found.keys) >= candidates THEN
+      _best := _found;
+      EXIT;
+    ELSE
+      EXIT WHEN _best IS NOT NULL OR _matches > _most;
+      _grown := true;
+      _matches := 8 * _matches;
+    END IF;
+  END LOOP;
+  IF _best IS NOT NULL THEN
+    RETURN QUERY EXECUTE format(
+      'SELECT f.key::%s, (row_number() OVER (ORDER BY f.score DESC, f.key::%2$s))::integer, f.score '
+      '  FROM unnest($1, $2) AS f (key, score) ORDER BY 2',
+      colbert._type_name(pg_typeof(key)), (colbert._source_types(index)).key_cast)
+      USING _best.keys, _best.scores;
+  END IF;
+END
+$_shortlist$;
+
+COMMENT ON FUNCTION colbert._shortlist(colbert._index, text, anyelement, text, regconfig, text, jsonb, text, integer) IS
+  'The best of the documents that hold the most of some words, by weight, with their ranks and scores; none where all that match should be read.';
+
+-- BM25's weight of each lexeme: ln(1 + (N - n + 0.5) / (n + 0.5)), where n of the N documents that hold any of the
+-- lexemes hold it. N is what it were if no lexeme said anything of another.
+CREATE OR REPLACE FUNCTION colbert._word_weights(documents float8, counts float8[])
+RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  WITH any_of_them AS (
+    SELECT greatest(max(c.count), documents * (1 - exp(sum(ln(1 - least(0.999999, c.count / documents)))))) AS documents
+      FROM unnest(counts) AS c (count)
+  )
+  SELECT array_agg(ln(1 + (a.documents - c.count + 0.5) / (c.count + 0.5)) ORDER BY c.position)
+    FROM unnest(counts) WITH ORDINALITY AS c (count, position)
+   CROSS JOIN any_of_them AS a;
+END;
+
+COMMENT ON FUNCTION colbert._word_weights(float8, float8[]) IS
+  'The weight of each lexeme by its rarity, from the numbers of documents that hold it.';
+
+-- Reads a shortlist and ranks it: the keys of its best documents, as text, and their scores. No more than so many
+-- documents are read, and overflows says whether there are more. A stored document is taken out of its compressed form
+-- once, not once for each lexeme: concatenating nothing does that.
+CREATE OR REPLACE FUNCTION colbert._rank_shortlist(
+  index colbert._index, document text, filter text, params jsonb, search_path text,
+  query tsquery, lexemes tsquery[], weights float8[], candidates integer, at_most float8,
+  OUT keys text[], OUT scores float8[], OUT overflows boolean)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
+SET work_mem = '32MB'
+AS $_rank_shortlist$
+DECLARE
+  _documents text := colbert._source_rows_sql(
+    index, 'document', document,
+    concat('(' || filter || E'\n) AND ', document, format(' OPERATOR(pg_catalog.@@) %L::pg_catalog.tsquery', query)));
+  _score text := (
+    SELECT string_agg(
+             format('(%L::pg_catalog.float8 OPERATOR(pg_catalog.*)'
+                    ' pg_catalog.ts_rank(f.document, %L::pg_catalog.tsquery))', l.weight, l.lexeme),
+             ' OPERATOR(pg_catalog.+) ' ORDER BY l.position)
+      FROM unnest(lexemes, weights) WITH ORDINALITY AS l (lexeme, weight, position));
+  _statement text := format(
+    $rank$
+    WITH found AS MATERIALIZED (
+      SELECT d.doc_id, d.document FROM %s AS d LIMIT $3
+    ), ranked AS (
+      SELECT f.doc_id, %s AS score
+        FROM (SELECT f.doc_id, f.document OPERATOR(pg_catalog.||) ''::pg_catalog.tsvector AS document
+                FROM found AS f
+              OFFSET 0) AS f
+       ORDER BY score DESC, f.doc_id
+       LIMIT $4
+    )
+    SELECT pg_catalog.array_agg(r.doc_id::pg_catalog.text ORDER BY r.score DESC, r.doc_id),
+           pg_catalog.array_agg(r.score ORDER BY r.score DESC, r.doc_id),
+           (SELECT pg_catalog.count(*) OPERATOR(pg_catalog.>=) $3 FROM found AS f)
+      FROM ranked AS r
+    $rank$,
+    _documents, _score);
+BEGIN
+  PERFORM set_config('search_path', search_path, true);
+  EXECUTE _statement INTO keys, scores, overflows
+    USING NULL::pg_catalog.text, params, at_most::pg_catalog.int8, candidates;
+END
+$_rank_shortlist$;
+
+COMMENT ON FUNCTION colbert._rank_shortlist(colbert._index, text, text, jsonb, text, tsquery, tsquery[], float8[], integer, float8) IS
+  'The keys and scores of the best documents that match a tsquery, by the weighted ranks of some lexemes, among at most so many.';
+
 -- sql/functions/search/_hybrid_search.sql
 -- One hybrid search, from the query to its rows: the best candidates of both parts, the exact MaxSim of what only the
 -- text has found, the ranks, and the fusion. key has the type in which keys are returned. In the statement keys are
@@ -5961,7 +6425,7 @@ BEGIN
         FROM colbert._search(($1).source, $2, NULL::text, $3, $4, $5, $3, $6, ($1).embeddings, $7) AS s
     ), text AS MATERIALIZED (
       SELECT t.doc_id::text, t.rank, t.score
-        FROM colbert._text_search($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $7, $3) AS t
+        FROM colbert._text_part($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $7, $3, $6) AS t
     ), scored AS (
       SELECT l.doc_id, l.score FROM late AS l
        UNION ALL

@@ -1,5 +1,7 @@
 """The benchmark scripts run to their ends on a little collection, and say what is true."""
 
+import json
+import random
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from benchmarks import (
     contenders,
     defaults,
     harness,
+    hybrid_scaling,
     loading,
     measuring,
     methods,
@@ -207,3 +210,24 @@ def test_a_collection_of_texts_asks_some_of_its_questions(
     assert whole.questions == ["question 0?", "question 2?", "question 4?"]
     assert whole.texts == list(texts.values())
     assert collections._from_texts("some", {**texts, "another?": "text"}).texts == ()
+
+
+def test_the_text_part_is_measured_on_texts_that_grow(
+    monkeypatch: pytest.MonkeyPatch,
+    database: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = random.Random(0)
+    texts = [" ".join(f"w{int(words.expovariate(0.1))}" for _ in range(30)) for _ in range(40)]
+    for name, count in (("corpus", 40), ("queries", 2)):
+        lines = [json.dumps({"_id": str(i), "text": texts[i]}) for i in range(count)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    monkeypatch.setattr(scifact, "SCIFACT", tmp_path)
+    options = ["--url", database, "--sizes", "40", "2500", "--queries", "2", "--truth", "2"]
+    monkeypatch.setattr(sys, "argv", ["script", *options])
+    hybrid_scaling.main()
+    small, _, large, _ = capsys.readouterr().out.splitlines()[-4:]
+    assert small.split()[-2:] == ["1.000", "1.000"]
+    assert large.split()[0] == "2,500"
+    assert float(large.split()[-1]) > 0.5

@@ -157,6 +157,41 @@ def test_nothing_planted_on_the_path_of_a_caller_is_run(
         session.rollback()
 
 
+def test_nothing_planted_is_run_where_a_large_table_is_searched_for_words(planted: str) -> None:
+    with psycopg.connect(planted) as session:
+        run(
+            session,
+            "CREATE TABLE victim.documents (id int PRIMARY KEY, embeddings vector(3)[],"
+            " content text, words tsvector);"
+            """INSERT INTO victim.documents
+               SELECT i, '{"[1,0,0]"}', t, to_tsvector('simple', t)
+                 FROM generate_series(1, 2000) AS i,
+                      LATERAL (SELECT format('w%s w%s w%s', i % 2, i % 3, i % 30)) AS t (t);"""
+            "CREATE INDEX ON victim.documents USING gin (words); ANALYZE victim.documents;"
+            "SELECT colbert.create_index('victim.documents', method => 'exact')",
+        )
+        run(session, "SET search_path = planted, public")
+        for more in (
+            "",
+            ", key => NULL::text",
+            ", filter => 'embeddings IS NOT NULL'",
+            ", filter => 'content IS NOT NULL', params => '[1]'",
+        ):
+            statement = (
+                """SELECT * FROM colbert.hybrid_search('victim.documents', '{"[1,0,0]"}', """
+                f"'w0 w1 w2 w29', content => 'words', language => 'pg_catalog.simple'{more})"
+            )
+            assert run(session, statement)
+        ((estimated,),) = run(
+            session,
+            "SELECT pg_catalog.count(*) FROM colbert._shortlist(colbert._find_index("
+            "'victim.documents'), 'w0 w1 w2 w29', NULL::int, 'words', 'pg_catalog.simple', NULL,"
+            " NULL, 'planted, public', 10)",
+        )
+        assert estimated == 10
+        session.rollback()
+
+
 def test_the_plants_do_what_they_are_there_for(planted: str) -> None:
     """The test above is worth what the plants would catch."""
     with psycopg.connect(planted, autocommit=True) as session:

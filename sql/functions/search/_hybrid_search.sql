@@ -30,7 +30,7 @@ BEGIN
         FROM colbert._search(($1).source, $2, NULL::text, $3, $4, $5, $3, $6, ($1).embeddings, $7) AS s
     ), text AS MATERIALIZED (
       SELECT t.doc_id::text, t.rank, t.score
-        FROM colbert._text_search($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $7, $3) AS t
+        FROM colbert._text_part($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $7, $3, $6) AS t
     ), scored AS (
       SELECT l.doc_id, l.score FROM late AS l
        UNION ALL
