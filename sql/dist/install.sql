@@ -4561,13 +4561,13 @@ BEGIN
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot(),
           colbert._report_progress(_index, _build.phase);
-  CASE _build.phase
-    WHEN 'starting' THEN RETURN colbert._start_build(_index, _build);
-    WHEN 'checking' THEN RETURN colbert._check_build(_index);
-    WHEN 'filling' THEN RETURN colbert._fill_build(_index, _build);
-    WHEN 'catching up' THEN RETURN colbert._catch_up_build(_index, _build);
-    WHEN 'retiring' THEN RETURN colbert._retire_build(_index, _build);
-  END CASE;
+  RETURN CASE _build.phase
+    WHEN 'starting' THEN colbert._start_build(_index, _build)
+    WHEN 'checking' THEN colbert._check_build(_index)
+    WHEN 'filling' THEN colbert._fill_build(_index, _build)
+    WHEN 'catching up' THEN colbert._catch_up_build(_index, _build)
+    WHEN 'retiring' THEN colbert._retire_build(_index, _build)
+  END;
 END
 $_build_step$;
 
