@@ -2158,7 +2158,8 @@ COMMENT ON FUNCTION colbert._tokens_options(text) IS 'The options of the methods
 -- Three of the answers are templates for format(). conversion turns an expression for a document token into one for a
 -- kept token, and query_conversion one for a query token. similarity turns an expression for a distance from the query
 -- token q into one for what that adds to the score, as near as it can be: vectors whose signs differ in a share h of the
--- dimensions are at an angle of about 180 degrees times h.
+-- dimensions are at an angle of about 180 degrees times h. Where the score counts bits, half of them are alike by chance:
+-- that adds nothing. (All OPERATOR() are of one precedence.)
 CREATE OR REPLACE FUNCTION colbert._tokens_layout(
   index colbert._index,
   OUT type text, OUT operator_class text, OUT operator text, OUT conversion text,
@@ -2182,9 +2183,9 @@ BEGIN
     query_conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
     conversion := CASE WHEN _bits THEN '%s' ELSE query_conversion END;
     similarity := format(
-      CASE WHEN _bits THEN 'q.weight OPERATOR(pg_catalog.*) (1 OPERATOR(pg_catalog.-) (%%s) OPERATOR(pg_catalog./) %s)'
-           ELSE 'q.weight OPERATOR(pg_catalog.*) '
-                'pg_catalog.cos(pg_catalog.pi() OPERATOR(pg_catalog.*) (%%s) OPERATOR(pg_catalog./) %s)' END,
+      'q.weight OPERATOR(pg_catalog.*) '
+      || CASE WHEN _bits THEN '(0.5::pg_catalog.float8 OPERATOR(pg_catalog.-) ((%%s) OPERATOR(pg_catalog./) %s))'
+              ELSE 'pg_catalog.cos(pg_catalog.pi() OPERATOR(pg_catalog.*) (%%s) OPERATOR(pg_catalog./) %s)' END,
       index.dimensions);
   ELSE
     type := format('%I.%s(%s)', _schema, _token_type, index.dimensions);
