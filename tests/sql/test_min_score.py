@@ -9,6 +9,7 @@ from tests.sql.documents import (
     A,
     B,
     Matrix,
+    Row,
     clustered_documents,
     create_index,
     create_table,
@@ -92,7 +93,7 @@ def test_parallel_workers_give_a_weighted_score_to_the_last_bit(
     own_connection.commit()
     run(own_connection, "ANALYZE documents")
     query = unit(rng, 20, 8) * rng.uniform(0.1, 3, size=(20, 1)).astype(np.float32)
-    found = {}
+    found: dict[int, list[Row]] = {}
     for workers in (0, 2):
         run(own_connection, f"SET max_parallel_workers_per_gather = {workers}")
         found[workers] = search(own_connection, query, ", k => 1200")
@@ -199,7 +200,7 @@ def test_a_search_stops_where_the_next_candidate_is_unlikely_to_reach_min_score(
     documents, queries = clustered_documents(rng, 600, 16)
     load(connection, documents, method)
     least = float(np.median([ranking(q, documents, 5)[-1][1] / len(q) for q in queries]))
-    scored = {}
+    scored: dict[str, int] = {}
     for min_score in ("NULL", str(least)):
         scored[min_score] = 0
         for query in queries:
