@@ -1,8 +1,8 @@
 """Matrices of token vectors as PostgreSQL's binary arrays, and back.
 
 A document or a query is a float32 array (tokens, dimensions). In the database it is a ``vector[]``,
-a ``halfvec[]`` or, by its signs, a ``bit[]``. psycopg would send a list of vectors as text, number by number; here the whole
-array goes through NumPy at once, in the binary format of the server.
+a ``halfvec[]`` or, by its signs, a ``bit[]``. psycopg would send a list of vectors as text, number
+by number; here the whole array goes through NumPy at once, in the binary format of the server.
 """
 
 from __future__ import annotations

@@ -126,7 +126,8 @@ class DocumentOperations(Core):
         bits = table.column(column).type == BIT_ARRAY
         rows = yield Query(
             sql.SQL(
-                "SELECT d.{column}{cast} FROM pg_catalog.unnest({keys}) WITH ORDINALITY AS k (key, place)"
+                "SELECT d.{column}{cast}"
+                " FROM pg_catalog.unnest({keys}) WITH ORDINALITY AS k (key, place)"
                 " LEFT JOIN {table} d ON d.{key} = k.key ORDER BY k.place"
             ).format(
                 column=quoted(column),

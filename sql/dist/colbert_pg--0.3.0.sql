@@ -5823,11 +5823,12 @@ COMMENT ON FUNCTION colbert._worth_workers(colbert._index) IS
 --      is not worth it
 --
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search faster, never
--- shorter. What scores less than min_score is left out at the very end: the k best are the same with it and without.
--- That pass runs in parallel workers where they are worth starting (_worth_workers). The arrays are long and
+-- shorter. That pass runs in parallel workers where they are worth starting (_worth_workers). The arrays are long and
 -- stored apart, so that the size of the table tells the planner little about the work: hence the settings. They hold for
 -- that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long as
 -- the rest of a search.
+--
+-- What scores less than min_score is left out at the very end, when there may be fewer than k.
 --
 -- The function is STABLE, so that a search sees one snapshot. It reads only. key has the type in which keys are
 -- returned. Ties follow the key's own type.

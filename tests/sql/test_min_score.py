@@ -52,7 +52,7 @@ def test_a_query_vector_of_another_length_weighs_its_token(
     load(connection, documents, method, element)
     expected = ranking(query * weights, documents)
     for more in ("", ", exact => true"):
-        found = dict(search(connection, query * weights, ALL + more))
+        found = {key: float(s) for key, s in search(connection, query * weights, ALL + more)}
         assert found == {k: pytest.approx(s, rel=1e-2) for k, s in expected}
     best = max(found, key=lambda key: found[key])
     arguments = "%s::text[]::vector[], %s::bigint"
@@ -210,7 +210,7 @@ def test_a_search_stops_where_the_next_candidate_is_unlikely_to_reach_min_score(
                 f" %s::text[]::vector[], k => 50, min_score => {min_score})",
                 texts(query),
             )
-            scored[min_score] += dict(stages)["scores"]
+            scored[min_score] += next(count for stage, count in stages if stage == "scores")
     assert scored[str(least)] < 0.8 * scored["NULL"]
     found = [keys(search(connection, q, f", k => 50, min_score => {least}")) for q in queries]
     true = [
