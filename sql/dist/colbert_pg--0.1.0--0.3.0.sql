@@ -2168,7 +2168,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_layout$
 DECLARE
-  _bits boolean := (colbert._source_types(index)).element = 'bit'::regtype;
+  _bits boolean := coalesce(colbert._element_type(index.source, index.embeddings) = 'bit'::regtype, false);
   _token_type text := CASE WHEN _bits THEN 'bit' ELSE coalesce(index.options ->> 'token_type', 'halfvec') END;
   _schema name := colbert._vector_schema();
 BEGIN
