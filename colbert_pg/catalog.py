@@ -64,6 +64,9 @@ class VectorTypes(NamedTuple):
     halfvec_array: int
 
 
+#: Object identifiers of PostgreSQL's own ``bit`` and ``bit[]``.
+BIT, BIT_ARRAY = 1560, 1561
+
 #: One row with the four columns of :class:`VectorTypes`, whatever schema pgvector is in; or no row.
 VECTOR_TYPES = """
 SELECT v.oid AS vector, v.typarray AS vector_array, h.oid AS halfvec, h.typarray AS halfvec_array
@@ -297,7 +300,7 @@ class Source:
         arrays = [
             name
             for name, column in self.columns.items()
-            if column.type in (types.vector_array, types.halfvec_array)
+            if column.type in (types.vector_array, types.halfvec_array, BIT_ARRAY)
         ]
         if "embeddings" in arrays:
             return "embeddings"

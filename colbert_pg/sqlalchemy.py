@@ -68,6 +68,7 @@ def search(
     embeddings: str | None = None,
     key: Any = None,
     name: str = "hits",
+    min_score: float | None = None,
 ) -> TableValuedAlias:
     """The ``k`` best documents as a relation to join to: ``colbert.search``.
 
@@ -86,6 +87,8 @@ def search(
         embeddings: the array column, where several are indexed.
         key: the index's key, where that is not the primary key: ``Document.slug``.
         name: what the relation is called in the statement.
+        min_score: the least that a result scores, as a mean over the query, from -1 to 1: the score
+            divided by the sum of the lengths of the query's vectors.
 
     Raises:
         ValueError: if the source is neither, or has no primary key of one column and no key is
@@ -105,6 +108,7 @@ def search(
         "candidates": None if candidates is None else literal(candidates),
         "exact": literal(exact),
         "embeddings": None if embeddings is None else literal(embeddings),
+        "min_score": None if min_score is None else literal(min_score, Double()),
     }
     call: Function[Any] = func.colbert.search(
         *(

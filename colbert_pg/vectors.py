@@ -1,12 +1,13 @@
 """Matrices of token vectors as PostgreSQL's binary arrays, and back.
 
-A document or a query is a float32 array (tokens, dimensions). In the database it is a ``vector[]``
-or a ``halfvec[]``. psycopg would send a list of vectors as text, number by number; here the whole
-array goes through NumPy at once, in the binary format of the server.
+A document or a query is a float32 array (tokens, dimensions). In the database it is a ``vector[]``,
+a ``halfvec[]`` or, by its signs, a ``bit[]``. psycopg would send a list of vectors as text, number
+by number; here the whole array goes through NumPy at once, in the binary format of the server.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,18 +17,21 @@ from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 
-from colbert_pg.catalog import VECTOR_TYPES, VectorTypes
+from colbert_pg.catalog import BIT, BIT_ARRAY, VECTOR_TYPES, VectorTypes
 
 __all__ = [
     "VECTOR_TYPES",
+    "BitTokenArray",
     "HalfTokenArray",
     "Matrix",
     "TokenArray",
     "VectorTypes",
     "as_matrix",
     "dump_array",
+    "dump_bits",
     "literal",
     "load_array",
+    "of_bits",
     "register",
 ]
 
@@ -55,6 +59,12 @@ class TokenArray:
 
 class HalfTokenArray(TokenArray):
     """The same as ``halfvec[]``: psycopg chooses by class."""
+
+    __slots__ = ()
+
+
+class BitTokenArray(TokenArray):
+    """The same as ``bit[]``: a bit for each number, set where it is positive."""
 
     __slots__ = ()
 
@@ -104,6 +114,30 @@ def dump_array(matrix: Matrix, element: int, *, half: bool = False) -> bytes:
     return header + np.array((tokens, 1), dtype=_AXIS).tobytes() + elements.tobytes()
 
 
+def dump_bits(matrix: Matrix) -> bytes:
+    """The binary form of a one-dimensional array of bits: the signs of the vectors."""
+    tokens, dimensions = matrix.shape
+    header = np.array((int(tokens > 0), 0, BIT), dtype=_HEADER).tobytes()
+    if tokens == 0:
+        return header
+    packed = np.packbits(matrix > 0, axis=1)
+    element = [("bytes", ">i4"), ("length", ">i4"), ("bits", "u1", (packed.shape[1],))]
+    elements = np.empty(tokens, dtype=element)
+    elements["bytes"] = elements.dtype.itemsize - 4
+    elements["length"] = dimensions
+    elements["bits"] = packed
+    return header + np.array((tokens, 1), dtype=_AXIS).tobytes() + elements.tobytes()
+
+
+def of_bits(strings: Sequence[str]) -> Matrix:
+    """The unit vectors that have these strings of bits as their signs, (0, 0) for none of them."""
+    if not strings:
+        return np.empty((0, 0), dtype=np.float32)
+    drawn = np.array([list(map(int, string)) for string in strings], dtype=np.float32)
+    unit: Matrix = (2 * drawn - 1) / np.sqrt(np.float32(drawn.shape[1]))
+    return unit
+
+
 def literal(matrix: Matrix) -> str:
     """The array as SQL writes it: ``{"[1,0]","[0.6,0.8]"}``; every number comes back the same."""
     rows = (",".join(map(str, row)) for row in matrix.astype(np.float32))
@@ -135,8 +169,9 @@ def load_array(data: Buffer, *, half: bool = False) -> Matrix:
 
 
 def register(context: AdaptContext, types: VectorTypes) -> None:
-    """Let a connection or cursor send :class:`TokenArray` and :class:`HalfTokenArray`, and return
-    every ``vector[]`` and ``halfvec[]`` in a binary result as a float32 matrix.
+    """Let a connection or cursor send :class:`TokenArray`, :class:`HalfTokenArray` and
+    :class:`BitTokenArray`, and return every ``vector[]`` and ``halfvec[]`` in a binary result as a
+    float32 matrix.
 
     Args:
         context: a psycopg connection or cursor.
@@ -145,8 +180,19 @@ def register(context: AdaptContext, types: VectorTypes) -> None:
     dumper, half_dumper, loader, half_loader = _adapters(types)
     context.adapters.register_dumper(TokenArray, dumper)
     context.adapters.register_dumper(HalfTokenArray, half_dumper)
+    context.adapters.register_dumper(BitTokenArray, BitArrayDumper)
     context.adapters.register_loader(types.vector_array, loader)
     context.adapters.register_loader(types.halfvec_array, half_loader)
+
+
+class BitArrayDumper(Dumper):
+    """psycopg's dumper of :class:`BitTokenArray`."""
+
+    format = Format.BINARY
+    oid = BIT_ARRAY
+
+    def dump(self, obj: BitTokenArray) -> bytes:
+        return dump_bits(obj.matrix)
 
 
 @lru_cache

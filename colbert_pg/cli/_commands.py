@@ -265,6 +265,15 @@ def search(
         typer.Option(min=1, help="How many documents to score exactly.", show_default=False),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Score every document.")] = False,
+    min_score: Annotated[
+        float | None,
+        typer.Option(
+            min=-1,
+            max=1,
+            help="The least that a result scores, as a mean over the query's tokens.",
+            show_default=False,
+        ),
+    ] = None,
     parent: Annotated[
         str | None,
         typer.Option(
@@ -310,6 +319,8 @@ def search(
         }
         if hybrid and parent is not None:
             raise typer.BadParameter("--hybrid finds rows, not parents: leave out --parent")
+        if hybrid and min_score is not None:
+            raise typer.BadParameter("--hybrid fuses ranks, not scores: leave out --min-score")
         started = perf_counter()
         if parent is None and not hybrid and target.has_chunks():
             parent = PARENT
@@ -325,9 +336,11 @@ def search(
                 **search_options,
             )
         elif parent is not None:
-            hits = client.search_parents(table, query, parent, **search_options)
+            hits = client.search_parents(
+                table, query, parent, min_score=min_score, **search_options
+            )
         else:
-            hits = client.search(table, query, **search_options)
+            hits = client.search(table, query, min_score=min_score, **search_options)
         took = perf_counter() - started
         found = _explanations(client, target, query, hits)
     if as_json:

@@ -11,13 +11,13 @@ from psycopg import sql
 
 from colbert_pg._arguments import require_keys, require_texts, require_values
 from colbert_pg._statements import quoted
-from colbert_pg.catalog import Column
+from colbert_pg.catalog import BIT_ARRAY, Column
 from colbert_pg.client._calls import Cast, placeholder
 from colbert_pg.client._core import Core
 from colbert_pg.client._operation import Compute, Copy, Query, Steps, operation
 from colbert_pg.client._results import Key
 from colbert_pg.encoding import offsets
-from colbert_pg.vectors import HalfTokenArray, Matrix, TokenArray
+from colbert_pg.vectors import BitTokenArray, HalfTokenArray, Matrix, TokenArray, of_bits
 
 _UUID = 2950  # pg_type.oid, fixed in every PostgreSQL
 
@@ -92,8 +92,8 @@ class DocumentOperations(Core):
             encoder, texts = self._text_encoder(), contents or ()
             values[offsets_column] = yield Compute(lambda: [offsets(encoder, t) for t in texts])
         if embeddings is not None:
-            half = table.column(array_column).type == types.halfvec_array
-            kind = HalfTokenArray if half else TokenArray
+            kinds = {types.halfvec_array: HalfTokenArray, BIT_ARRAY: BitTokenArray}
+            kind = kinds.get(table.column(array_column).type, TokenArray)
             values[array_column] = [None if e is None else kind(e) for e in embeddings]
         if len({len(column) for column in values.values()}) != 1:
             lengths = ", ".join(f"{name}: {len(column)}" for name, column in values.items())
@@ -116,17 +116,22 @@ class DocumentOperations(Core):
         """The stored token vectors of documents, in the order of ``keys``.
 
         Each is a float32 array (tokens, dimensions), good as a query for similar documents; None
-        for a NULL array and for a key that is not there.
+        for a NULL array and for a key that is not there. Bits come as the unit vectors whose signs
+        they are.
         """
         require_keys("embeddings", keys)
         types = yield from self._known.vector_types()
         table = yield from self._known.source(source, fresh=True)
+        column = table.embeddings(embeddings, types)
+        bits = table.column(column).type == BIT_ARRAY
         rows = yield Query(
             sql.SQL(
-                "SELECT d.{column} FROM pg_catalog.unnest({keys}) WITH ORDINALITY AS k (key, place)"
+                "SELECT d.{column}{cast}"
+                " FROM pg_catalog.unnest({keys}) WITH ORDINALITY AS k (key, place)"
                 " LEFT JOIN {table} d ON d.{key} = k.key ORDER BY k.place"
             ).format(
-                column=quoted(table.embeddings(embeddings, types)),
+                column=quoted(column),
+                cast=sql.SQL("::pg_catalog.text[]" if bits else ""),
                 keys=placeholder("keys", Cast(keys, f"{table.key_type(embeddings)}[]")),
                 table=quoted(*table.identifier),
                 key=quoted(table.key(embeddings)),
@@ -134,6 +139,8 @@ class DocumentOperations(Core):
             {"keys": list(keys)},
             binary=True,
         )
+        if bits:
+            return [None if row[0] is None else of_bits(row[0]) for row in rows]
         return [row[0] for row in rows]
 
 

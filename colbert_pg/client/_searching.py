@@ -47,12 +47,14 @@ class SearchOperations(Core):
         candidates: int | None = None,
         exact: bool = False,
         embeddings: str | None = None,
+        min_score: float | None = None,
     ) -> Steps[list[Hit]]:
         """The ``k`` best documents, best first, with their exact scores: ``colbert.search``.
 
         Args:
             source: the table.
-            query: text, or an array (tokens, dimensions) of unit rows. Empty text finds nothing.
+            query: text, or an array (tokens, dimensions). A row of another length than 1 weighs as
+                many times as much. Empty text finds nothing.
             k: how many documents.
             filter: a SQL condition over the columns of the source. It is run as SQL: values that
                 come from elsewhere belong in ``params``.
@@ -61,6 +63,8 @@ class SearchOperations(Core):
             candidates: how many documents of the index to score exactly. Default: the server's.
             exact: score every document, without the index.
             embeddings: the array column, where several are indexed.
+            min_score: the least that a result scores, as a mean over the query, from -1 to 1: the
+                score divided by the sum of the lengths of the query's vectors.
 
         Raises:
             ModelMismatch: if the index holds vectors of another model than the encoder's.
@@ -86,6 +90,7 @@ class SearchOperations(Core):
                 candidates=candidates,
                 exact=exact,
                 embeddings=embeddings,
+                min_score=min_score,
             ),
         )
         return [Hit(*row) for row in rows]
@@ -102,6 +107,7 @@ class SearchOperations(Core):
         candidates: int | None = None,
         exact: bool = False,
         embeddings: str | None = None,
+        min_score: float | None = None,
     ) -> Steps[list[Stage]]:
         """What each stage of that :meth:`search` does: ``colbert.explain_search``."""
         vectors = yield from self._query(source, query, embeddings, fresh=True)
@@ -119,6 +125,7 @@ class SearchOperations(Core):
             candidates=candidates,
             exact=exact,
             embeddings=embeddings,
+            min_score=min_score,
         )
         return [Stage(*row) for row in rows]
 
@@ -206,15 +213,16 @@ class SearchOperations(Core):
         candidates: int | None = None,
         exact: bool = False,
         embeddings: str | None = None,
+        min_score: float | None = None,
     ) -> Steps[list[ParentHit]]:
         """The ``k`` documents whose best chunk is best, where the rows are chunks of documents:
         ``colbert.search_parents``.
 
         Args:
             source: the table of chunks.
-            query: text, or an array (tokens, dimensions) of unit rows.
+            query: text, or an array (tokens, dimensions).
             parent: the column that names the document of a chunk.
-            k, filter, params, candidates, exact, embeddings: as in :meth:`search`.
+            k, filter, params, candidates, exact, embeddings, min_score: as in :meth:`search`.
 
         Raises:
             ModelMismatch, EncoderMissing: as :meth:`search`.
@@ -243,6 +251,7 @@ class SearchOperations(Core):
                 candidates=candidates,
                 exact=exact,
                 embeddings=embeddings,
+                min_score=min_score,
             ),
         )
         return [ParentHit(*row) for row in rows]
@@ -256,15 +265,17 @@ class SearchOperations(Core):
         *,
         k: int | None = None,
         embeddings: str | None = None,
+        min_score: float | None = None,
     ) -> Steps[list[Hit]]:
         """Score the documents that another search found: ``colbert.rerank``.
 
         Args:
             source: the table.
-            query: text, or an array (tokens, dimensions) of unit rows.
+            query: text, or an array (tokens, dimensions).
             ids: keys of documents.
             k: how many to return. Default: all.
             embeddings: the array column, where several are indexed.
+            min_score: as in :meth:`search`.
 
         Raises:
             ModelMismatch, EncoderMissing: as :meth:`search`.
@@ -285,6 +296,7 @@ class SearchOperations(Core):
                 ids=Cast(list(ids), ids_type(table.key_type(embeddings))),
                 k=k,
                 embeddings=embeddings,
+                min_score=min_score,
             ),
         )
         return [Hit(*row) for row in rows]

@@ -41,6 +41,7 @@ class LateInteractionQuerySet(QuerySet):
         candidates: int | None = None,
         exact: bool = False,
         embeddings: str | None = None,
+        min_score: float | None = None,
     ) -> Self:
         """The ``k`` best of the queryset's documents, best first, with their exact ``score``.
 
@@ -54,6 +55,8 @@ class LateInteractionQuerySet(QuerySet):
             candidates: how many documents of the index to score exactly. Default: the server's.
             exact: score every document, without the index.
             embeddings: the field of token vectors, where there are several.
+            min_score: the least that a result scores, as a mean over the query, from -1 to 1: the
+                score divided by the sum of the lengths of the query's vectors.
 
         Raises:
             FieldError: if the model has no such field, or several and none is named.
@@ -63,7 +66,7 @@ class LateInteractionQuerySet(QuerySet):
         """
         field = _token_vectors(self.model, embeddings)
         vectors = QueryVectors(query)
-        search = Search(field, vectors, k, candidates, exact)
+        search = Search(field, vectors, k, candidates, exact, min_score)
         found: Self = self.filter(Found(F("pk"), search))
         found = found.annotate(score=MaxSim(field.name, vectors)).order_by("-score", "pk")
         return found.defer(field.name) if found._fields is None else found
@@ -100,6 +103,7 @@ class Search:
     k: int
     candidates: int | None
     exact: bool
+    min_score: float | None
 
 
 class Found(Lookup):
@@ -127,6 +131,8 @@ class Found(Lookup):
             arguments.append(("key", f"NULL::{'uuid' if key_type == 'uuid' else 'text'}", []))
         if search.candidates is not None:
             arguments.append(("candidates", "%s", [search.candidates]))
+        if search.min_score is not None:
+            arguments.append(("min_score", "%s", [search.min_score]))
         filter = self._filter(compiler, connection)
         if filter is not None:
             arguments.append(("filter", "%s", [filter]))

@@ -424,6 +424,38 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0012_min_score') THEN
+    EXECUTE $step$
+-- sql/schema/0012_min_score.sql
+-- 0.3.0: functions whose arguments or results are others, for min_score, weights and bits
+DROP FUNCTION IF EXISTS colbert.search(regclass, vector[], integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search_parents(regclass, vector[], name, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search_parents(regclass, vector[], name, uuid, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search_parents(regclass, vector[], name, text, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.rerank(regclass, vector[], bigint[], integer, name);
+DROP FUNCTION IF EXISTS colbert.rerank(regclass, vector[], uuid[], integer, name);
+DROP FUNCTION IF EXISTS colbert.rerank(regclass, vector[], text[], integer, name);
+DROP FUNCTION IF EXISTS colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.explain_search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.explain_search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text);
+DROP FUNCTION IF EXISTS colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text);
+DROP FUNCTION IF EXISTS colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text);
+DROP FUNCTION IF EXISTS colbert._chunks_of_parents(colbert._index, vector[], name, integer, text, jsonb, integer, text);
+DROP FUNCTION IF EXISTS colbert._rerank(regclass, vector[], anyarray, integer, name);
+DROP FUNCTION IF EXISTS colbert._score_candidates(colbert._index, vector[], colbert._scope, text[], float8[], colbert._effort);
+DROP FUNCTION IF EXISTS colbert._scoring_sql(integer, regtype, text, boolean);
+DROP FUNCTION IF EXISTS colbert._tokens_layout(colbert._index);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0012_min_score', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -454,6 +486,34 @@ RETURN a <#> b;
 
 COMMENT ON FUNCTION colbert._negative_inner_product(halfvec, halfvec) IS 'pgvector''s <#>.';
 
+CREATE OR REPLACE FUNCTION colbert._hamming_distance(a bit, b bit)
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN a <~> b;
+
+COMMENT ON FUNCTION colbert._hamming_distance(bit, bit) IS 'pgvector''s <~>: in how many bits two strings differ.';
+
+CREATE OR REPLACE FUNCTION colbert._similarity(a vector, b vector)
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN - (a <#> b);
+
+COMMENT ON FUNCTION colbert._similarity(vector, vector) IS 'The inner product.';
+
+CREATE OR REPLACE FUNCTION colbert._similarity(a halfvec, b halfvec)
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN - (a <#> b);
+
+COMMENT ON FUNCTION colbert._similarity(halfvec, halfvec) IS 'The inner product.';
+
+CREATE OR REPLACE FUNCTION colbert._similarity(a bit, b bit)
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN 1 - (a <~> b) / length(a);
+
+COMMENT ON FUNCTION colbert._similarity(bit, bit) IS 'The share of the bits that are the same.';
+
 CREATE OR REPLACE FUNCTION colbert._norm(a vector)
 RETURNS float8
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -468,6 +528,14 @@ RETURN l2_norm(a);
 
 COMMENT ON FUNCTION colbert._norm(halfvec) IS 'Euclidean length.';
 
+-- Bits stand for a direction, and every string of them for one of length 1. (Not STRICT, so that it is inlined.)
+CREATE OR REPLACE FUNCTION colbert._norm(a bit)
+RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN a IS NOT NULL THEN 1::float8 END;
+
+COMMENT ON FUNCTION colbert._norm(bit) IS '1: bits have a direction and no length.';
+
 CREATE OR REPLACE FUNCTION colbert._dimensions(a vector)
 RETURNS integer
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -481,6 +549,68 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN vector_dims(a);
 
 COMMENT ON FUNCTION colbert._dimensions(halfvec) IS 'The number of dimensions.';
+
+CREATE OR REPLACE FUNCTION colbert._dimensions(a bit)
+RETURNS integer
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN length(a);
+
+COMMENT ON FUNCTION colbert._dimensions(bit) IS 'The number of bits.';
+
+CREATE OR REPLACE FUNCTION colbert._unit(a vector)
+RETURNS vector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN l2_normalize(a);
+
+COMMENT ON FUNCTION colbert._unit(vector) IS 'The vector of length 1 in the same direction.';
+
+-- pgvector's own * refuses what is too small to be anything but 0.
+CREATE OR REPLACE FUNCTION colbert._scaled(a vector, factor float8)
+RETURNS vector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+  SELECT array_agg(u.number * factor ORDER BY u.place)::vector
+    FROM unnest(a::real[]) WITH ORDINALITY AS u (number, place);
+END;
+
+COMMENT ON FUNCTION colbert._scaled(vector, float8) IS 'The vector times a number.';
+
+CREATE OR REPLACE FUNCTION colbert._binary_quantize(a vector)
+RETURNS bit
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN binary_quantize(a);
+
+COMMENT ON FUNCTION colbert._binary_quantize(vector) IS 'A bit for each number: whether it is positive.';
+
+CREATE OR REPLACE FUNCTION colbert._binary_quantize(a halfvec)
+RETURNS bit
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN binary_quantize(a);
+
+COMMENT ON FUNCTION colbert._binary_quantize(halfvec) IS 'A bit for each number: whether it is positive.';
+
+-- What a document token is to plaid and to a query that is drawn from documents: a vector. That of bits is the unit
+-- vector which has them as its signs. (By its text: 28 µs for 128 bits, where an array of numbers takes 44.)
+CREATE OR REPLACE FUNCTION colbert._direction(a vector)
+RETURNS vector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN a;
+
+COMMENT ON FUNCTION colbert._direction(vector) IS 'The vector itself.';
+
+CREATE OR REPLACE FUNCTION colbert._direction(a halfvec)
+RETURNS halfvec
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN a;
+
+COMMENT ON FUNCTION colbert._direction(halfvec) IS 'The vector itself.';
+
+CREATE OR REPLACE FUNCTION colbert._direction(a bit)
+RETURNS vector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN l2_normalize(('[' || rtrim(replace(replace(a::text, '1', '1,'), '0', '-1,'), ',') || ']')::vector);
+
+COMMENT ON FUNCTION colbert._direction(bit) IS 'The unit vector that has these bits as its signs.';
 
 -- A restored database creates functions by name, and may do so before anything has loaded pgvector's library:
 -- reading this literal does, so that a role that is not a superuser may create colbert._tokens_candidates,
@@ -602,6 +732,57 @@ $_maxsim$;
 COMMENT ON FUNCTION colbert._maxsim(anyarray, anyarray) IS
   'MaxSim for arrays of vector and of halfvec: the body of both forms of maxsim.';
 
+-- The same for bits, as pgvector's examples define it: the similarity of two tokens is the share of their bits that are
+-- the same, 1 - hamming distance / bits.
+CREATE OR REPLACE FUNCTION colbert._maxsim(query bit[], document bit[])
+RETURNS float8
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $_maxsim$
+DECLARE
+  _score float8 := 0;
+  _bits float8 := nullif(length(query[array_lower(query, 1)]), 0);
+BEGIN
+  IF array_ndims(query) IS DISTINCT FROM 1 OR array_ndims(document) > 1
+     OR array_position(query, NULL) IS NOT NULL OR array_position(document, NULL) IS NOT NULL THEN
+    PERFORM colbert._refuse_malformed(query, 'query'),
+            colbert._refuse_malformed(document, 'document');
+  END IF;
+  FOR _first IN array_lower(query, 1) .. array_upper(query, 1) BY 16 LOOP
+    _score := _score + (
+      SELECT coalesce(1 - min(colbert._hamming_distance(d.token, q.q0)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q1)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q2)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q3)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q4)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q5)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q6)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q7)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q8)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q9)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q10)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q11)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q12)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q13)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q14)) / _bits, 0)
+           + coalesce(1 - min(colbert._hamming_distance(d.token, q.q15)) / _bits, 0)
+        FROM (SELECT query[_first + 0] AS q0, query[_first + 1] AS q1, query[_first + 2] AS q2,
+                     query[_first + 3] AS q3, query[_first + 4] AS q4, query[_first + 5] AS q5,
+                     query[_first + 6] AS q6, query[_first + 7] AS q7, query[_first + 8] AS q8,
+                     query[_first + 9] AS q9, query[_first + 10] AS q10, query[_first + 11] AS q11,
+                     query[_first + 12] AS q12, query[_first + 13] AS q13,
+                     query[_first + 14] AS q14, query[_first + 15] AS q15
+              OFFSET 0) AS q,
+             LATERAL (SELECT unnest(document) AS token) AS d);
+  END LOOP;
+  RETURN _score;
+END
+$_maxsim$;
+
+COMMENT ON FUNCTION colbert._maxsim(bit[], bit[]) IS
+  'MaxSim for arrays of bits: the body of that form of maxsim.';
+
 -- sql/functions/scoring/maxsim.sql
 -- The forms of maxsim for two arrays: see _maxsim.
 CREATE OR REPLACE FUNCTION colbert.maxsim(query vector[], document vector[])
@@ -622,6 +803,15 @@ RETURN colbert._maxsim(query, document);
 COMMENT ON FUNCTION colbert.maxsim(halfvec[], halfvec[]) IS
   'The late-interaction score of a document: for each query token its largest inner product with a document token, summed.';
 
+CREATE OR REPLACE FUNCTION colbert.maxsim(query bit[], document bit[])
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000
+RETURN colbert._maxsim(query, document);
+
+COMMENT ON FUNCTION colbert.maxsim(bit[], bit[]) IS
+  'The late-interaction score of a document of bits: for each query token the largest share of bits that a document token has in common with it, summed.';
+
 -- sql/functions/scoring/_maxsim_matches.sql
 -- Which document token answers each query token: the terms of the sum that maxsim returns. Positions count from 1. Of
 -- equal similarities the first document token is named. There are no rows for an empty document.
@@ -635,19 +825,19 @@ BEGIN
   PERFORM colbert._refuse_malformed(query, 'query'),
           colbert._refuse_malformed(document, 'document');
   RETURN QUERY
-    SELECT q.position::integer, best.position::integer, - best.distance
+    SELECT q.position::integer, best.position::integer, best.similarity
       FROM unnest(query) WITH ORDINALITY AS q (token, position)
      CROSS JOIN LATERAL (
-           SELECT d.position, colbert._negative_inner_product(d.token, q.token) AS distance
+           SELECT d.position, colbert._similarity(d.token, q.token) AS similarity
              FROM unnest(document) WITH ORDINALITY AS d (token, position)
-            ORDER BY 2, 1
+            ORDER BY 2 DESC, 1
             LIMIT 1) AS best
      ORDER BY 1;
 END
 $_maxsim_matches$;
 
 COMMENT ON FUNCTION colbert._maxsim_matches(anyarray, anyarray) IS
-  'The matches of arrays of vector and of halfvec: the body of the forms of maxsim_matches.';
+  'The matches of arrays of vector, of halfvec and of bits: the body of the forms of maxsim_matches.';
 
 -- sql/functions/scoring/maxsim_matches.sql
 -- The forms of maxsim_matches for two arrays: see _maxsim_matches.
@@ -675,10 +865,168 @@ END;
 COMMENT ON FUNCTION colbert.maxsim_matches(halfvec[], halfvec[]) IS
   'For each query token the document token with the largest inner product: positions from 1, and the similarity.';
 
+CREATE OR REPLACE FUNCTION colbert.maxsim_matches(query bit[], document bit[])
+RETURNS TABLE (query_position integer, document_position integer, similarity float8)
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000 ROWS 32
+BEGIN ATOMIC
+  SELECT m.query_position, m.document_position, m.similarity
+    FROM colbert._maxsim_matches(query, document) AS m;
+END;
+
+COMMENT ON FUNCTION colbert.maxsim_matches(bit[], bit[]) IS
+  'For each query token the document token with the most bits in common: positions from 1, and the share of bits.';
+
+-- sql/functions/scoring/_weighted_maxsim.sql
+-- MaxSim where query tokens weigh other than 1: each term counts as often as weights says for its query token, and '{}'
+-- stands for 1 each. Summed in groups of sixteen, as colbert._maxsim sums them.
+CREATE OR REPLACE FUNCTION colbert._weighted_maxsim(query anyarray, document anyarray, weights float8[])
+RETURNS float8
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 10000
+SET search_path = pg_catalog, pg_temp
+AS $_weighted_maxsim$
+BEGIN
+  IF cardinality(weights) = 0 THEN
+    RETURN colbert._maxsim(query, document);
+  END IF;
+  RETURN (SELECT coalesce(sum(g.score ORDER BY g.number), 0)
+            FROM (SELECT (m.query_position - 1) / 16 AS number,
+                         sum(weights[m.query_position] * m.similarity ORDER BY m.query_position) AS score
+                    FROM colbert._maxsim_matches(query, document) AS m
+                   GROUP BY 1) AS g);
+END
+$_weighted_maxsim$;
+
+COMMENT ON FUNCTION colbert._weighted_maxsim(anyarray, anyarray, float8[]) IS
+  'MaxSim for a query whose tokens have weights.';
+
+-- sql/functions/scoring/binary_quantize.sql
+-- The signs of token vectors: what a column of type bit(n)[] keeps of them, and how a query is compared with it. A bit is
+-- set where the number is positive (pgvector's binary_quantize). It may stand in a generated column.
+CREATE OR REPLACE FUNCTION colbert.binary_quantize(embeddings vector[])
+RETURNS bit[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 1000
+SET search_path = pg_catalog, pg_temp
+AS $binary_quantize$
+BEGIN
+  PERFORM colbert._refuse_malformed(embeddings, 'document');
+  RETURN ARRAY(SELECT colbert._binary_quantize(u.token)
+                 FROM unnest(embeddings) WITH ORDINALITY AS u (token, position)
+                ORDER BY u.position);
+END
+$binary_quantize$;
+
+COMMENT ON FUNCTION colbert.binary_quantize(vector[]) IS
+  'The signs of token vectors, as bits: for columns of type bit(n)[].';
+
+CREATE OR REPLACE FUNCTION colbert.binary_quantize(embeddings halfvec[])
+RETURNS bit[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+COST 1000
+SET search_path = pg_catalog, pg_temp
+AS $binary_quantize$
+BEGIN
+  PERFORM colbert._refuse_malformed(embeddings, 'document');
+  RETURN ARRAY(SELECT colbert._binary_quantize(u.token)
+                 FROM unnest(embeddings) WITH ORDINALITY AS u (token, position)
+                ORDER BY u.position);
+END
+$binary_quantize$;
+
+COMMENT ON FUNCTION colbert.binary_quantize(halfvec[]) IS
+  'The signs of token vectors, as bits: for columns of type bit(n)[].';
+
+-- sql/functions/scoring/_query_weights.sql
+-- A query vector of another length than 1 weighs its token: its inner products are as many times as large. It is taken
+-- apart into the unit vector of its direction, which fits into every type, and its length, the weight.
+--
+-- What is within 0.01 of 1, the tolerance of documents, weighs 1 and stays as it is.
+CREATE OR REPLACE FUNCTION colbert._weight(token vector)
+RETURNS float8
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+RETURN CASE WHEN colbert._norm(token) BETWEEN 0.99 AND 1.01 THEN 1 ELSE colbert._norm(token) END;
+
+COMMENT ON FUNCTION colbert._weight(vector) IS 'What a query token weighs: its length.';
+
+CREATE OR REPLACE FUNCTION colbert._query_weights(query vector[])
+RETURNS float8[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_query_weights$
+DECLARE
+  _weights float8[];
+BEGIN
+  SELECT array_agg(colbert._weight(u.token) ORDER BY u.position)
+    INTO _weights
+    FROM unnest(query) WITH ORDINALITY AS u (token, position);
+  RETURN CASE WHEN 1 = ALL (_weights) THEN '{}' ELSE _weights END;
+END
+$_query_weights$;
+
+COMMENT ON FUNCTION colbert._query_weights(vector[]) IS
+  'The weights of a query''s tokens; an empty array where each is 1.';
+
+CREATE OR REPLACE FUNCTION colbert._unit_query(query vector[])
+RETURNS vector[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_unit_query$
+BEGIN
+  RETURN ARRAY(SELECT CASE WHEN colbert._weight(u.token) = 1 THEN u.token ELSE colbert._unit(u.token) END
+                 FROM unnest(query) WITH ORDINALITY AS u (token, position)
+                ORDER BY u.position);
+END
+$_unit_query$;
+
+COMMENT ON FUNCTION colbert._unit_query(vector[]) IS
+  'The vectors of a query without their weights; the lower bound is 1.';
+
+-- SQL for the query $1 as maxsim compares it with documents of a type, without its weights.
+CREATE OR REPLACE FUNCTION colbert._query_sql(element regtype)
+RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
+RETURN CASE WHEN element = 'bit'::regtype THEN 'colbert.binary_quantize($1)'
+            ELSE format('colbert._unit_query($1)::%s[]', element) END;
+
+COMMENT ON FUNCTION colbert._query_sql(regtype) IS
+  'SQL for the vectors of the query $1 as an array of a type, without weights.';
+
+-- sql/functions/scoring/_vectors.sql
+-- An array of document tokens as an array of vector, to be used as a query. Bits become the vectors whose signs they are.
+CREATE OR REPLACE FUNCTION colbert._vectors(embeddings vector[])
+RETURNS vector[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+RETURN embeddings;
+
+COMMENT ON FUNCTION colbert._vectors(vector[]) IS 'The array itself.';
+
+CREATE OR REPLACE FUNCTION colbert._vectors(embeddings halfvec[])
+RETURNS vector[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+RETURN embeddings::vector[];
+
+COMMENT ON FUNCTION colbert._vectors(halfvec[]) IS 'The array as vectors.';
+
+CREATE OR REPLACE FUNCTION colbert._vectors(embeddings bit[])
+RETURNS vector[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_vectors$
+BEGIN
+  RETURN ARRAY(SELECT colbert._direction(u.token)
+                 FROM unnest(embeddings) WITH ORDINALITY AS u (token, position)
+                ORDER BY u.position);
+END
+$_vectors$;
+
+COMMENT ON FUNCTION colbert._vectors(bit[]) IS 'The unit vectors that have these bits as their signs.';
+
 -- sql/functions/scoring/_scoring_sql.sql
 -- The statement that scores many documents in one pass: exact search, rerank and the last stage of every search run it.
 -- It returns (doc_id, score) for every row of documents, which is SQL for a relation (doc_id, embeddings). $1 is the
--- query, an array of vector with lower bound 1.
+-- query, with lower bound 1.
 --
 -- Run it with EXECUTE … USING. The plan is then made for this one run, and the query's vectors are constants in it.
 -- Each query token is one min() over the unnested document: no join, no sort, no call. That is the fastest form in one
@@ -689,14 +1037,23 @@ COMMENT ON FUNCTION colbert.maxsim_matches(halfvec[], halfvec[]) IS
 -- types match exactly, and polymorphic functions and the equality of keys name their schema: nothing that is planted
 -- matches better. The terms are summed in groups of sixteen, as colbert._maxsim sums them.
 CREATE OR REPLACE FUNCTION colbert._scoring_sql(
-  query_tokens integer, element regtype, documents text, parallel boolean)
+  query vector[], element regtype, documents text, parallel boolean)
 RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   WITH term AS (
-    SELECT i, format('min(d.token OPERATOR(%I.<#>) $1[%s]::%s)',
-                     pgvector.schema, i, element) AS sql
-      FROM generate_series(1, query_tokens) AS i
+    SELECT i, format(CASE WHEN element = 'bit'::regtype THEN
+                            '%5$s(min(d.token OPERATOR(%1$I.<~>) %1$I.binary_quantize($1[%2$s]))'
+                            ' / %4$s::pg_catalog.float8 - 1::pg_catalog.float8)'
+                          WHEN weight = 1 THEN
+                            'min(d.token OPERATOR(%1$I.<#>) $1[%2$s]::%3$s)'
+                          ELSE
+                            '%5$smin(d.token OPERATOR(%1$I.<#>) %1$I.l2_normalize($1[%2$s])::%3$s)'
+                     END,
+                     pgvector.schema, i, element, dimensions,
+                     CASE WHEN weight <> 1 THEN format('colbert._weight($1[%s]) * ', i) END) AS sql
+      FROM (SELECT u.i, colbert._weight(u.token) AS weight, colbert._dimensions(u.token) AS dimensions
+              FROM unnest(query) WITH ORDINALITY AS u (token, i)) AS query_token
      CROSS JOIN (SELECT colbert._vector_schema() AS schema OFFSET 0) AS pgvector
      WHERE NOT parallel
   ), term_group AS (
@@ -706,8 +1063,11 @@ BEGIN ATOMIC
   )
   SELECT CASE
            WHEN parallel THEN
-             format('SELECT s.doc_id, colbert._maxsim($1::%s[], s.embeddings) AS score FROM %s AS s',
-                    element, documents)
+             format('SELECT s.doc_id, colbert.%s AS score FROM %s AS s',
+                    format(CASE WHEN cardinality(colbert._query_weights(query)) = 0 THEN '_maxsim(%s, s.embeddings)'
+                                ELSE '_weighted_maxsim(%s, s.embeddings, colbert._query_weights($1))' END,
+                           colbert._query_sql(element)),
+                    documents)
            ELSE
              format('SELECT s.doc_id, m.score'
                     '  FROM %s AS s'
@@ -718,7 +1078,7 @@ BEGIN ATOMIC
     FROM term_group;
 END;
 
-COMMENT ON FUNCTION colbert._scoring_sql(integer, regtype, text, boolean) IS
+COMMENT ON FUNCTION colbert._scoring_sql(vector[], regtype, text, boolean) IS
   'The SQL that scores every document of a relation (doc_id, embeddings) against the query in $1.';
 
 -- sql/functions/registry/_find_index.sql
@@ -885,11 +1245,11 @@ BEGIN ATOMIC
      AND a.attname = embeddings
      AND a.attnum > 0
      AND NOT a.attisdropped
-     AND a.atttypid IN ('vector[]'::regtype, 'halfvec[]'::regtype);
+     AND a.atttypid IN ('vector[]'::regtype, 'halfvec[]'::regtype, 'bit[]'::regtype);
 END;
 
 COMMENT ON FUNCTION colbert._element_type(regclass, name) IS
-  'The element type of a column of token vectors, vector or halfvec; NULL for any other column.';
+  'The element type of a column of token vectors, vector, halfvec or bit; NULL for any other column.';
 
 -- sql/functions/registry/_base_type.sql
 -- The type under a domain, or under a domain over a domain.
@@ -923,6 +1283,17 @@ END;
 
 COMMENT ON FUNCTION colbert._type_name(regtype) IS 'The name of a type with its schema, for statements run under the caller''s search_path.';
 
+-- sql/functions/registry/_stored_sql.sql
+-- SQL for an array of vectors as an array column of a type stores it. It is no cast for bits: bit[] would be bit(1)[].
+CREATE OR REPLACE FUNCTION colbert._stored_sql(element regtype, vectors text)
+RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
+RETURN CASE WHEN element = 'bit'::regtype THEN format('colbert.binary_quantize(%s)', vectors)
+            ELSE format('%s::%s[]', vectors, element) END;
+
+COMMENT ON FUNCTION colbert._stored_sql(regtype, text) IS
+  'SQL for an array of vectors as a column of a type stores it.';
+
 -- sql/functions/registry/_source_types.sql
 -- The types behind an index, read from the catalog. Refuses an index whose source lost a column or changed its type.
 --
@@ -930,7 +1301,7 @@ COMMENT ON FUNCTION colbert._type_name(regtype) IS 'The name of a type with its 
 --   key_cast     what keys are cast to when they are looked up: bigint for integers, so that none is out of range, and
 --                a type without a length, so that no string is cut
 --   key_base     that of a domain, or else the key's own
---   element      the element type of the array column: vector or halfvec
+--   element      the element type of the array column: vector, halfvec or bit
 CREATE OR REPLACE FUNCTION colbert._source_types(
   index colbert._index, OUT key_type text, OUT key_cast text, OUT key_base regtype, OUT element regtype)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -984,7 +1355,7 @@ COMMENT ON FUNCTION colbert._estimated_rows(regclass) IS
 -- The first thing that is wrong with an array of token vectors. All OUT columns are NULL for a good one. kind is a word
 -- that callers may compare: nested, null, dimensions, zero or length. Positions count from 1. Lengths are compared with
 -- a tolerance of 0.01, which is wide enough for half precision. pgvector itself refuses numbers that are not finite,
--- wherever a vector is made.
+-- wherever a vector is made. Of bits only the number can be wrong: all that there may be are directions.
 CREATE OR REPLACE FUNCTION colbert._document_problem(
   embeddings anyarray, dimensions integer, normalized boolean,
   OUT kind text, OUT code text, OUT problem text, OUT hint text)
@@ -1782,17 +2153,23 @@ COMMENT ON FUNCTION colbert._tokens_options(text) IS 'The options of the methods
 -- how tokens are kept: as halfvec (half the bytes of vector, and as good), as vector, or as bit (one bit a dimension,
 -- compared by Hamming distance: the smallest and the roughest).
 --
--- Two of the answers are templates for format(). conversion turns an expression for a vector into one for a kept token.
--- similarity turns an expression for a distance into one for a similarity, as near to an inner product as it can be:
--- vectors whose signs differ in a share h of the dimensions are at an angle of about 180 degrees times h.
+-- Bits of the source are kept as they are.
+--
+-- Three of the answers are templates for format(). conversion turns an expression for a document token into one for a
+-- kept token, and query_conversion one for a query token. similarity turns an expression for a distance from the query
+-- token q into one for what that adds to the score, as near as it can be: vectors whose signs differ in a share h of the
+-- dimensions are at an angle of about 180 degrees times h. Where the score counts bits, half of them are alike by chance:
+-- that adds nothing. (All OPERATOR() are of one precedence.)
 CREATE OR REPLACE FUNCTION colbert._tokens_layout(
   index colbert._index,
-  OUT type text, OUT operator_class text, OUT operator text, OUT conversion text, OUT similarity text)
+  OUT type text, OUT operator_class text, OUT operator text, OUT conversion text,
+  OUT query_conversion text, OUT similarity text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_tokens_layout$
 DECLARE
-  _token_type text := coalesce(index.options ->> 'token_type', 'halfvec');
+  _bits boolean := coalesce(colbert._element_type(index.source, index.embeddings) = 'bit'::regtype, false);
+  _token_type text := CASE WHEN _bits THEN 'bit' ELSE coalesce(index.options ->> 'token_type', 'halfvec') END;
   _schema name := colbert._vector_schema();
 BEGIN
   IF _token_type NOT IN ('halfvec', 'vector', 'bit') THEN
@@ -1803,20 +2180,26 @@ BEGIN
     type := format('bit(%s)', index.dimensions);
     operator_class := format('%I.bit_hamming_ops', _schema);
     operator := format('OPERATOR(%I.<~>)', _schema);
-    conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
-    similarity := format('pg_catalog.cos(pg_catalog.pi() OPERATOR(pg_catalog.*) (%%s) OPERATOR(pg_catalog./) %s)', index.dimensions);
+    query_conversion := format('(%I.binary_quantize(%%s))::%s', _schema, type);
+    conversion := CASE WHEN _bits THEN '%s' ELSE query_conversion END;
+    similarity := format(
+      'q.weight OPERATOR(pg_catalog.*) '
+      || CASE WHEN _bits THEN '(0.5::pg_catalog.float8 OPERATOR(pg_catalog.-) ((%%s) OPERATOR(pg_catalog./) %s))'
+              ELSE 'pg_catalog.cos(pg_catalog.pi() OPERATOR(pg_catalog.*) (%%s) OPERATOR(pg_catalog./) %s)' END,
+      index.dimensions);
   ELSE
     type := format('%I.%s(%s)', _schema, _token_type, index.dimensions);
     operator_class := format('%I.%s_ip_ops', _schema, _token_type);
     operator := format('OPERATOR(%I.<#>)', _schema);
     conversion := format('(%%s)::%s', type);
+    query_conversion := conversion;
     similarity := '- (%s)';
   END IF;
 END
 $_tokens_layout$;
 
 COMMENT ON FUNCTION colbert._tokens_layout(colbert._index) IS
-  'How a token table keeps its tokens: column type, operator class and operator, and templates for the conversion to that type and from distance to similarity.';
+  'How a token table keeps its tokens: column type, operator class and operator, and templates for the conversions to that type and from distance to similarity.';
 
 -- sql/functions/methods/tokens/_tokens_create.sql
 CREATE OR REPLACE FUNCTION colbert._tokens_create(index colbert._index)
@@ -2032,7 +2415,7 @@ BEGIN
     $candidates$
     WITH hit AS MATERIALIZED (
       SELECT q.position, h.doc_id, max(h.similarity) AS similarity
-        FROM (SELECT u.position, %1$s AS token
+        FROM (SELECT u.position, %1$s AS token, colbert._norm(u.token) AS weight
                 FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
               OFFSET 0) AS q
        CROSS JOIN LATERAL (
@@ -2049,7 +2432,7 @@ BEGIN
      ORDER BY sum(h.similarity) DESC, h.doc_id
      LIMIT $4
     $candidates$,
-    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 'tokens'),
+    format(_layout.query_conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 'tokens'),
     colbert._in_scope_sql(scope, 't.doc_id'),
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);
@@ -2351,7 +2734,7 @@ DECLARE
 BEGIN
   EXECUTE format(
     'SELECT array_agg((SELECT c.id FROM %1$s AS c '
-    '                   ORDER BY c.centroid OPERATOR(%2$I.<#>) u.token::%2$I.halfvec LIMIT 1) ORDER BY u.position)'
+    '                   ORDER BY c.centroid OPERATOR(%2$I.<#>) colbert._direction(u.token)::%2$I.halfvec LIMIT 1) ORDER BY u.position)'
     '  FROM unnest($1) WITH ORDINALITY AS u (token, position)',
     centroids, colbert._vector_schema())
      INTO _nearest
@@ -2402,7 +2785,7 @@ BEGIN
   EXECUTE format(
     'CREATE TEMPORARY TABLE colbert_sample AS '
     'SELECT row_number() OVER (ORDER BY random()) AS id, d.token AS centroid '
-    '  FROM (SELECT DISTINCT u.token::%s AS token '
+    '  FROM (SELECT DISTINCT colbert._direction(u.token)::%s AS token '
     '          FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) AS u (token) '
     '         WHERE random() * $1 < $2 '
     '           AND (colbert._document_problem(s.%3$I, $3, $4)).problem IS NULL) AS d',
@@ -2440,14 +2823,15 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_estimated_tokens$
 DECLARE
-  _number_bytes integer :=
-    CASE WHEN (colbert._source_types(index)).element::text LIKE '%halfvec' THEN 2 ELSE 4 END;
+  _element text := (colbert._source_types(index)).element;
   _tokens bigint;
 BEGIN
   EXECUTE format('SELECT ceil(sum(pg_column_size(s.%I) - 24.0) / $1) FROM %s AS s '
                  ' WHERE pg_column_size(s.%1$I) > 24', index.embeddings, index.source)
      INTO _tokens
-    USING 8 + _number_bytes * index.dimensions;
+    USING 8 + CASE WHEN _element = 'bit' THEN 4 * ceil(index.dimensions / 32.0)
+                   WHEN _element LIKE '%halfvec' THEN 2 * index.dimensions
+                   ELSE 4 * index.dimensions END;
   RETURN coalesce(_tokens, 0);
 END
 $_plaid_estimated_tokens$;
@@ -2588,11 +2972,11 @@ BEGIN
   END IF;
   EXECUTE format(
     'INSERT INTO %1$s (centroid, trained) '
-    'SELECT DISTINCT u.token::%2$s, false '
-    '  FROM unnest($1) AS u (token) '
+    'SELECT DISTINCT d.token, false '
+    '  FROM unnest($1) AS u (token) CROSS JOIN LATERAL (SELECT colbert._direction(u.token)::%2$s AS token) AS d '
     ' WHERE random() * $2 < 128 '
-    '   AND (SELECT c.centroid OPERATOR(%3$I.=) u.token::%2$s FROM %1$s AS c '
-    '         ORDER BY c.centroid OPERATOR(%3$I.<#>) u.token::%2$s LIMIT 1) IS NOT TRUE',
+    '   AND (SELECT c.centroid OPERATOR(%3$I.=) d.token FROM %1$s AS c '
+    '         ORDER BY c.centroid OPERATOR(%3$I.<#>) d.token LIMIT 1) IS NOT TRUE',
     _centroids, colbert._plaid_type(index), colbert._vector_schema())
     USING embeddings, coalesce(_count, 0);
 END
@@ -3337,6 +3721,7 @@ AS $upsert$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
+  _stored text := colbert._stored_sql(_types.element, '$2');
   _whole boolean;
   _updated bigint;
 BEGIN
@@ -3351,20 +3736,20 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Pass the key as the table has it.';
   END IF;
-  EXECUTE format('UPDATE %s SET %I = $2::%s[] WHERE %I = $1::%s',
-                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_type)
+  EXECUTE format('UPDATE %s SET %I = %s WHERE %I = $1::%s',
+                 _index.source, _index.embeddings, _stored, _index.key, _types.key_type)
     USING doc_id, vectors;
   GET DIAGNOSTICS _updated = ROW_COUNT;
   IF _updated = 0 THEN
-    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[]) '
+    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, %s) '
                    'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
-                   _index.source, _index.key, _index.embeddings, _types.key_type, _types.element)
+                   _index.source, _index.key, _index.embeddings, _types.key_type, _stored)
       USING doc_id, vectors;
   END IF;
 
   IF NOT colbert._triggers(_index) THEN
-    EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
-      USING _index, doc_id::text, vectors;
+    EXECUTE format('SELECT colbert._put($1, $3::text, %s)', _stored)
+      USING _index, vectors, doc_id;
   END IF;
 END
 $upsert$;
@@ -3434,7 +3819,7 @@ BEGIN
   ELSIF colbert._element_type(source, embeddings) IS NULL THEN
     RAISE EXCEPTION 'column "%" of table "%" is of type %', embeddings, source, _type
       USING ERRCODE = 'datatype_mismatch',
-            HINT = 'It must be an array of vectors: vector(128)[] or halfvec(128)[].';
+            HINT = 'It must be an array of vectors: vector(128)[], halfvec(128)[] or bit(128)[].';
   END IF;
 END
 $_refuse_source$;
@@ -3516,6 +3901,35 @@ RETURN colbert._method_options(method)
 
 COMMENT ON FUNCTION colbert._option_types(text) IS
   'The options that an index of a method takes, and their types.';
+
+-- sql/functions/index/_refuse_bit_options.sql
+-- Refuses options that say nothing of bits.
+CREATE OR REPLACE FUNCTION colbert._refuse_bit_options(source regclass, embeddings name, options jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_bit_options$
+BEGIN
+  IF colbert._element_type(source, embeddings) <> 'bit'::regtype THEN
+    RETURN;
+  END IF;
+  IF options ? 'normalized' THEN
+    RAISE EXCEPTION 'option "normalized" has no meaning for column "%" of table "%"', embeddings, source
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'Bits have a direction and no length.',
+            HINT = 'Leave the option out.';
+  ELSIF options ->> 'token_type' <> 'bit' THEN
+    RAISE EXCEPTION 'tokens of column "%" of table "%" cannot be kept as %', embeddings, source,
+                    options ->> 'token_type'
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'The column has bits, which are kept as they are.',
+            HINT = 'Leave option "token_type" out.';
+  END IF;
+END
+$_refuse_bit_options$;
+
+COMMENT ON FUNCTION colbert._refuse_bit_options(regclass, name, jsonb) IS
+  'Raises for options that say nothing of bits, where the column has bits.';
 
 -- sql/functions/index/_refuse_text_column.sql
 -- Refuses a column whose text cannot be encoded, or whose changes could not be seen. A generated column has no value
@@ -3770,6 +4184,7 @@ DECLARE
   _method text := coalesce(method, colbert._default_method(source, options));
 BEGIN
   PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
+          colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_text_column(source, embeddings, options);
   PERFORM colbert._forget_dropped_sources();
   IF EXISTS (SELECT FROM colbert._index AS i
@@ -4844,7 +5259,8 @@ COMMENT ON FUNCTION colbert._maintain_step(integer) IS
   'Does the next step of a build, as _build_step does; an error becomes a warning.';
 
 -- sql/functions/search/_refuse_query.sql
--- Refuses a query that cannot be compared with the documents of an index.
+-- Refuses a query that cannot be compared with the documents of an index. Its vectors may have any length but 0: a
+-- longer one weighs more (_query_weights).
 CREATE OR REPLACE FUNCTION colbert._refuse_query(index colbert._index, query vector[])
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -4854,13 +5270,12 @@ DECLARE
   _found record;
 BEGIN
   PERFORM colbert._refuse_malformed(query, 'query');
-  _found := colbert._document_problem(query, index.dimensions, colbert._normalized(index));
+  _found := colbert._document_problem(query, index.dimensions, false);
   IF _found.problem IS NOT NULL THEN
     RAISE EXCEPTION 'query: %', _found.problem
       USING ERRCODE = _found.code,
             DETAIL = format('The index is on column "%s" of table "%s".', index.embeddings, index.source),
-            HINT = CASE WHEN _found.kind IN ('dimensions', 'length')
-                        THEN 'Encode the query with the model of the documents; pass vectors of unit length.'
+            HINT = CASE WHEN _found.kind = 'dimensions' THEN 'Encode the query with the model of the documents.'
                         ELSE _found.hint END;
   END IF;
 END
@@ -4946,6 +5361,30 @@ END
 $_refuse_key_value$;
 
 COMMENT ON FUNCTION colbert._refuse_key_value(anyelement) IS 'Raises for a key that has a value.';
+
+-- sql/functions/search/_least_score.sql
+-- The least score that is wanted, from min_score, which is a mean over the query: the score divided by the sum of the
+-- query vectors' lengths. It compares across queries of different lengths, and is between -1 and 1 where documents have
+-- unit length (from 0 for bits). NULL where no min_score is given.
+CREATE OR REPLACE FUNCTION colbert._least_score(index colbert._index, query vector[], min_score float8)
+RETURNS float8
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_least_score$
+BEGIN
+  IF min_score IS NULL THEN
+    RETURN NULL;
+  ELSIF NOT (min_score BETWEEN -1 AND 1) AND (colbert._normalized(index) OR min_score = 'NaN') THEN
+    RAISE EXCEPTION 'min_score must be from -1 to 1, not %', min_score
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'It is a mean over the query: the score divided by the sum of the query vectors'' lengths.';
+  END IF;
+  RETURN min_score * (SELECT sum(colbert._weight(q.token)) FROM unnest(query) AS q (token));
+END
+$_least_score$;
+
+COMMENT ON FUNCTION colbert._least_score(colbert._index, vector[], float8) IS
+  'The least score that is wanted; NULL where no min_score is given.';
 
 -- sql/functions/search/_source_rows_sql.sql
 -- SQL for the rows of a source as a relation (doc_id, <name>), where <name> is what the SQL expression value gives. The
@@ -5187,12 +5626,34 @@ BEGIN
 
   SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
     INTO keys, gains
-    FROM colbert._method_candidates(index, query, scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
+    FROM colbert._method_candidates(index, colbert._scaled_query(query), scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
 END
 $_candidates$;
 
 COMMENT ON FUNCTION colbert._candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
   'The keys of the documents worth scoring and their gains; NULL when scoring the whole scope is the better way.';
+
+-- The query of which candidates are found: where its tokens weigh other than 1, that whose heaviest token weighs 1, so
+-- that no number is too large for halfvec. Gains are compared with each other alone.
+CREATE OR REPLACE FUNCTION colbert._scaled_query(query vector[])
+RETURNS vector[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_scaled_query$
+DECLARE
+  _weights float8[] := colbert._query_weights(query);
+BEGIN
+  RETURN CASE
+           WHEN cardinality(_weights) = 0 THEN query
+           ELSE ARRAY(SELECT colbert._scaled(colbert._unit(u.token), u.weight / (SELECT max(w) FROM unnest(_weights) AS w))
+                        FROM unnest(query[:], _weights) WITH ORDINALITY AS u (token, weight, position)
+                       ORDER BY u.position)
+         END;
+END
+$_scaled_query$;
+
+COMMENT ON FUNCTION colbert._scaled_query(vector[]) IS
+  'The query with the weights of its tokens in proportion, the largest 1.';
 
 -- sql/functions/search/_score_candidates.sql
 -- The exact scores of candidates, one by one in their order, until going on is not worth it. One plan for all of them:
@@ -5205,11 +5666,15 @@ COMMENT ON FUNCTION colbert._candidates(colbert._index, vector[], colbert._scope
 -- so all behind the next one are less likely still. (Residual standard deviation of a simple regression, with n - 2
 -- degrees of freedom.)
 --
+-- Documents that score less than least_score are not wanted, so that the search also stops when the next candidate is
+-- unlikely to reach that.
+--
 -- With a patience, the search stops when so many documents in a row did not get among the best k.
 --
 -- Candidates that are not in the scope (an index that is not in step may name documents that are gone) are passed over.
 CREATE OR REPLACE FUNCTION colbert._score_candidates(
-  index colbert._index, query vector[], scope colbert._scope, keys text[], gains float8[], effort colbert._effort)
+  index colbert._index, query vector[], scope colbert._scope, keys text[], gains float8[], effort colbert._effort,
+  least_score float8)
 RETURNS TABLE (doc_id text, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
@@ -5218,7 +5683,7 @@ AS $_score_candidates$
 DECLARE
   _types record := colbert._source_types(index);
   _statement text := colbert._scoring_sql(
-    cardinality(query), _types.element, colbert._documents_in_order_sql(scope.documents, _types.key_cast), false)
+    query, _types.element, colbert._documents_in_order_sql(scope.documents, _types.key_cast), false)
     || ' ORDER BY s.doc_id';
   _k constant integer := effort.k;
   _patience constant integer := effort.patience;
@@ -5265,13 +5730,14 @@ BEGIN
     _ss := _ss + score * score;
     _gs := _gs + _gain * score;
     EXIT WHEN _count >= _k + 20 AND _count % 10 = 0
-          AND colbert._highest_expected(_count, _g, _s, _gg, _ss, _gs, gains[_rank + 1], _margin) < _best[1];
+          AND colbert._highest_expected(_count, _g, _s, _gg, _ss, _gs, gains[_rank + 1], _margin)
+              < greatest(_best[1], least_score);
   END LOOP;
   CLOSE _scored;
 END
 $_score_candidates$;
 
-COMMENT ON FUNCTION colbert._score_candidates(colbert._index, vector[], colbert._scope, text[], float8[], colbert._effort) IS
+COMMENT ON FUNCTION colbert._score_candidates(colbert._index, vector[], colbert._scope, text[], float8[], colbert._effort, float8) IS
   'The exact scores of candidates, in their order, until the next one is unlikely to be among the best.';
 
 -- The score that a document of this gain reaches at the highest, by a line through count gains and scores, of which the
@@ -5338,11 +5804,14 @@ COMMENT ON FUNCTION colbert._worth_workers(colbert._index) IS
 -- that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long as
 -- the rest of a search.
 --
+-- What scores less than min_score is left out at the very end, when there may be fewer than k.
+--
 -- The function is STABLE, so that a search sees one snapshot. It reads only. key has the type in which keys are
 -- returned. Ties follow the key's own type.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
-  candidates integer, exact boolean, embeddings name, search_path text)
+  candidates integer, exact boolean, embeddings name, search_path text,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id anyelement, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
@@ -5359,11 +5828,13 @@ DECLARE
   _found record;
   _keys text[];
   _scores float8[];
+  _least_score float8;
   _parallel boolean;
   _statement text;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
+  _least_score := colbert._least_score(_index, query, min_score);
 
   -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could
   -- wait for each other.
@@ -5374,31 +5845,33 @@ BEGIN
     IF cardinality(_found.keys) >= k THEN
       SELECT array_agg(s.doc_id), array_agg(s.score)
         INTO _keys, _scores
-        FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort) AS s;
+        FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort,
+                                       _least_score) AS s;
     END IF;
   END IF;
 
   IF cardinality(_scores) >= k THEN
     RETURN QUERY EXECUTE format(
       'SELECT s.doc_id::%s, s.score FROM unnest($1::%s[], $2) AS s (doc_id, score) '
-      ' ORDER BY s.score DESC, s.doc_id LIMIT $3',
+      ' WHERE $4 IS NULL OR s.score >= $4 ORDER BY s.score DESC, s.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)), _types.key_cast)
-      USING _keys, _scores, k;
+      USING _keys, _scores, k, _least_score;
   ELSE
     _parallel := colbert._worth_workers(_index);
     _statement := format(
-      'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
+      'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
-      colbert._scoring_sql(cardinality(query), _types.element, _scope.documents, _parallel));
+      colbert._scoring_sql(query, _types.element, _scope.documents, _parallel),
+      CASE WHEN _least_score IS NOT NULL THEN ' WHERE r.score >= $4' END);
     PERFORM set_config('min_parallel_table_scan_size', '0', true),
             set_config('parallel_setup_cost', '0', true),
             set_config('search_path', _scope.search_path, true);
-    RETURN QUERY EXECUTE _statement USING query[:], params, k;
+    RETURN QUERY EXECUTE _statement USING query[:], params, k, _least_score;
   END IF;
 END
 $_search$;
 
-COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
   'The body of all forms of search; search_path is the caller''s.';
 
 -- sql/functions/search/search.sql
@@ -5417,18 +5890,19 @@ CREATE OR REPLACE FUNCTION colbert.search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id bigint, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT s.doc_id, s.score
     FROM colbert._search(source, query, NULL::bigint, k, filter, params, candidates, exact, embeddings,
-                         current_setting('search_path')) AS s;
+                         current_setting('search_path'), min_score) AS s;
 END;
 
-COMMENT ON FUNCTION colbert.search(regclass, vector[], integer, text, jsonb, integer, boolean, name) IS
-  'The k documents with the highest MaxSim, best first. filter is a condition over the table''s columns, its values in params; candidates, how many documents are scored exactly; exact, to score them all.';
+COMMENT ON FUNCTION colbert.search(regclass, vector[], integer, text, jsonb, integer, boolean, name, float8) IS
+  'The k documents with the highest MaxSim, best first. filter is a condition over the table''s columns, its values in params; candidates, how many documents are scored exactly; exact, to score them all; min_score, the least that a result scores, as a mean over the query: the score divided by the sum of the query vectors'' lengths.';
 
 CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
@@ -5439,17 +5913,18 @@ CREATE OR REPLACE FUNCTION colbert.search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id uuid, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT s.doc_id, s.score
     FROM colbert._search(source, query, key, k, filter, params, candidates, exact, embeddings,
-                         current_setting('search_path')) AS s;
+                         current_setting('search_path'), min_score) AS s;
 END;
 
-COMMENT ON FUNCTION colbert.search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for keys of type uuid: key => NULL::uuid.';
 
 CREATE OR REPLACE FUNCTION colbert.search(
@@ -5461,24 +5936,25 @@ CREATE OR REPLACE FUNCTION colbert.search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id text, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT s.doc_id, s.score
     FROM colbert._search(source, query, key, k, filter, params, candidates, exact, embeddings,
-                         current_setting('search_path')) AS s;
+                         current_setting('search_path'), min_score) AS s;
 END;
 
-COMMENT ON FUNCTION colbert.search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
 
 -- sql/functions/search/_rerank.sql
 -- The exact scores of the documents that ids name, best first, ties in the order of the key's own type. Keys are
 -- returned as the type of the ids.
 CREATE OR REPLACE FUNCTION colbert._rerank(
-  source regclass, query vector[], ids anyarray, k integer, embeddings name)
+  source regclass, query vector[], ids anyarray, k integer, embeddings name, min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id anyelement, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
@@ -5497,23 +5973,24 @@ BEGIN
   END IF;
 
   RETURN QUERY EXECUTE format(
-    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
+    'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $4',
     format_type(_id_type, -1),
     colbert._scoring_sql(
-      cardinality(query), _types.element,
+      query, _types.element,
       colbert._documents_of_keys_sql((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
-      false))
-    USING query[:], NULL::jsonb, ids::text[], k;
+      false),
+    CASE WHEN min_score IS NOT NULL THEN ' WHERE r.score >= $5' END)
+    USING query[:], NULL::jsonb, ids::text[], k, colbert._least_score(_index, query, min_score);
 END
 $_rerank$;
 
-COMMENT ON FUNCTION colbert._rerank(regclass, vector[], anyarray, integer, name) IS
+COMMENT ON FUNCTION colbert._rerank(regclass, vector[], anyarray, integer, name, float8) IS
   'The body of all forms of rerank.';
 
 -- sql/functions/search/rerank.sql
 -- The exact MaxSim of the documents that some first stage has found: full text, a dense column, business rules. Best
 -- first, ties in the order of their keys. Left out are keys that are not there, that the caller may not see, or that
--- have no tokens.
+-- have no tokens, or score less than min_score.
 --
 -- Keys are returned as the type of the ids. text[] serves keys of every type.
 CREATE OR REPLACE FUNCTION colbert.rerank(
@@ -5521,33 +5998,35 @@ CREATE OR REPLACE FUNCTION colbert.rerank(
   query vector[],
   ids bigint[],
   k integer DEFAULT NULL,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id bigint, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
 BEGIN ATOMIC
   SELECT r.doc_id, r.score
-    FROM colbert._rerank(source, query, ids, k, embeddings) AS r;
+    FROM colbert._rerank(source, query, ids, k, embeddings, min_score) AS r;
 END;
 
-COMMENT ON FUNCTION colbert.rerank(regclass, vector[], bigint[], integer, name) IS
-  'The exact MaxSim of the documents with these keys, best first: the second stage for any first one.';
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], bigint[], integer, name, float8) IS
+  'The exact MaxSim of the documents with these keys, best first: the second stage for any first one. min_score is as in search.';
 
 CREATE OR REPLACE FUNCTION colbert.rerank(
   source regclass,
   query vector[],
   ids uuid[],
   k integer DEFAULT NULL,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id uuid, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
 BEGIN ATOMIC
   SELECT r.doc_id, r.score
-    FROM colbert._rerank(source, query, ids, k, embeddings) AS r;
+    FROM colbert._rerank(source, query, ids, k, embeddings, min_score) AS r;
 END;
 
-COMMENT ON FUNCTION colbert.rerank(regclass, vector[], uuid[], integer, name) IS
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], uuid[], integer, name, float8) IS
   'The same for keys of type uuid.';
 
 CREATE OR REPLACE FUNCTION colbert.rerank(
@@ -5555,16 +6034,17 @@ CREATE OR REPLACE FUNCTION colbert.rerank(
   query vector[],
   ids text[],
   k integer DEFAULT NULL,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id text, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
 BEGIN ATOMIC
   SELECT r.doc_id, r.score
-    FROM colbert._rerank(source, query, ids, k, embeddings) AS r;
+    FROM colbert._rerank(source, query, ids, k, embeddings, min_score) AS r;
 END;
 
-COMMENT ON FUNCTION colbert.rerank(regclass, vector[], text[], integer, name) IS
+COMMENT ON FUNCTION colbert.rerank(regclass, vector[], text[], integer, name, float8) IS
   'The same for text keys, and for keys of any other type as text.';
 
 -- sql/functions/search/_search_parents.sql
@@ -5572,7 +6052,7 @@ COMMENT ON FUNCTION colbert.rerank(regclass, vector[], text[], integer, name) IS
 -- scored. key has the type in which keys of parents are returned. Where that is bigint, so are those of chunks.
 CREATE OR REPLACE FUNCTION colbert._search_parents(
   source regclass, query vector[], parent name, key anyelement, k integer, filter text, params jsonb,
-  candidates integer, exact boolean, embeddings name, search_path text)
+  candidates integer, exact boolean, embeddings name, search_path text, min_score float8 DEFAULT NULL)
 RETURNS TABLE (parent_id anyelement, score float8, doc_id text)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
@@ -5587,11 +6067,13 @@ DECLARE
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
   _documents text := _scope.documents;
   _chunks text[];
+  _least_score float8;
   _parallel boolean := false;
   _statement text;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_parent(_index.source, parent, pg_typeof(key));
+  _least_score := colbert._least_score(_index, query, min_score);
   IF pg_typeof(key) = 'bigint'::regtype THEN
     PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
   END IF;
@@ -5599,7 +6081,8 @@ BEGIN
   IF exact OR colbert._method_is_exact(_index.method) THEN
     _parallel := colbert._worth_workers(_index);
   ELSE
-    _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path);
+    _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
+                                           min_score);
     _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
   END IF;
 
@@ -5609,26 +6092,26 @@ BEGIN
     '          FROM (%3$s) AS r'
     '          JOIN %4$s AS c ON c.%5$I OPERATOR(pg_catalog.=) r.doc_id'
     '         WHERE c.%2$I IS NOT NULL'
-    '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b'
+    '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b%6$s'
     ' ORDER BY b.score DESC, b.parent LIMIT $4',
     colbert._type_name(pg_typeof(key)), parent,
-    colbert._scoring_sql(cardinality(query), _types.element, _documents, _parallel),
-    _index.source, _index.key);
+    colbert._scoring_sql(query, _types.element, _documents, _parallel),
+    _index.source, _index.key, CASE WHEN _least_score IS NOT NULL THEN ' WHERE b.score >= $5' END);
   PERFORM set_config('min_parallel_table_scan_size', '0', true),
           set_config('parallel_setup_cost', '0', true),
           set_config('search_path', _scope.search_path, true);
-  RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k;
+  RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k, _least_score;
 END
 $_search_parents$;
 
-COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
   'The body of all forms of search_parents; search_path is the caller''s.';
 
 -- The keys, as text, of all chunks of the parents worth scoring: twice as many parents as are asked for. The search for
--- chunks grows until it has found k parents, or has returned all there is.
+-- chunks grows until it has found k parents, or has returned all there is, or all that reaches min_score.
 CREATE OR REPLACE FUNCTION colbert._chunks_of_parents(
   index colbert._index, query vector[], parent name, k integer, filter text, params jsonb,
-  candidates integer, search_path text)
+  candidates integer, search_path text, min_score float8)
 RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -5644,7 +6127,7 @@ BEGIN
     SELECT array_agg(s.doc_id ORDER BY s.rank)
       INTO _found
       FROM colbert._search(index.source, query, NULL::text, _wanted, filter, params, candidates, false,
-                           index.embeddings, search_path) WITH ORDINALITY AS s (doc_id, score, rank);
+                           index.embeddings, search_path, min_score) WITH ORDINALITY AS s (doc_id, score, rank);
     EXECUTE format(
       'SELECT array_agg(p.parent)'
       '  FROM (SELECT c.%1$I::pg_catalog.text AS parent'
@@ -5671,7 +6154,7 @@ BEGIN
 END
 $_chunks_of_parents$;
 
-COMMENT ON FUNCTION colbert._chunks_of_parents(colbert._index, vector[], name, integer, text, jsonb, integer, text) IS
+COMMENT ON FUNCTION colbert._chunks_of_parents(colbert._index, vector[], name, integer, text, jsonb, integer, text, float8) IS
   'The keys of all chunks of the parents that a search for chunks finds.';
 
 CREATE OR REPLACE FUNCTION colbert._parent_type(source regclass, parent name)
@@ -5726,17 +6209,18 @@ CREATE OR REPLACE FUNCTION colbert.search_parents(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (parent_id bigint, score float8, doc_id bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT s.parent_id, s.score, s.doc_id::bigint
     FROM colbert._search_parents(source, query, parent, NULL::bigint, k, filter, params, candidates, exact, embeddings,
-                                 current_setting('search_path')) AS s;
+                                 current_setting('search_path'), min_score) AS s;
 END;
 
-COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, integer, text, jsonb, integer, boolean, name, float8) IS
   'The k parents with the best chunk, best first, and that chunk: for long documents whose chunks are the rows of the table, and parent its column that names the document. The rest is as in search.';
 
 CREATE OR REPLACE FUNCTION colbert.search_parents(
@@ -5749,17 +6233,18 @@ CREATE OR REPLACE FUNCTION colbert.search_parents(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (parent_id uuid, score float8, doc_id text)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT s.parent_id, s.score, s.doc_id
     FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
-                                 current_setting('search_path')) AS s;
+                                 current_setting('search_path'), min_score) AS s;
 END;
 
-COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, uuid, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, uuid, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for parents whose keys are of type uuid: key => NULL::uuid. Keys of chunks come as text.';
 
 CREATE OR REPLACE FUNCTION colbert.search_parents(
@@ -5772,17 +6257,18 @@ CREATE OR REPLACE FUNCTION colbert.search_parents(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (parent_id text, score float8, doc_id text)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT s.parent_id, s.score, s.doc_id
     FROM colbert._search_parents(source, query, parent, key, k, filter, params, candidates, exact, embeddings,
-                                 current_setting('search_path')) AS s;
+                                 current_setting('search_path'), min_score) AS s;
 END;
 
-COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, text, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.search_parents(regclass, vector[], name, text, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for text keys of parents, and for keys of any other type, which come as text: key => NULL::text. Keys of chunks come as text.';
 
 -- sql/functions/search/_text_search.sql
@@ -6605,8 +7091,8 @@ COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, text, intege
   'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
 
 -- sql/functions/search/_by_key_sql.sql
--- Completes a statement about one document. The template takes the element type and the SQL for the relation (doc_id,
--- embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
+-- Completes a statement about one document. The template takes the SQL for the query's vectors and that for the relation
+-- (doc_id, embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
 CREATE OR REPLACE FUNCTION colbert._by_key_sql(
   index colbert._index, query vector[], template text)
 RETURNS text
@@ -6617,7 +7103,7 @@ DECLARE
   _types record := colbert._source_types(index);
 BEGIN
   PERFORM colbert._refuse_query(index, query);
-  RETURN format(template, _types.element,
+  RETURN format(template, colbert._query_sql(_types.element),
                 colbert._documents_of_keys_sql(colbert._documents_sql(index), _types.key_cast));
 END
 $_by_key_sql$;
@@ -6640,7 +7126,7 @@ DECLARE
 BEGIN
   EXECUTE colbert._by_key_sql(
             colbert._find_index(source, embeddings), query,
-            'SELECT colbert._maxsim($1::%s[], d.embeddings) FROM %s AS d')
+            'SELECT colbert._weighted_maxsim(%s, d.embeddings, colbert._query_weights($1)) FROM %s AS d')
      INTO _score
     USING query, NULL::jsonb, ARRAY[doc_id::text];
   RETURN _score;
@@ -6665,8 +7151,9 @@ BEGIN
   RETURN QUERY
     EXECUTE colbert._by_key_sql(
               colbert._find_index(source, embeddings), query,
-              'SELECT m.* FROM %2$s AS d CROSS JOIN LATERAL '
-              'colbert._maxsim_matches($1::%1$s[], d.embeddings) AS m')
+              'SELECT m.query_position, m.document_position, '
+              '       m.similarity * coalesce((colbert._query_weights($1))[m.query_position], 1) '
+              '  FROM %2$s AS d CROSS JOIN LATERAL colbert._maxsim_matches(%1$s, d.embeddings) AS m')
       USING query, NULL::jsonb, ARRAY[doc_id::text];
 END
 $maxsim_matches$;
@@ -6984,9 +7471,9 @@ BEGIN
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Pass the empty array for a text without tokens, or call colbert.report_failure.';
   END IF;
-  EXECUTE format('UPDATE %s AS s SET %I = $1::%s[] '
+  EXECUTE format('UPDATE %s AS s SET %I = %s '
                  ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND s.%6$I::text COLLATE "C" = $3',
-                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_cast,
+                 _index.source, _index.embeddings, colbert._stored_sql(_types.element, '$1'), _index.key, _types.key_cast,
                  colbert._text_column(_index))
     USING vectors, doc_id, content;
   GET DIAGNOSTICS _stored = ROW_COUNT;
@@ -7350,19 +7837,18 @@ BEGIN
           colbert._refuse_count('sample', size);
   IF queries IS NULL THEN
     EXECUTE format(
-      'SELECT array_agg((d.embeddings[d.first : d.first + $1 - 1], d.doc_id, NULL)::colbert._sample) '
-      '  FROM (SELECT s.doc_id::text, s.embeddings::%I.vector[], '
+      'SELECT array_agg((colbert._vectors(d.embeddings[d.first : d.first + $1 - 1]), d.doc_id, NULL)::colbert._sample) '
+      '  FROM (SELECT s.doc_id::text, s.embeddings, '
       '               1 + floor(random() * greatest(1, cardinality(s.embeddings) - $1 + 1))::integer AS first '
       '          FROM %s AS s) AS d',
-      colbert._vector_schema(),
       colbert._documents_of_keys_sql(colbert._documents_sql(index), (colbert._source_types(index)).key_cast))
        INTO sample
       USING _tokens, NULL::jsonb, colbert._draw_keys(colbert._scope(index, filter, params, search_path), size);
   ELSE
     EXECUTE format(
       'SELECT array_agg((q.query, NULL, NULL)::colbert._sample) '
-      '  FROM (SELECT s.%I::%I.vector[] AS query FROM %s AS s WHERE cardinality(s.%1$I) > 0 ORDER BY random() LIMIT $1) AS q',
-      colbert._query_column(queries, query_column), colbert._vector_schema(), queries)
+      '  FROM (SELECT colbert._vectors(s.%I) AS query FROM %s AS s WHERE cardinality(s.%1$I) > 0 ORDER BY random() LIMIT $1) AS q',
+      colbert._query_column(queries, query_column), queries)
        INTO sample
       USING size;
   END IF;
@@ -7582,7 +8068,8 @@ COMMENT ON FUNCTION colbert.tune(regclass, float8, regclass, integer, integer, n
 -- sql/functions/tuning/_explain_search.sql
 CREATE OR REPLACE FUNCTION colbert._explain_search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
-  candidates integer, exact boolean, embeddings name, search_path text)
+  candidates integer, exact boolean, embeddings name, search_path text,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
@@ -7597,10 +8084,12 @@ DECLARE
   _keys text[];
   _read bigint;
   _scored bigint := 0;
+  _least_score float8;
   _started timestamptz;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
+  _least_score := colbert._least_score(_index, query, min_score);
 
   IF _scope.restricted THEN
     _started := clock_timestamp();
@@ -7630,19 +8119,21 @@ BEGIN
   IF cardinality(_keys) >= k THEN
     _started := clock_timestamp();
     _scored := (SELECT count(*)
-                  FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort) AS s);
+                  FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort,
+                                                  _least_score) AS s);
     stage := 'scores';
     documents := _scored;
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
     detail := concat_ws(', ', format('of at most %s', _effort.candidates), 'patience ' || _effort.patience,
-                        'margin ' || round(_effort.margin::numeric, 2));
+                        'margin ' || round(_effort.margin::numeric, 2),
+                        'least score ' || round(_least_score::numeric, 4));
     RETURN NEXT;
   END IF;
 
   IF _scored < k THEN
     _started := clock_timestamp();
     PERFORM count(*)
-       FROM colbert._search(source, query, key, k, filter, params, NULL, true, embeddings, search_path) AS s;
+       FROM colbert._search(source, query, key, k, filter, params, NULL, true, embeddings, search_path, min_score) AS s;
     stage := 'all';
     documents := colbert._count_matching(_scope, NULL);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
@@ -7652,7 +8143,7 @@ BEGIN
 END
 $_explain_search$;
 
-COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
   'The body of all forms of explain_search; search_path is the caller''s.';
 
 -- PostgreSQL counts rows that are read through indexes, and in scans of whole tables.
@@ -7685,17 +8176,18 @@ CREATE OR REPLACE FUNCTION colbert.explain_search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 BEGIN ATOMIC
   SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
     FROM colbert._explain_search(source, query, NULL::bigint, k, filter, params, candidates, exact,
-                                 embeddings, current_setting('search_path')) AS e;
+                                 embeddings, current_setting('search_path'), min_score) AS e;
 END;
 
-COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name, float8) IS
   'What each stage of a search does: documents, milliseconds, and what was read. The arguments are those of search.';
 
 CREATE OR REPLACE FUNCTION colbert.explain_search(
@@ -7707,17 +8199,18 @@ CREATE OR REPLACE FUNCTION colbert.explain_search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 BEGIN ATOMIC
   SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
     FROM colbert._explain_search(source, query, key, k, filter, params, candidates, exact,
-                                 embeddings, current_setting('search_path')) AS e;
+                                 embeddings, current_setting('search_path'), min_score) AS e;
 END;
 
-COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for a search with key => NULL::uuid.';
 
 CREATE OR REPLACE FUNCTION colbert.explain_search(
@@ -7729,17 +8222,18 @@ CREATE OR REPLACE FUNCTION colbert.explain_search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 BEGIN ATOMIC
   SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
     FROM colbert._explain_search(source, query, key, k, filter, params, candidates, exact,
-                                 embeddings, current_setting('search_path')) AS e;
+                                 embeddings, current_setting('search_path'), min_score) AS e;
 END;
 
-COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for a search with key => NULL::text.';
 
 -- sql/packaging/extension_end.sql

@@ -104,6 +104,16 @@ def test_exact_search_and_filters_are_options(run: Run, database: str, corpus: s
     assert {hit["id"] for hit in json.loads(found.stdout)} == {f"pet-{a}" for a in ANIMALS}
 
 
+def test_results_below_min_score_are_left_out(run: Run, database: str, corpus: str) -> None:
+    run("load", corpus, "--url", database)
+    search = ["search", "breakfast", "--json", "-k", "99", "--url", database]
+    everything = json.loads(run(*search).stdout)
+    better = json.loads(run(*search, "--min-score", "0.5").stdout)
+    assert json.loads(run(*search, "--min-score", "-1").stdout) == everything
+    assert json.loads(run(*search, "--min-score", "1").stdout) == []
+    assert better == everything[: len(better)]
+
+
 def test_second_load_leaves_what_is_there_and_replaces_changed_texts(
     run: Run, database: str, lines: WriteLines
 ) -> None:

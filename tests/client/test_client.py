@@ -387,6 +387,45 @@ def test_other_columns_take_the_values_that_psycopg_has_for_their_types(
     assert row == (key, at, {"a": [1, None]}, "bad", "short", ["x", "y"], 3)
 
 
+def test_columns_of_bits_take_signs_and_give_them_back(
+    connection: Connection, encoder: WordEncoder
+) -> None:
+    connection.execute("CREATE TABLE signs (id int PRIMARY KEY, content text, bits bit(32)[])")
+    client = Client(connection, encoder)
+    client.create_index("signs", embeddings="bits")
+    matrices = [*encoder.encode_documents(TEXTS), None, np.empty((0, 32), dtype=np.float32)]
+    client.add("signs", [*TEXTS, "", ""], keys=range(6), embeddings=matrices)
+    stored = client.embeddings("signs", [3, 0, 4, 5, 99])
+    for matrix, given in ((stored[0], matrices[3]), (stored[1], matrices[0])):
+        assert matrix is not None
+        assert given is not None
+        np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1, rtol=1e-6)
+        np.testing.assert_array_equal(matrix > 0, given > 0)
+    assert stored[2] is None
+    assert stored[3] is not None
+    assert len(stored[3]) == 0
+    assert stored[4] is None
+    (hit,) = client.search("signs", TEXTS[2], k=1)
+    assert hit.doc_id == 2
+    assert client.explain("signs", TEXTS[2], 2).score == pytest.approx(hit.score)
+
+
+def test_results_below_min_score_are_left_out(client: Client, encoder: WordEncoder) -> None:
+    vectors = encoder.encode_queries([QUERY])[0]
+    hits = client.search("documents", QUERY, k=9)
+    least = (hits[1].score + hits[0].score) / 2 / len(vectors)
+    assert client.search("documents", QUERY, k=9, min_score=least) == hits[:1]
+    assert client.search("documents", 3 * vectors, k=9, min_score=least)[0].doc_id == hits[0].doc_id
+    ids = [hit.doc_id for hit in hits]
+    assert client.rerank("documents", QUERY, ids, min_score=least) == hits[:1]
+    parents = client.search_parents("documents", QUERY, "id", k=9, min_score=least)
+    assert [parent.parent_id for parent in parents] == ids[:1]
+    stages = client.explain_search("documents", QUERY, min_score=least)
+    assert stages
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="min_score"):
+        client.search("documents", QUERY, min_score=2)
+
+
 def test_half_vectors_are_found_like_full_ones(
     connection: Connection, encoder: WordEncoder
 ) -> None:

@@ -13,12 +13,15 @@ from psycopg.pq import Format
 
 from colbert_pg.vectors import (
     VECTOR_TYPES,
+    BitTokenArray,
     HalfTokenArray,
     Matrix,
     TokenArray,
     VectorTypes,
     dump_array,
+    dump_bits,
     load_array,
+    of_bits,
     register,
 )
 
@@ -46,6 +49,25 @@ def test_halfvec_rounds_to_two_bytes_and_no_further() -> None:
     matrix = np.array([[1 / 3, 0.5]], dtype=np.float32)
     loaded = load_array(dump_array(matrix, 1, half=True), half=True)
     np.testing.assert_array_equal(loaded, matrix.astype(np.float16).astype(np.float32))
+
+
+@settings(deadline=None)
+@given(matrices)
+def test_bits_that_were_dumped_are_the_signs(matrix: Matrix) -> None:
+    dumped = dump_bits(matrix)
+    strings = ["".join("1" if number > 0 else "0" for number in row) for row in matrix]
+    bytes_of_rows = [
+        int(s.ljust(-len(s) % 8 + len(s), "0"), 2).to_bytes(-(-len(s) // 8)) for s in strings
+    ]
+    assert all(row in dumped for row in bytes_of_rows)
+    np.testing.assert_array_equal(of_bits(strings) > 0, matrix > 0)
+
+
+def test_bits_are_stored_as_postgresql_writes_them(connection: psycopg.Connection) -> None:
+    register(connection, types_of(connection))
+    for matrix, text in ((MATRIX, "{101,010}"), (MATRIX[:0], "{}")):
+        row = connection.execute("SELECT %s::text", [BitTokenArray(matrix)]).fetchone()
+        assert row == (text,)
 
 
 def test_array_without_tokens_loads_as_no_rows() -> None:

@@ -432,6 +432,14 @@ def test_arguments_reach_the_server(library: None) -> None:
     assert "candidates => 7" in queries[0]["sql"]
 
 
+def test_results_below_min_score_are_left_out(library: None) -> None:
+    found = list(Document.objects.search(vectors("needle"), k=999))
+    least = (found[0].score + found[-1].score) / 2 / len(vectors("needle"))
+    better = [hit for hit in found if hit.score / len(vectors("needle")) >= least]
+    assert 0 < len(better) < len(found)
+    assert list(Document.objects.search(vectors("needle"), k=999, min_score=least)) == better
+
+
 def test_what_cannot_be_pushed_into_a_search_is_refused(library: None) -> None:
     found = Document.objects.search("needle")
     with pytest.raises(NotSupportedError, match="cannot be negated or be an alternative"):

@@ -285,6 +285,16 @@ def test_exact_does_without_the_index(session: Session) -> None:
     assert found(exact=True) == [5]
 
 
+def test_results_below_min_score_are_left_out(session: Session) -> None:
+    hits = search(Document, vectors("cat"), k=9)
+    found = session.execute(select(hits.c.doc_id, hits.c.score)).all()
+    least = (found[0].score + found[-1].score) / 2 / len(vectors("cat"))
+    better = [hit.doc_id for hit in found if hit.score / len(vectors("cat")) >= least]
+    assert 0 < len(better) < len(found)
+    hits = search(Document, vectors("cat"), k=9, min_score=least)
+    assert set(session.scalars(select(hits.c.doc_id))) == set(better)
+
+
 def test_a_table_does_where_there_is_no_class(session: Session) -> None:
     table = Table("documents", MetaData(), autoload_with=session.connection())
     hits = search(table, vectors("rain"), k=1)

@@ -175,7 +175,7 @@ def test_a_key_is_returned_whole(
         ("""'{{"[1,0,0]"},{"[1,0,0]"}}'::vector[]""", "2202E", "query is an array of 2 dimen"),
         ("""'{"[1,0]"}'::vector[]""", "22000", "query: token 1 has 2 dimensions, expected 3"),
         ("""'{"[0,0,0]"}'::vector[]""", "22023", "query: token 1 is a zero vector"),
-        ("""'[3:4]={"[1,0,0]","[2,0,0]"}'::vector[]""", "22023", "query: token 2 has length 2"),
+        ("""'[3:4]={"[2,0,0]","[0,0,0]"}'::vector[]""", "22023", "query: token 2 is a zero vector"),
         (f"{QUERY}, embeddings => 'nope'", "42704", 'no late-interaction index on column "nope"'),
     ],
 )

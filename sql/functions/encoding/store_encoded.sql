@@ -23,9 +23,9 @@ BEGIN
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Pass the empty array for a text without tokens, or call colbert.report_failure.';
   END IF;
-  EXECUTE format('UPDATE %s AS s SET %I = $1::%s[] '
+  EXECUTE format('UPDATE %s AS s SET %I = %s '
                  ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND s.%6$I::text COLLATE "C" = $3',
-                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_cast,
+                 _index.source, _index.embeddings, colbert._stored_sql(_types.element, '$1'), _index.key, _types.key_cast,
                  colbert._text_column(_index))
     USING vectors, doc_id, content;
   GET DIAGNOSTICS _stored = ROW_COUNT;

@@ -41,7 +41,7 @@ BEGIN
   ELSIF colbert._element_type(source, embeddings) IS NULL THEN
     RAISE EXCEPTION 'column "%" of table "%" is of type %', embeddings, source, _type
       USING ERRCODE = 'datatype_mismatch',
-            HINT = 'It must be an array of vectors: vector(128)[] or halfvec(128)[].';
+            HINT = 'It must be an array of vectors: vector(128)[], halfvec(128)[] or bit(128)[].';
   END IF;
 END
 $_refuse_source$;

@@ -10,6 +10,7 @@ DECLARE
   _method text := coalesce(method, colbert._default_method(source, options));
 BEGIN
   PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
+          colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_text_column(source, embeddings, options);
   PERFORM colbert._forget_dropped_sources();
   IF EXISTS (SELECT FROM colbert._index AS i

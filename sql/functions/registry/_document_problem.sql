@@ -1,7 +1,7 @@
 -- The first thing that is wrong with an array of token vectors. All OUT columns are NULL for a good one. kind is a word
 -- that callers may compare: nested, null, dimensions, zero or length. Positions count from 1. Lengths are compared with
 -- a tolerance of 0.01, which is wide enough for half precision. pgvector itself refuses numbers that are not finite,
--- wherever a vector is made.
+-- wherever a vector is made. Of bits only the number can be wrong: all that there may be are directions.
 CREATE OR REPLACE FUNCTION colbert._document_problem(
   embeddings anyarray, dimensions integer, normalized boolean,
   OUT kind text, OUT code text, OUT problem text, OUT hint text)

@@ -10,8 +10,8 @@ BEGIN ATOMIC
      AND a.attname = embeddings
      AND a.attnum > 0
      AND NOT a.attisdropped
-     AND a.atttypid IN ('vector[]'::regtype, 'halfvec[]'::regtype);
+     AND a.atttypid IN ('vector[]'::regtype, 'halfvec[]'::regtype, 'bit[]'::regtype);
 END;
 
 COMMENT ON FUNCTION colbert._element_type(regclass, name) IS
-  'The element type of a column of token vectors, vector or halfvec; NULL for any other column.';
+  'The element type of a column of token vectors, vector, halfvec or bit; NULL for any other column.';

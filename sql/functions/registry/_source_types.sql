@@ -4,7 +4,7 @@
 --   key_cast     what keys are cast to when they are looked up: bigint for integers, so that none is out of range, and
 --                a type without a length, so that no string is cut
 --   key_base     that of a domain, or else the key's own
---   element      the element type of the array column: vector or halfvec
+--   element      the element type of the array column: vector, halfvec or bit
 CREATE OR REPLACE FUNCTION colbert._source_types(
   index colbert._index, OUT key_type text, OUT key_cast text, OUT key_base regtype, OUT element regtype)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

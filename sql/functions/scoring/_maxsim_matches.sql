@@ -10,16 +10,16 @@ BEGIN
   PERFORM colbert._refuse_malformed(query, 'query'),
           colbert._refuse_malformed(document, 'document');
   RETURN QUERY
-    SELECT q.position::integer, best.position::integer, - best.distance
+    SELECT q.position::integer, best.position::integer, best.similarity
       FROM unnest(query) WITH ORDINALITY AS q (token, position)
      CROSS JOIN LATERAL (
-           SELECT d.position, colbert._negative_inner_product(d.token, q.token) AS distance
+           SELECT d.position, colbert._similarity(d.token, q.token) AS similarity
              FROM unnest(document) WITH ORDINALITY AS d (token, position)
-            ORDER BY 2, 1
+            ORDER BY 2 DESC, 1
             LIMIT 1) AS best
      ORDER BY 1;
 END
 $_maxsim_matches$;
 
 COMMENT ON FUNCTION colbert._maxsim_matches(anyarray, anyarray) IS
-  'The matches of arrays of vector and of halfvec: the body of the forms of maxsim_matches.';
+  'The matches of arrays of vector, of halfvec and of bits: the body of the forms of maxsim_matches.';

@@ -1,6 +1,6 @@
 -- The statement that scores many documents in one pass: exact search, rerank and the last stage of every search run it.
 -- It returns (doc_id, score) for every row of documents, which is SQL for a relation (doc_id, embeddings). $1 is the
--- query, an array of vector with lower bound 1.
+-- query, with lower bound 1.
 --
 -- Run it with EXECUTE … USING. The plan is then made for this one run, and the query's vectors are constants in it.
 -- Each query token is one min() over the unnested document: no join, no sort, no call. That is the fastest form in one
@@ -11,14 +11,23 @@
 -- types match exactly, and polymorphic functions and the equality of keys name their schema: nothing that is planted
 -- matches better. The terms are summed in groups of sixteen, as colbert._maxsim sums them.
 CREATE OR REPLACE FUNCTION colbert._scoring_sql(
-  query_tokens integer, element regtype, documents text, parallel boolean)
+  query vector[], element regtype, documents text, parallel boolean)
 RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   WITH term AS (
-    SELECT i, format('min(d.token OPERATOR(%I.<#>) $1[%s]::%s)',
-                     pgvector.schema, i, element) AS sql
-      FROM generate_series(1, query_tokens) AS i
+    SELECT i, format(CASE WHEN element = 'bit'::regtype THEN
+                            '%5$s(min(d.token OPERATOR(%1$I.<~>) %1$I.binary_quantize($1[%2$s]))'
+                            ' / %4$s::pg_catalog.float8 - 1::pg_catalog.float8)'
+                          WHEN weight = 1 THEN
+                            'min(d.token OPERATOR(%1$I.<#>) $1[%2$s]::%3$s)'
+                          ELSE
+                            '%5$smin(d.token OPERATOR(%1$I.<#>) %1$I.l2_normalize($1[%2$s])::%3$s)'
+                     END,
+                     pgvector.schema, i, element, dimensions,
+                     CASE WHEN weight <> 1 THEN format('colbert._weight($1[%s]) * ', i) END) AS sql
+      FROM (SELECT u.i, colbert._weight(u.token) AS weight, colbert._dimensions(u.token) AS dimensions
+              FROM unnest(query) WITH ORDINALITY AS u (token, i)) AS query_token
      CROSS JOIN (SELECT colbert._vector_schema() AS schema OFFSET 0) AS pgvector
      WHERE NOT parallel
   ), term_group AS (
@@ -28,8 +37,11 @@ BEGIN ATOMIC
   )
   SELECT CASE
            WHEN parallel THEN
-             format('SELECT s.doc_id, colbert._maxsim($1::%s[], s.embeddings) AS score FROM %s AS s',
-                    element, documents)
+             format('SELECT s.doc_id, colbert.%s AS score FROM %s AS s',
+                    format(CASE WHEN cardinality(colbert._query_weights(query)) = 0 THEN '_maxsim(%s, s.embeddings)'
+                                ELSE '_weighted_maxsim(%s, s.embeddings, colbert._query_weights($1))' END,
+                           colbert._query_sql(element)),
+                    documents)
            ELSE
              format('SELECT s.doc_id, m.score'
                     '  FROM %s AS s'
@@ -40,5 +52,5 @@ BEGIN ATOMIC
     FROM term_group;
 END;
 
-COMMENT ON FUNCTION colbert._scoring_sql(integer, regtype, text, boolean) IS
+COMMENT ON FUNCTION colbert._scoring_sql(vector[], regtype, text, boolean) IS
   'The SQL that scores every document of a relation (doc_id, embeddings) against the query in $1.';

@@ -1,5 +1,5 @@
--- Completes a statement about one document. The template takes the element type and the SQL for the relation (doc_id,
--- embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
+-- Completes a statement about one document. The template takes the SQL for the query's vectors and that for the relation
+-- (doc_id, embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
 CREATE OR REPLACE FUNCTION colbert._by_key_sql(
   index colbert._index, query vector[], template text)
 RETURNS text
@@ -10,7 +10,7 @@ DECLARE
   _types record := colbert._source_types(index);
 BEGIN
   PERFORM colbert._refuse_query(index, query);
-  RETURN format(template, _types.element,
+  RETURN format(template, colbert._query_sql(_types.element),
                 colbert._documents_of_keys_sql(colbert._documents_sql(index), _types.key_cast));
 END
 $_by_key_sql$;

@@ -22,9 +22,31 @@ BEGIN
 
   SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
     INTO keys, gains
-    FROM colbert._method_candidates(index, query, scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
+    FROM colbert._method_candidates(index, colbert._scaled_query(query), scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
 END
 $_candidates$;
 
 COMMENT ON FUNCTION colbert._candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
   'The keys of the documents worth scoring and their gains; NULL when scoring the whole scope is the better way.';
+
+-- The query of which candidates are found: where its tokens weigh other than 1, that whose heaviest token weighs 1, so
+-- that no number is too large for halfvec. Gains are compared with each other alone.
+CREATE OR REPLACE FUNCTION colbert._scaled_query(query vector[])
+RETURNS vector[]
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_scaled_query$
+DECLARE
+  _weights float8[] := colbert._query_weights(query);
+BEGIN
+  RETURN CASE
+           WHEN cardinality(_weights) = 0 THEN query
+           ELSE ARRAY(SELECT colbert._scaled(colbert._unit(u.token), u.weight / (SELECT max(w) FROM unnest(_weights) AS w))
+                        FROM unnest(query[:], _weights) WITH ORDINALITY AS u (token, weight, position)
+                       ORDER BY u.position)
+         END;
+END
+$_scaled_query$;
+
+COMMENT ON FUNCTION colbert._scaled_query(vector[]) IS
+  'The query with the weights of its tokens in proportion, the largest 1.';

@@ -1,4 +1,5 @@
--- Refuses a query that cannot be compared with the documents of an index.
+-- Refuses a query that cannot be compared with the documents of an index. Its vectors may have any length but 0: a
+-- longer one weighs more (_query_weights).
 CREATE OR REPLACE FUNCTION colbert._refuse_query(index colbert._index, query vector[])
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -8,13 +9,12 @@ DECLARE
   _found record;
 BEGIN
   PERFORM colbert._refuse_malformed(query, 'query');
-  _found := colbert._document_problem(query, index.dimensions, colbert._normalized(index));
+  _found := colbert._document_problem(query, index.dimensions, false);
   IF _found.problem IS NOT NULL THEN
     RAISE EXCEPTION 'query: %', _found.problem
       USING ERRCODE = _found.code,
             DETAIL = format('The index is on column "%s" of table "%s".', index.embeddings, index.source),
-            HINT = CASE WHEN _found.kind IN ('dimensions', 'length')
-                        THEN 'Encode the query with the model of the documents; pass vectors of unit length.'
+            HINT = CASE WHEN _found.kind = 'dimensions' THEN 'Encode the query with the model of the documents.'
                         ELSE _found.hint END;
   END IF;
 END

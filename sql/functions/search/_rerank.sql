@@ -1,7 +1,7 @@
 -- The exact scores of the documents that ids name, best first, ties in the order of the key's own type. Keys are
 -- returned as the type of the ids.
 CREATE OR REPLACE FUNCTION colbert._rerank(
-  source regclass, query vector[], ids anyarray, k integer, embeddings name)
+  source regclass, query vector[], ids anyarray, k integer, embeddings name, min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id anyelement, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
@@ -20,15 +20,16 @@ BEGIN
   END IF;
 
   RETURN QUERY EXECUTE format(
-    'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $4',
+    'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $4',
     format_type(_id_type, -1),
     colbert._scoring_sql(
-      cardinality(query), _types.element,
+      query, _types.element,
       colbert._documents_of_keys_sql((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
-      false))
-    USING query[:], NULL::jsonb, ids::text[], k;
+      false),
+    CASE WHEN min_score IS NOT NULL THEN ' WHERE r.score >= $5' END)
+    USING query[:], NULL::jsonb, ids::text[], k, colbert._least_score(_index, query, min_score);
 END
 $_rerank$;
 
-COMMENT ON FUNCTION colbert._rerank(regclass, vector[], anyarray, integer, name) IS
+COMMENT ON FUNCTION colbert._rerank(regclass, vector[], anyarray, integer, name, float8) IS
   'The body of all forms of rerank.';

@@ -8,11 +8,15 @@
 -- so all behind the next one are less likely still. (Residual standard deviation of a simple regression, with n - 2
 -- degrees of freedom.)
 --
+-- Documents that score less than least_score are not wanted, so that the search also stops when the next candidate is
+-- unlikely to reach that.
+--
 -- With a patience, the search stops when so many documents in a row did not get among the best k.
 --
 -- Candidates that are not in the scope (an index that is not in step may name documents that are gone) are passed over.
 CREATE OR REPLACE FUNCTION colbert._score_candidates(
-  index colbert._index, query vector[], scope colbert._scope, keys text[], gains float8[], effort colbert._effort)
+  index colbert._index, query vector[], scope colbert._scope, keys text[], gains float8[], effort colbert._effort,
+  least_score float8)
 RETURNS TABLE (doc_id text, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 100
@@ -21,7 +25,7 @@ AS $_score_candidates$
 DECLARE
   _types record := colbert._source_types(index);
   _statement text := colbert._scoring_sql(
-    cardinality(query), _types.element, colbert._documents_in_order_sql(scope.documents, _types.key_cast), false)
+    query, _types.element, colbert._documents_in_order_sql(scope.documents, _types.key_cast), false)
     || ' ORDER BY s.doc_id';
   _k constant integer := effort.k;
   _patience constant integer := effort.patience;
@@ -68,13 +72,14 @@ BEGIN
     _ss := _ss + score * score;
     _gs := _gs + _gain * score;
     EXIT WHEN _count >= _k + 20 AND _count % 10 = 0
-          AND colbert._highest_expected(_count, _g, _s, _gg, _ss, _gs, gains[_rank + 1], _margin) < _best[1];
+          AND colbert._highest_expected(_count, _g, _s, _gg, _ss, _gs, gains[_rank + 1], _margin)
+              < greatest(_best[1], least_score);
   END LOOP;
   CLOSE _scored;
 END
 $_score_candidates$;
 
-COMMENT ON FUNCTION colbert._score_candidates(colbert._index, vector[], colbert._scope, text[], float8[], colbert._effort) IS
+COMMENT ON FUNCTION colbert._score_candidates(colbert._index, vector[], colbert._scope, text[], float8[], colbert._effort, float8) IS
   'The exact scores of candidates, in their order, until the next one is unlikely to be among the best.';
 
 -- The score that a document of this gain reaches at the highest, by a line through count gains and scores, of which the

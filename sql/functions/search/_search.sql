@@ -11,11 +11,14 @@
 -- that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long as
 -- the rest of a search.
 --
+-- What scores less than min_score is left out at the very end, when there may be fewer than k.
+--
 -- The function is STABLE, so that a search sees one snapshot. It reads only. key has the type in which keys are
 -- returned. Ties follow the key's own type.
 CREATE OR REPLACE FUNCTION colbert._search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
-  candidates integer, exact boolean, embeddings name, search_path text)
+  candidates integer, exact boolean, embeddings name, search_path text,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id anyelement, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
@@ -32,11 +35,13 @@ DECLARE
   _found record;
   _keys text[];
   _scores float8[];
+  _least_score float8;
   _parallel boolean;
   _statement text;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
+  _least_score := colbert._least_score(_index, query, min_score);
 
   -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could
   -- wait for each other.
@@ -47,29 +52,31 @@ BEGIN
     IF cardinality(_found.keys) >= k THEN
       SELECT array_agg(s.doc_id), array_agg(s.score)
         INTO _keys, _scores
-        FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort) AS s;
+        FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort,
+                                       _least_score) AS s;
     END IF;
   END IF;
 
   IF cardinality(_scores) >= k THEN
     RETURN QUERY EXECUTE format(
       'SELECT s.doc_id::%s, s.score FROM unnest($1::%s[], $2) AS s (doc_id, score) '
-      ' ORDER BY s.score DESC, s.doc_id LIMIT $3',
+      ' WHERE $4 IS NULL OR s.score >= $4 ORDER BY s.score DESC, s.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)), _types.key_cast)
-      USING _keys, _scores, k;
+      USING _keys, _scores, k, _least_score;
   ELSE
     _parallel := colbert._worth_workers(_index);
     _statement := format(
-      'SELECT r.doc_id::%s, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
+      'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
-      colbert._scoring_sql(cardinality(query), _types.element, _scope.documents, _parallel));
+      colbert._scoring_sql(query, _types.element, _scope.documents, _parallel),
+      CASE WHEN _least_score IS NOT NULL THEN ' WHERE r.score >= $4' END);
     PERFORM set_config('min_parallel_table_scan_size', '0', true),
             set_config('parallel_setup_cost', '0', true),
             set_config('search_path', _scope.search_path, true);
-    RETURN QUERY EXECUTE _statement USING query[:], params, k;
+    RETURN QUERY EXECUTE _statement USING query[:], params, k, _least_score;
   END IF;
 END
 $_search$;
 
-COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
   'The body of all forms of search; search_path is the caller''s.';

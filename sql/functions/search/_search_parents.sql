@@ -2,7 +2,7 @@
 -- scored. key has the type in which keys of parents are returned. Where that is bigint, so are those of chunks.
 CREATE OR REPLACE FUNCTION colbert._search_parents(
   source regclass, query vector[], parent name, key anyelement, k integer, filter text, params jsonb,
-  candidates integer, exact boolean, embeddings name, search_path text)
+  candidates integer, exact boolean, embeddings name, search_path text, min_score float8 DEFAULT NULL)
 RETURNS TABLE (parent_id anyelement, score float8, doc_id text)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
@@ -17,11 +17,13 @@ DECLARE
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
   _documents text := _scope.documents;
   _chunks text[];
+  _least_score float8;
   _parallel boolean := false;
   _statement text;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_parent(_index.source, parent, pg_typeof(key));
+  _least_score := colbert._least_score(_index, query, min_score);
   IF pg_typeof(key) = 'bigint'::regtype THEN
     PERFORM colbert._refuse_key_type(_index.source, _types.key_base, 'bigint');
   END IF;
@@ -29,7 +31,8 @@ BEGIN
   IF exact OR colbert._method_is_exact(_index.method) THEN
     _parallel := colbert._worth_workers(_index);
   ELSE
-    _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path);
+    _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
+                                           min_score);
     _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
   END IF;
 
@@ -39,26 +42,26 @@ BEGIN
     '          FROM (%3$s) AS r'
     '          JOIN %4$s AS c ON c.%5$I OPERATOR(pg_catalog.=) r.doc_id'
     '         WHERE c.%2$I IS NOT NULL'
-    '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b'
+    '         ORDER BY c.%2$I, r.score DESC, r.doc_id) AS b%6$s'
     ' ORDER BY b.score DESC, b.parent LIMIT $4',
     colbert._type_name(pg_typeof(key)), parent,
-    colbert._scoring_sql(cardinality(query), _types.element, _documents, _parallel),
-    _index.source, _index.key);
+    colbert._scoring_sql(query, _types.element, _documents, _parallel),
+    _index.source, _index.key, CASE WHEN _least_score IS NOT NULL THEN ' WHERE b.score >= $5' END);
   PERFORM set_config('min_parallel_table_scan_size', '0', true),
           set_config('parallel_setup_cost', '0', true),
           set_config('search_path', _scope.search_path, true);
-  RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k;
+  RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k, _least_score;
 END
 $_search_parents$;
 
-COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+COMMENT ON FUNCTION colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
   'The body of all forms of search_parents; search_path is the caller''s.';
 
 -- The keys, as text, of all chunks of the parents worth scoring: twice as many parents as are asked for. The search for
--- chunks grows until it has found k parents, or has returned all there is.
+-- chunks grows until it has found k parents, or has returned all there is, or all that reaches min_score.
 CREATE OR REPLACE FUNCTION colbert._chunks_of_parents(
   index colbert._index, query vector[], parent name, k integer, filter text, params jsonb,
-  candidates integer, search_path text)
+  candidates integer, search_path text, min_score float8)
 RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -74,7 +77,7 @@ BEGIN
     SELECT array_agg(s.doc_id ORDER BY s.rank)
       INTO _found
       FROM colbert._search(index.source, query, NULL::text, _wanted, filter, params, candidates, false,
-                           index.embeddings, search_path) WITH ORDINALITY AS s (doc_id, score, rank);
+                           index.embeddings, search_path, min_score) WITH ORDINALITY AS s (doc_id, score, rank);
     EXECUTE format(
       'SELECT array_agg(p.parent)'
       '  FROM (SELECT c.%1$I::pg_catalog.text AS parent'
@@ -101,7 +104,7 @@ BEGIN
 END
 $_chunks_of_parents$;
 
-COMMENT ON FUNCTION colbert._chunks_of_parents(colbert._index, vector[], name, integer, text, jsonb, integer, text) IS
+COMMENT ON FUNCTION colbert._chunks_of_parents(colbert._index, vector[], name, integer, text, jsonb, integer, text, float8) IS
   'The keys of all chunks of the parents that a search for chunks finds.';
 
 CREATE OR REPLACE FUNCTION colbert._parent_type(source regclass, parent name)

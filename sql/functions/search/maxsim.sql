@@ -12,7 +12,7 @@ DECLARE
 BEGIN
   EXECUTE colbert._by_key_sql(
             colbert._find_index(source, embeddings), query,
-            'SELECT colbert._maxsim($1::%s[], d.embeddings) FROM %s AS d')
+            'SELECT colbert._weighted_maxsim(%s, d.embeddings, colbert._query_weights($1)) FROM %s AS d')
      INTO _score
     USING query, NULL::jsonb, ARRAY[doc_id::text];
   RETURN _score;

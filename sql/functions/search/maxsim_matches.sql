@@ -12,8 +12,9 @@ BEGIN
   RETURN QUERY
     EXECUTE colbert._by_key_sql(
               colbert._find_index(source, embeddings), query,
-              'SELECT m.* FROM %2$s AS d CROSS JOIN LATERAL '
-              'colbert._maxsim_matches($1::%1$s[], d.embeddings) AS m')
+              'SELECT m.query_position, m.document_position, '
+              '       m.similarity * coalesce((colbert._query_weights($1))[m.query_position], 1) '
+              '  FROM %2$s AS d CROSS JOIN LATERAL colbert._maxsim_matches(%1$s, d.embeddings) AS m')
       USING query, NULL::jsonb, ARRAY[doc_id::text];
 END
 $maxsim_matches$;

@@ -13,18 +13,19 @@ CREATE OR REPLACE FUNCTION colbert.search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id bigint, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT s.doc_id, s.score
     FROM colbert._search(source, query, NULL::bigint, k, filter, params, candidates, exact, embeddings,
-                         current_setting('search_path')) AS s;
+                         current_setting('search_path'), min_score) AS s;
 END;
 
-COMMENT ON FUNCTION colbert.search(regclass, vector[], integer, text, jsonb, integer, boolean, name) IS
-  'The k documents with the highest MaxSim, best first. filter is a condition over the table''s columns, its values in params; candidates, how many documents are scored exactly; exact, to score them all.';
+COMMENT ON FUNCTION colbert.search(regclass, vector[], integer, text, jsonb, integer, boolean, name, float8) IS
+  'The k documents with the highest MaxSim, best first. filter is a condition over the table''s columns, its values in params; candidates, how many documents are scored exactly; exact, to score them all; min_score, the least that a result scores, as a mean over the query: the score divided by the sum of the query vectors'' lengths.';
 
 CREATE OR REPLACE FUNCTION colbert.search(
   source regclass,
@@ -35,17 +36,18 @@ CREATE OR REPLACE FUNCTION colbert.search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id uuid, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT s.doc_id, s.score
     FROM colbert._search(source, query, key, k, filter, params, candidates, exact, embeddings,
-                         current_setting('search_path')) AS s;
+                         current_setting('search_path'), min_score) AS s;
 END;
 
-COMMENT ON FUNCTION colbert.search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for keys of type uuid: key => NULL::uuid.';
 
 CREATE OR REPLACE FUNCTION colbert.search(
@@ -57,15 +59,16 @@ CREATE OR REPLACE FUNCTION colbert.search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (doc_id text, score float8)
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 BEGIN ATOMIC
   SELECT s.doc_id, s.score
     FROM colbert._search(source, query, key, k, filter, params, candidates, exact, embeddings,
-                         current_setting('search_path')) AS s;
+                         current_setting('search_path'), min_score) AS s;
 END;
 
-COMMENT ON FUNCTION colbert.search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';

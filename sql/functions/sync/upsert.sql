@@ -11,6 +11,7 @@ AS $upsert$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
+  _stored text := colbert._stored_sql(_types.element, '$2');
   _whole boolean;
   _updated bigint;
 BEGIN
@@ -25,20 +26,20 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Pass the key as the table has it.';
   END IF;
-  EXECUTE format('UPDATE %s SET %I = $2::%s[] WHERE %I = $1::%s',
-                 _index.source, _index.embeddings, _types.element, _index.key, _types.key_type)
+  EXECUTE format('UPDATE %s SET %I = %s WHERE %I = $1::%s',
+                 _index.source, _index.embeddings, _stored, _index.key, _types.key_type)
     USING doc_id, vectors;
   GET DIAGNOSTICS _updated = ROW_COUNT;
   IF _updated = 0 THEN
-    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, $2::%s[]) '
+    EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, %s) '
                    'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
-                   _index.source, _index.key, _index.embeddings, _types.key_type, _types.element)
+                   _index.source, _index.key, _index.embeddings, _types.key_type, _stored)
       USING doc_id, vectors;
   END IF;
 
   IF NOT colbert._triggers(_index) THEN
-    EXECUTE format('SELECT colbert._put($1, $2, $3::%s[])', _types.element)
-      USING _index, doc_id::text, vectors;
+    EXECUTE format('SELECT colbert._put($1, $3::text, %s)', _stored)
+      USING _index, vectors, doc_id;
   END IF;
 END
 $upsert$;

@@ -18,19 +18,18 @@ BEGIN
           colbert._refuse_count('sample', size);
   IF queries IS NULL THEN
     EXECUTE format(
-      'SELECT array_agg((d.embeddings[d.first : d.first + $1 - 1], d.doc_id, NULL)::colbert._sample) '
-      '  FROM (SELECT s.doc_id::text, s.embeddings::%I.vector[], '
+      'SELECT array_agg((colbert._vectors(d.embeddings[d.first : d.first + $1 - 1]), d.doc_id, NULL)::colbert._sample) '
+      '  FROM (SELECT s.doc_id::text, s.embeddings, '
       '               1 + floor(random() * greatest(1, cardinality(s.embeddings) - $1 + 1))::integer AS first '
       '          FROM %s AS s) AS d',
-      colbert._vector_schema(),
       colbert._documents_of_keys_sql(colbert._documents_sql(index), (colbert._source_types(index)).key_cast))
        INTO sample
       USING _tokens, NULL::jsonb, colbert._draw_keys(colbert._scope(index, filter, params, search_path), size);
   ELSE
     EXECUTE format(
       'SELECT array_agg((q.query, NULL, NULL)::colbert._sample) '
-      '  FROM (SELECT s.%I::%I.vector[] AS query FROM %s AS s WHERE cardinality(s.%1$I) > 0 ORDER BY random() LIMIT $1) AS q',
-      colbert._query_column(queries, query_column), colbert._vector_schema(), queries)
+      '  FROM (SELECT colbert._vectors(s.%I) AS query FROM %s AS s WHERE cardinality(s.%1$I) > 0 ORDER BY random() LIMIT $1) AS q',
+      colbert._query_column(queries, query_column), queries)
        INTO sample
       USING size;
   END IF;

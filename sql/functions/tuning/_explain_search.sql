@@ -1,6 +1,7 @@
 CREATE OR REPLACE FUNCTION colbert._explain_search(
   source regclass, query vector[], key anyelement, k integer, filter text, params jsonb,
-  candidates integer, exact boolean, embeddings name, search_path text)
+  candidates integer, exact boolean, embeddings name, search_path text,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
@@ -15,10 +16,12 @@ DECLARE
   _keys text[];
   _read bigint;
   _scored bigint := 0;
+  _least_score float8;
   _started timestamptz;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
+  _least_score := colbert._least_score(_index, query, min_score);
 
   IF _scope.restricted THEN
     _started := clock_timestamp();
@@ -48,19 +51,21 @@ BEGIN
   IF cardinality(_keys) >= k THEN
     _started := clock_timestamp();
     _scored := (SELECT count(*)
-                  FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort) AS s);
+                  FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort,
+                                                  _least_score) AS s);
     stage := 'scores';
     documents := _scored;
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
     detail := concat_ws(', ', format('of at most %s', _effort.candidates), 'patience ' || _effort.patience,
-                        'margin ' || round(_effort.margin::numeric, 2));
+                        'margin ' || round(_effort.margin::numeric, 2),
+                        'least score ' || round(_least_score::numeric, 4));
     RETURN NEXT;
   END IF;
 
   IF _scored < k THEN
     _started := clock_timestamp();
     PERFORM count(*)
-       FROM colbert._search(source, query, key, k, filter, params, NULL, true, embeddings, search_path) AS s;
+       FROM colbert._search(source, query, key, k, filter, params, NULL, true, embeddings, search_path, min_score) AS s;
     stage := 'all';
     documents := colbert._count_matching(_scope, NULL);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
@@ -70,7 +75,7 @@ BEGIN
 END
 $_explain_search$;
 
-COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text) IS
+COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
   'The body of all forms of explain_search; search_path is the caller''s.';
 
 -- PostgreSQL counts rows that are read through indexes, and in scans of whole tables.

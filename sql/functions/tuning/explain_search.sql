@@ -13,17 +13,18 @@ CREATE OR REPLACE FUNCTION colbert.explain_search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 BEGIN ATOMIC
   SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
     FROM colbert._explain_search(source, query, NULL::bigint, k, filter, params, candidates, exact,
-                                 embeddings, current_setting('search_path')) AS e;
+                                 embeddings, current_setting('search_path'), min_score) AS e;
 END;
 
-COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name, float8) IS
   'What each stage of a search does: documents, milliseconds, and what was read. The arguments are those of search.';
 
 CREATE OR REPLACE FUNCTION colbert.explain_search(
@@ -35,17 +36,18 @@ CREATE OR REPLACE FUNCTION colbert.explain_search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 BEGIN ATOMIC
   SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
     FROM colbert._explain_search(source, query, key, k, filter, params, candidates, exact,
-                                 embeddings, current_setting('search_path')) AS e;
+                                 embeddings, current_setting('search_path'), min_score) AS e;
 END;
 
-COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for a search with key => NULL::uuid.';
 
 CREATE OR REPLACE FUNCTION colbert.explain_search(
@@ -57,15 +59,16 @@ CREATE OR REPLACE FUNCTION colbert.explain_search(
   params jsonb DEFAULT NULL,
   candidates integer DEFAULT NULL,
   exact boolean DEFAULT false,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
 RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 BEGIN ATOMIC
   SELECT e.stage, e.documents, e.milliseconds, e.detail, e.rows_read
     FROM colbert._explain_search(source, query, key, k, filter, params, candidates, exact,
-                                 embeddings, current_setting('search_path')) AS e;
+                                 embeddings, current_setting('search_path'), min_score) AS e;
 END;
 
-COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name) IS
+COMMENT ON FUNCTION colbert.explain_search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name, float8) IS
   'The same for a search with key => NULL::text.';

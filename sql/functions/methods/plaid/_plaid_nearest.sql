@@ -17,7 +17,7 @@ DECLARE
 BEGIN
   EXECUTE format(
     'SELECT array_agg((SELECT c.id FROM %1$s AS c '
-    '                   ORDER BY c.centroid OPERATOR(%2$I.<#>) u.token::%2$I.halfvec LIMIT 1) ORDER BY u.position)'
+    '                   ORDER BY c.centroid OPERATOR(%2$I.<#>) colbert._direction(u.token)::%2$I.halfvec LIMIT 1) ORDER BY u.position)'
     '  FROM unnest($1) WITH ORDINALITY AS u (token, position)',
     centroids, colbert._vector_schema())
      INTO _nearest

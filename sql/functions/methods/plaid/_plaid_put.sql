@@ -39,11 +39,11 @@ BEGIN
   END IF;
   EXECUTE format(
     'INSERT INTO %1$s (centroid, trained) '
-    'SELECT DISTINCT u.token::%2$s, false '
-    '  FROM unnest($1) AS u (token) '
+    'SELECT DISTINCT d.token, false '
+    '  FROM unnest($1) AS u (token) CROSS JOIN LATERAL (SELECT colbert._direction(u.token)::%2$s AS token) AS d '
     ' WHERE random() * $2 < 128 '
-    '   AND (SELECT c.centroid OPERATOR(%3$I.=) u.token::%2$s FROM %1$s AS c '
-    '         ORDER BY c.centroid OPERATOR(%3$I.<#>) u.token::%2$s LIMIT 1) IS NOT TRUE',
+    '   AND (SELECT c.centroid OPERATOR(%3$I.=) d.token FROM %1$s AS c '
+    '         ORDER BY c.centroid OPERATOR(%3$I.<#>) d.token LIMIT 1) IS NOT TRUE',
     _centroids, colbert._plaid_type(index), colbert._vector_schema())
     USING embeddings, coalesce(_count, 0);
 END

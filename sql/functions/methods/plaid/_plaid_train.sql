@@ -18,7 +18,7 @@ BEGIN
   EXECUTE format(
     'CREATE TEMPORARY TABLE colbert_sample AS '
     'SELECT row_number() OVER (ORDER BY random()) AS id, d.token AS centroid '
-    '  FROM (SELECT DISTINCT u.token::%s AS token '
+    '  FROM (SELECT DISTINCT colbert._direction(u.token)::%s AS token '
     '          FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) AS u (token) '
     '         WHERE random() * $1 < $2 '
     '           AND (colbert._document_problem(s.%3$I, $3, $4)).problem IS NULL) AS d',
@@ -56,14 +56,15 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_estimated_tokens$
 DECLARE
-  _number_bytes integer :=
-    CASE WHEN (colbert._source_types(index)).element::text LIKE '%halfvec' THEN 2 ELSE 4 END;
+  _element text := (colbert._source_types(index)).element;
   _tokens bigint;
 BEGIN
   EXECUTE format('SELECT ceil(sum(pg_column_size(s.%I) - 24.0) / $1) FROM %s AS s '
                  ' WHERE pg_column_size(s.%1$I) > 24', index.embeddings, index.source)
      INTO _tokens
-    USING 8 + _number_bytes * index.dimensions;
+    USING 8 + CASE WHEN _element = 'bit' THEN 4 * ceil(index.dimensions / 32.0)
+                   WHEN _element LIKE '%halfvec' THEN 2 * index.dimensions
+                   ELSE 4 * index.dimensions END;
   RETURN coalesce(_tokens, 0);
 END
 $_plaid_estimated_tokens$;

@@ -35,7 +35,7 @@ BEGIN
     $candidates$
     WITH hit AS MATERIALIZED (
       SELECT q.position, h.doc_id, max(h.similarity) AS similarity
-        FROM (SELECT u.position, %1$s AS token
+        FROM (SELECT u.position, %1$s AS token, colbert._norm(u.token) AS weight
                 FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (token, position)
               OFFSET 0) AS q
        CROSS JOIN LATERAL (
@@ -52,7 +52,7 @@ BEGIN
      ORDER BY sum(h.similarity) DESC, h.doc_id
      LIMIT $4
     $candidates$,
-    format(_layout.conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 'tokens'),
+    format(_layout.query_conversion, 'u.token'), _layout.operator, colbert._derived_table(index, 'tokens'),
     colbert._in_scope_sql(scope, 't.doc_id'),
     format(_layout.similarity, format('t.embedding %s q.token', _layout.operator)));
   PERFORM set_config('search_path', scope.search_path, true);

@@ -1,0 +1,21 @@
+-- 0.3.0: functions whose arguments or results are others, for min_score, weights and bits
+DROP FUNCTION IF EXISTS colbert.search(regclass, vector[], integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search_parents(regclass, vector[], name, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search_parents(regclass, vector[], name, uuid, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.search_parents(regclass, vector[], name, text, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.rerank(regclass, vector[], bigint[], integer, name);
+DROP FUNCTION IF EXISTS colbert.rerank(regclass, vector[], uuid[], integer, name);
+DROP FUNCTION IF EXISTS colbert.rerank(regclass, vector[], text[], integer, name);
+DROP FUNCTION IF EXISTS colbert.explain_search(regclass, vector[], integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.explain_search(regclass, vector[], uuid, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert.explain_search(regclass, vector[], text, integer, text, jsonb, integer, boolean, name);
+DROP FUNCTION IF EXISTS colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text);
+DROP FUNCTION IF EXISTS colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text);
+DROP FUNCTION IF EXISTS colbert._search_parents(regclass, vector[], name, anyelement, integer, text, jsonb, integer, boolean, name, text);
+DROP FUNCTION IF EXISTS colbert._chunks_of_parents(colbert._index, vector[], name, integer, text, jsonb, integer, text);
+DROP FUNCTION IF EXISTS colbert._rerank(regclass, vector[], anyarray, integer, name);
+DROP FUNCTION IF EXISTS colbert._score_candidates(colbert._index, vector[], colbert._scope, text[], float8[], colbert._effort);
+DROP FUNCTION IF EXISTS colbert._scoring_sql(integer, regtype, text, boolean);
+DROP FUNCTION IF EXISTS colbert._tokens_layout(colbert._index);
