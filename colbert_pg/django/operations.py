@@ -18,7 +18,7 @@ from typing import Any
 from django.db import router
 from django.db.migrations.operations.base import Operation
 
-from colbert_pg._statements import create_index, drop_index
+from colbert_pg._statements import FORGET_DROPPED, create_index, drop_index
 from colbert_pg.django.apps import register_vector_arrays
 from colbert_pg.install import script, uninstall_script
 
@@ -48,6 +48,7 @@ class InstallColbert(_DatabaseOperation):
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
         if self._is_meant(app_label, schema_editor):
+            schema_editor.execute(FORGET_DROPPED, params=None)
             schema_editor.execute(uninstall_script(), params=None)
 
     def describe(self) -> str:
