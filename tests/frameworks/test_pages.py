@@ -47,7 +47,8 @@ def test_every_python_block_of_the_page_on_retrievers_runs(database: str, tmp_pa
 def test_every_python_block_of_the_page_on_sqlalchemy_runs(database: str, tmp_path: Path) -> None:
     printed = run_page("sqlalchemy.md", tmp_path, sqlalchemy_url(database))
     assert printed[0].endswith("The baker opens at six.")
-    assert "The baker opens at six." in printed[2]
+    assert printed[2] == "[(2, 1), (1, None)]"
+    assert "The baker opens at six." in printed[5]
 
 
 def test_the_page_on_django_is_a_project_that_runs(bare_database: str, tmp_path: Path) -> None:
