@@ -46,6 +46,7 @@ from sqlalchemy.sql.schema import SchemaItem
 from colbert_pg._statements import create_index, drop_index
 from colbert_pg.catalog import INDEXES, IS_INSTALLED, VECTOR_TYPES, Index
 from colbert_pg.install import script, uninstall_script
+from colbert_pg.options import Method, Options
 
 __all__ = [
     "CreateLateInteractionIndex",
@@ -144,8 +145,8 @@ class CreateLateInteractionIndex(MigrateOperation):
         source: str,
         embeddings: str = "embeddings",
         *,
-        method: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        method: Method | None = None,
+        options: Options | None = None,
         key: str | None = None,
         schema: str | None = None,
     ) -> None:
@@ -249,8 +250,8 @@ def run_script(context: MigrationContext, script: str) -> None:
 
 def late_interaction_index(
     *,
-    method: str | None = None,
-    options: Mapping[str, Any] | None = None,
+    method: Method | None = None,
+    options: Options | None = None,
     key: str | None = None,
     renamed_from: str | None = None,
 ) -> dict[str, Any]:

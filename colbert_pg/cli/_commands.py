@@ -323,7 +323,7 @@ def search(
                 text_weight=text_weight,
                 constant=constant,
                 language=language,
-                match=match,
+                match=match.value,
                 **search_options,
             )
         elif parent is not None:

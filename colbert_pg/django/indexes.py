@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from colbert_pg.django.expressions import is_token_vectors
+from colbert_pg.options import Method, Options
 
 
 class LateInteractionIndex(Index):
@@ -39,8 +40,8 @@ class LateInteractionIndex(Index):
         self,
         *,
         fields: Sequence[str],
-        method: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        method: Method | None = None,
+        options: Options | None = None,
         key: str | None = None,
         name: str | None = None,
     ) -> None:

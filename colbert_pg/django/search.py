@@ -28,6 +28,7 @@ from colbert_pg.django._conditions import (
     refuse_unanswerable,
 )
 from colbert_pg.django.expressions import MaxSim, QueryVectors, is_token_vectors
+from colbert_pg.options import WordMatch
 
 
 class LateInteractionQuerySet(QuerySet):
@@ -103,7 +104,7 @@ class LateInteractionQuerySet(QuerySet):
         vectors: npt.ArrayLike | None = None,
         content: str | None = None,
         language: str | None = None,
-        match: str | None = None,
+        match: WordMatch | None = None,
         text_weight: float | None = None,
         constant: int | None = None,
         candidates: int | None = None,

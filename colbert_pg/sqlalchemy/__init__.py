@@ -34,6 +34,7 @@ from sqlalchemy.sql.functions import Function
 
 from colbert_pg._arguments import require_keys, require_text
 from colbert_pg._statements import sql_name
+from colbert_pg.options import WordMatch
 from colbert_pg.sqlalchemy._filters import filter_and_params, text_of
 from colbert_pg.sqlalchemy._sources import Source, is_integer, key_form, rerank_form
 from colbert_pg.vectors import as_matrix
@@ -131,7 +132,7 @@ def hybrid_search(
     k: int = 10,
     content: str | SQLColumnExpression[Any] | None = None,
     language: str | None = None,
-    match: str | None = None,
+    match: WordMatch | None = None,
     text_weight: float | None = None,
     constant: int | None = None,
     filter: Filter | None = None,

@@ -41,7 +41,9 @@ def run_page(name: str, directory: Path, url: str) -> list[str]:
 
 def test_every_python_block_of_the_page_on_retrievers_runs(database: str, tmp_path: Path) -> None:
     printed = run_page("retrievers.md", tmp_path, database)
-    assert [line.endswith("The baker opens at six.") for line in printed] == [True, False] * 2
+    *retrieved, by_pylate = printed
+    assert [line.endswith("The baker opens at six.") for line in retrieved] == [True, False] * 2
+    assert by_pylate.startswith("[[{'id': 'doc-2', 'score': ")
 
 
 def test_every_python_block_of_the_page_on_sqlalchemy_runs(database: str, tmp_path: Path) -> None:
