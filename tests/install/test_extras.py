@@ -1,7 +1,8 @@
 """Each extra alone, where nothing else is; and what a message says when a part is missing.
 
 ``encode`` and ``default-model`` bring PyTorch: they share the environment of the tests, which has
-them. ``embedded`` is what test_wheel.py installs.
+them. ``embedded`` is what test_wheel.py installs. ``langchain`` and ``haystack`` take too long to
+install: tests/frameworks/test_retrievers.py tries them in the environment of the tests.
 """
 
 from __future__ import annotations
@@ -31,11 +32,9 @@ USES = {
         "settings.configure(INSTALLED_APPS=['colbert_pg.django']); django.setup();"
         "from colbert_pg.django import LateInteractionIndex, LateInteractionManager"
     ),
-    "langchain": "from colbert_pg.langchain import LateInteractionRetriever",
-    "haystack": "from colbert_pg.haystack import LateInteractionRetriever",
 }
 WITH_TORCH = {"encode", "default-model"}
-ELSEWHERE = {"embedded", "all", "bench", "docs", "test", "lint"}
+ELSEWHERE = {"embedded", "haystack", "langchain", "all", "bench", "docs", "test", "lint"}
 
 
 def test_every_extra_is_tried_somewhere() -> None:
