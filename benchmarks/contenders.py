@@ -17,7 +17,7 @@ import time
 import venv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import psycopg
 
@@ -27,6 +27,7 @@ from benchmarks.scifact import DIMENSIONS, Collection
 from colbert_pg.client import Client
 from colbert_pg.embedded import EmbeddedServer
 from colbert_pg.errors import EmbeddedServerError
+from colbert_pg.options import Method, Options
 from colbert_pg.vectors import VECTOR_TYPES, TokenArray, VectorTypes, register
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -275,7 +276,9 @@ class Indexed(InPostgres):
         self.connection.execute("RESET ALL")  # what a search was limited to
         started = time.perf_counter()
         try:
-            client.create_index(self.table, method=self.method, options=self.options)
+            client.create_index(
+                self.table, method=cast(Method, self.method), options=cast(Options, self.options)
+            )
         except psycopg.errors.InvalidParameterValue as error:
             raise MissingError(str(error.diag.message_primary)) from error
         seconds = time.perf_counter() - started

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from statistics import mean
+from typing import cast
 
 from benchmarks.collections import COLLECTIONS, named
 from benchmarks.contenders import DOCUMENTS, fill
@@ -29,6 +30,7 @@ from benchmarks.harness import (
 from benchmarks.measuring import COLUMNS, Search, measured, yardstick
 from benchmarks.scifact import Collection, brute_force
 from colbert_pg.client import Client
+from colbert_pg.options import Method
 
 RESULTS = Path(__file__).resolve().parent / "results"
 HEADER = ["collection", "tokens", "query", "method", "k", *COLUMNS]
@@ -70,7 +72,7 @@ def _options() -> Namespace:
 
 def _index(connection: Connection, method: str) -> None:
     _drop_index(connection)
-    Client(connection).create_index(DOCUMENTS, method=method)
+    Client(connection).create_index(DOCUMENTS, method=cast(Method, method))
     connection.execute(f"VACUUM ANALYZE {DOCUMENTS}")
 
 

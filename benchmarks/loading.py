@@ -14,13 +14,14 @@ import time
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import psycopg
 
 from benchmarks.harness import Connection, arguments, circumstances, database, table, timed
 from benchmarks.scifact import DIMENSIONS, VECTORS, collection
 from colbert_pg.client import Client
+from colbert_pg.options import Method
 from colbert_pg.vectors import VECTOR_TYPES, HalfTokenArray, Matrix, VectorTypes, register
 
 METHODS = ("no index", "exact", "hnsw", "ivfflat", "plaid")
@@ -118,7 +119,7 @@ def _prepared(connection: Connection, method: str, documents: list[Matrix]) -> f
     if method == "no index":
         return 0.0
     started = time.perf_counter()
-    Client(connection).create_index(name, method=method)
+    Client(connection).create_index(name, method=cast(Method, method))
     return time.perf_counter() - started
 
 

@@ -53,6 +53,7 @@ from benchmarks.measuring import (
 )
 from benchmarks.scifact import DIMENSIONS, Collection, brute_force
 from colbert_pg.client import Client
+from colbert_pg.options import Method
 from colbert_pg.vectors import HalfTokenArray, Matrix, TokenArray
 
 RESULT = Path(__file__).resolve().parent / "results" / "paths.txt"
@@ -222,7 +223,7 @@ def loaded(bench: Bench, source: Source, texts: Sequence[str] = ()) -> float:
     return seconds
 
 
-def indexed(bench: Bench, source: Source, method: str = "plaid") -> float:
+def indexed(bench: Bench, source: Source, method: Method = "plaid") -> float:
     """Create an index on what is there; returns seconds."""
     with bench.server.connect() as connection:
         return timed(lambda: Client(connection).create_index(source.name, method=method))
@@ -288,7 +289,7 @@ def long_documents(bench: Bench) -> Source:
     return source
 
 
-def secured(method: str) -> Callable[[Bench], Source]:
+def secured(method: Method) -> Callable[[Bench], Source]:
     """A part under row-level security, by which a reader sees the documents of one tenant."""
 
     def prepare(bench: Bench) -> Source:

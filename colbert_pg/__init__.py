@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from colbert_pg._extras import explained
+
 if TYPE_CHECKING:
     from colbert_pg.client import (
         AsyncClient,
@@ -91,5 +93,11 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     for module, names in _MODULES.items():
         if name in names:
-            return getattr(import_module(f"colbert_pg.{module}"), name)
+            try:
+                return getattr(import_module(f"colbert_pg.{module}"), name)
+            except ImportError as error:
+                told = explained(error)
+                if told is error:
+                    raise
+                raise told from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,9 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+#: Clears away what is left of indexes on tables that were dropped.
+FORGET_DROPPED = "SELECT colbert._forget_dropped_sources()"
+
 
 def sql_name(table: str, schema: str | None = None) -> str:
     """A table's name as SQL writes it."""

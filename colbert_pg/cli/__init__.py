@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from colbert_pg._extras import explained, pip_install
+
 if TYPE_CHECKING:
     from colbert_pg.cli._commands import app
 
@@ -21,10 +23,13 @@ def main() -> None:
     """The program ``colbert-pg``."""
     try:
         from colbert_pg.cli._commands import run
-    except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+    except ImportError as error:
+        if error.name in _EXTRA:
+            sys.exit(f"colbert-pg needs more than the library: {pip_install('cli')}")
+        told = explained(error)
+        if told is error:
             raise
-        sys.exit("colbert-pg needs more than the library: pip install 'colbert_pg[cli]'")
+        sys.exit(str(told))
     run()
 
 

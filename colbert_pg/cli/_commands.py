@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import psycopg
 import typer
 
+from colbert_pg._working import until_stopped, working
 from colbert_pg.catalog import Model, extensions, installed_version, view
 from colbert_pg.cli import _terminal as terminal
 from colbert_pg.cli._ends import print_json, reporting, terminated
@@ -32,9 +33,10 @@ from colbert_pg.cli._places import (
 )
 from colbert_pg.cli._table import PARENT, Table
 from colbert_pg.cli._terminal import err, out
-from colbert_pg.cli._working import shared_model, until_stopped, working
+from colbert_pg.cli._working import shared_model
 from colbert_pg.client import Client, Explanation, Hit, HybridHit, ParentHit
 from colbert_pg.encoding import LOCAL_MODEL
+from colbert_pg.encoding._quiet import quiet_models
 from colbert_pg.errors import ColbertError, DocumentMissing
 from colbert_pg.explain import explanation_page
 from colbert_pg.install import install as install_script
@@ -332,7 +334,7 @@ def search(
                 text_weight=text_weight,
                 constant=constant,
                 language=language,
-                match=match,
+                match=match.value,
                 **search_options,
             )
         elif parent is not None:
@@ -488,12 +490,18 @@ def worker(
             lasting = timedelta(seconds=lease)
             return Worker(on, encoder, table, batch=batch, lease=lasting, name=name)
 
+        def connect() -> psycopg.Connection[Any]:
+            return psycopg.connect(at.url, autocommit=True)
+
+        def tell(message: str) -> None:
+            err.print(message, style="dim", markup=False)
+
         if once:
             single = make(connection)
             done = until_stopped(single, Worker.drain)
             troubled = bool(single.troubled)
         else:
-            done, troubled = working(connection, at, make, poll), False
+            done, troubled = working(connection, connect, make, poll, tell), False
     err.print(f"{done.encoded} documents encoded, {done.failed} failed")
     if once and (done.failed or troubled):
         raise typer.Exit(1)
@@ -638,7 +646,7 @@ def _encoder(
         dimensions = dimensions or known.get("dimensions")
         pool = pool or known.get("pool_factor")
     with err.status("Loading the model"):
-        terminal.quiet_models()
+        quiet_models()
         from colbert_pg.encoding import DEFAULT_MODEL, Encoder
 
         if model is not None:

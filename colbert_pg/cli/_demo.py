@@ -137,8 +137,10 @@ def run(at: Place, limit: int, console: Console, progress: Console) -> None:
         console: for the answers.
         progress: for what takes a while.
     """
-    terminal.quiet_models()
     from colbert_pg.encoding import Encoder
+    from colbert_pg.encoding._quiet import quiet_models
+
+    quiet_models()
 
     assert at.server is not None
     progress.print(f"PostgreSQL is running in {at.server.directory}", soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg import sql
@@ -14,6 +14,7 @@ from colbert_pg.catalog import Index, Model, Source, source, vector_schema, vect
 from colbert_pg.client import Client
 from colbert_pg.encoding import TextEncoder
 from colbert_pg.errors import ColbertError
+from colbert_pg.options import Method, Options
 
 PARENT = "document_id"  # the column of a chunk that names its document
 _METHOD = "plaid"  # of a new index for which none is named
@@ -159,15 +160,16 @@ class Table:
         """Build the index by a method; one that is there keeps its key and the options of all."""
         client = Client(self.connection, encoder)
         index = self.index()
+        by = cast(Method, method)
         with self.connection.transaction():
             if index is None:
-                client.create_index(self.name, method=method)
+                client.create_index(self.name, method=by)
                 return
             known = index.options or {}
-            options = {name: known[name] for name in _SHARED_OPTIONS if name in known}
+            shared = {name: known[name] for name in _SHARED_OPTIONS if name in known}
             client.drop_index(self.name, index.embeddings)
             client.create_index(
-                self.name, index.embeddings, method=method, options=options, key=index.key
+                self.name, index.embeddings, method=by, options=cast(Options, shared), key=index.key
             )
 
     def contents(self, ids: Sequence[Any]) -> dict[Any, str | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -111,16 +110,6 @@ def indexes(rows: Iterable[Mapping[str, Any]]) -> RenderableType:
             table.add_row(name, Text(_plain(_value(value))))
         blocks += [table, ""]
     return Group(*blocks[:-1])
-
-
-def quiet_models() -> None:
-    """Keep the libraries under the encoder from telling of every model that they load."""
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    try:
-        from transformers.utils.logging import disable_progress_bar
-    except ImportError:
-        return  # the encoder says better what is missing
-    disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _value(value: Any) -> str:

@@ -114,7 +114,7 @@ class Client(IndexOperations, DocumentOperations, SearchOperations):
             _prepare(cursor, self._known)
             if isinstance(step, Query):
                 cursor.execute(step.statement, step.parameters, binary=step.binary)
-                return cursor.fetchall()
+                return cursor.fetchall() if cursor.description else []
             with cursor.copy(step.statement) as copy:
                 copy.set_types(_copy_types(cursor, step))
                 for row in step.rows:
@@ -153,7 +153,7 @@ class AsyncClient(IndexOperations, DocumentOperations, SearchOperations):
             _prepare(cursor, self._known)
             if isinstance(step, Query):
                 await cursor.execute(step.statement, step.parameters, binary=step.binary)
-                return await cursor.fetchall()
+                return await cursor.fetchall() if cursor.description else []
             async with cursor.copy(step.statement) as copy:
                 copy.set_types(_copy_types(cursor, step))
                 for row in step.rows:

@@ -13,6 +13,7 @@ from colbert_pg.client._core import Core
 from colbert_pg.client._operation import Install, Query, Steps, operation
 from colbert_pg.client._results import Problem, Recall, Trial
 from colbert_pg.encoding import fingerprint_of
+from colbert_pg.options import Method, Options
 
 
 class IndexOperations(Core):
@@ -30,8 +31,8 @@ class IndexOperations(Core):
         source: str,
         embeddings: str = "embeddings",
         *,
-        method: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        method: Method | None = None,
+        options: Options | None = None,
         key: str | None = None,
     ) -> Steps[None]:
         """Index the token vectors of a table: ``colbert.create_index``.
@@ -60,6 +61,16 @@ class IndexOperations(Core):
     def reindex(self, source: str, embeddings: str | None = None) -> Steps[None]:
         """Build an index anew: ``colbert.reindex``."""
         yield call("reindex", source=source, embeddings=embeddings)
+
+    @operation
+    def maintain(self) -> Steps[None]:
+        """Do what is due for all of the role's indexes: ``colbert.maintain``.
+
+        Stale ones are built anew and broken ones mended, with a commit after each. So the
+        connection must be in autocommit mode, and not in a transaction. What cannot be maintained
+        is a warning of the server: see psycopg's ``add_notice_handler``.
+        """
+        yield Query(sql.SQL("CALL colbert.maintain()"), {})
 
     @operation
     def check_index(self, source: str, embeddings: str | None = None) -> Steps[list[Problem]]:

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 from colbert_pg.encoding import TokenText
 
 Key = Any  # int, str, uuid.UUID: whatever psycopg makes of the key's type
 
 
-class Hit(NamedTuple):
-    """A document that was found, and its exact score."""
+class _Row:
+    """A tuple that has the columns that were asked for beside its fields.
 
+    Attributes:
+        columns: their values by name; none where none were asked for.
+    """
+
+    columns: Mapping[str, Any] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, row: Sequence[Any], columns: Sequence[str]) -> Self:
+        """A row of a search whose last values are those of the columns."""
+        fields = len(row) - len(columns)
+        made = cls(*row[:fields])
+        if columns:
+            made.columns = dict(zip(columns, row[fields:], strict=True))
+        return made
+
+
+class _Hit(NamedTuple):
     doc_id: Key
     score: float
 
 
-class HybridHit(NamedTuple):
-    """A document that hybrid search found: the fused score, and rank and score by both parts.
+class Hit(_Row, _Hit):
+    """A document that was found, and its exact score.
 
-    ``score`` adds up the reciprocal ranks, ``maxsim_score`` is the exact MaxSim, ``text_score``
-    that of full text. Ranks count from 1. Rank and score of a part are None where the document has
-    no tokens, or its text was not found.
+    Attributes:
+        columns: of its row, by name, those that were asked for.
     """
 
+
+class _HybridHit(NamedTuple):
     doc_id: Key
     score: float
     maxsim_rank: int | None
@@ -33,12 +52,30 @@ class HybridHit(NamedTuple):
     text_score: float | None
 
 
-class ParentHit(NamedTuple):
-    """A document that was found by its chunks: its key, the score of its best chunk, and that."""
+class HybridHit(_Row, _HybridHit):
+    """A document that hybrid search found: the fused score, and rank and score by both parts.
 
+    ``score`` adds up the reciprocal ranks, ``maxsim_score`` is the exact MaxSim, ``text_score``
+    that of full text. Ranks count from 1. Rank and score of a part are None where the document has
+    no tokens, or its text was not found.
+
+    Attributes:
+        columns: of its row, by name, those that were asked for.
+    """
+
+
+class _ParentHit(NamedTuple):
     parent_id: Key
     score: float
     doc_id: Key
+
+
+class ParentHit(_Row, _ParentHit):
+    """A document that was found by its chunks: its key, the score of its best chunk, and that.
+
+    Attributes:
+        columns: of the chunk's row, by name, those that were asked for.
+    """
 
 
 class Match(NamedTuple):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from psycopg import sql
 
 from colbert_pg._arguments import require_keys, require_text
-from colbert_pg._statements import quoted
+from colbert_pg._statements import quoted, verbatim
 from colbert_pg.catalog import OPTIONS_NOW, Source
 from colbert_pg.client._calls import (
     INTEGERS,
@@ -29,6 +29,7 @@ from colbert_pg.client._operation import Query, Steps, operation
 from colbert_pg.client._results import Explanation, Hit, HybridHit, Key, Match, ParentHit, Stage
 from colbert_pg.encoding import TokenText
 from colbert_pg.errors import DocumentMissing
+from colbert_pg.options import WordMatch
 from colbert_pg.vectors import as_matrix
 
 
@@ -48,6 +49,7 @@ class SearchOperations(Core):
         exact: bool = False,
         embeddings: str | None = None,
         min_score: float | None = None,
+        columns: Sequence[str] = (),
     ) -> Steps[list[Hit]]:
         """The ``k`` best documents, best first, with their exact scores: ``colbert.search``.
 
@@ -65,10 +67,12 @@ class SearchOperations(Core):
             embeddings: the array column, where several are indexed.
             min_score: the least that a result scores, as a mean over the query, from -1 to 1: the
                 score divided by the sum of the lengths of the query's vectors.
+            columns: of the rows that are found, to be returned as ``hit.columns["content"]``.
 
         Raises:
             ModelMismatch: if the index holds vectors of another model than the encoder's.
             EncoderMissing: for text on a client without an encoder.
+            ValueError: for columns that the table does not have.
         """
         vectors = yield from self._query(source, query, embeddings)
         if vectors is None:
@@ -78,6 +82,7 @@ class SearchOperations(Core):
         rows = yield from self._found(
             table,
             isinstance(query, str),
+            columns,
             call(
                 "search",
                 f"{returned_key_sql('doc_id', key_type)}, r.score",
@@ -93,7 +98,7 @@ class SearchOperations(Core):
                 min_score=min_score,
             ),
         )
-        return [Hit(*row) for row in rows]
+        return [Hit.of(row, columns) for row in rows]
 
     @operation
     def explain_search(
@@ -139,7 +144,7 @@ class SearchOperations(Core):
         k: int = 10,
         content: str | None = None,
         language: str | None = None,
-        match: str | None = None,
+        match: WordMatch | None = None,
         text_weight: float | None = None,
         constant: int | None = None,
         filter: str | None = None,
@@ -147,6 +152,7 @@ class SearchOperations(Core):
         candidates: int | None = None,
         exact: bool = False,
         embeddings: str | None = None,
+        columns: Sequence[str] = (),
     ) -> Steps[list[HybridHit]]:
         """Late interaction and full text fused by reciprocal rank: ``colbert.hybrid_search``.
 
@@ -161,7 +167,7 @@ class SearchOperations(Core):
             match: "any" of the words, or "websearch" for PostgreSQL's syntax of that name.
             text_weight: from 0, late interaction alone, to 1, full text alone.
             constant: that of reciprocal rank fusion. Default: 60.
-            filter, params, candidates, exact, embeddings: as in :meth:`search`.
+            filter, params, candidates, exact, embeddings, columns: as in :meth:`search`.
 
         Raises:
             ModelMismatch, EncoderMissing: as :meth:`search`.
@@ -177,6 +183,7 @@ class SearchOperations(Core):
         rows = yield from self._found(
             table,
             vectors is None,
+            columns,
             call(
                 "hybrid_search",
                 f"{returned_key_sql('doc_id', key_type)}, r.score, r.maxsim_rank,"
@@ -198,7 +205,7 @@ class SearchOperations(Core):
                 embeddings=embeddings,
             ),
         )
-        return [HybridHit(*row) for row in rows]
+        return [HybridHit.of(row, columns) for row in rows]
 
     @operation
     def search_parents(
@@ -214,6 +221,7 @@ class SearchOperations(Core):
         exact: bool = False,
         embeddings: str | None = None,
         min_score: float | None = None,
+        columns: Sequence[str] = (),
     ) -> Steps[list[ParentHit]]:
         """The ``k`` documents whose best chunk is best, where the rows are chunks of documents:
         ``colbert.search_parents``.
@@ -223,6 +231,7 @@ class SearchOperations(Core):
             query: text, or an array (tokens, dimensions).
             parent: the column that names the document of a chunk.
             k, filter, params, candidates, exact, embeddings, min_score: as in :meth:`search`.
+            columns: of the best chunks, as in :meth:`search`.
 
         Raises:
             ModelMismatch, EncoderMissing: as :meth:`search`.
@@ -238,6 +247,7 @@ class SearchOperations(Core):
         rows = yield from self._found(
             table,
             isinstance(query, str),
+            columns,
             call(
                 "search_parents",
                 f"{returned_key_sql('parent_id', parent_type)}, r.score, r.doc_id",
@@ -254,7 +264,7 @@ class SearchOperations(Core):
                 min_score=min_score,
             ),
         )
-        return [ParentHit(*row) for row in rows]
+        return [ParentHit.of(row, columns) for row in rows]
 
     @operation
     def rerank(
@@ -266,6 +276,7 @@ class SearchOperations(Core):
         k: int | None = None,
         embeddings: str | None = None,
         min_score: float | None = None,
+        columns: Sequence[str] = (),
     ) -> Steps[list[Hit]]:
         """Score the documents that another search found: ``colbert.rerank``.
 
@@ -276,6 +287,7 @@ class SearchOperations(Core):
             k: how many to return. Default: all.
             embeddings: the array column, where several are indexed.
             min_score: as in :meth:`search`.
+            columns: as in :meth:`search`.
 
         Raises:
             ModelMismatch, EncoderMissing: as :meth:`search`.
@@ -288,6 +300,7 @@ class SearchOperations(Core):
         rows = yield from self._found(
             table,
             isinstance(query, str),
+            columns,
             call(
                 "rerank",
                 f"{returned_key_sql('doc_id', _key_type(table, embeddings))}, r.score",
@@ -299,7 +312,7 @@ class SearchOperations(Core):
                 min_score=min_score,
             ),
         )
-        return [Hit(*row) for row in rows]
+        return [Hit.of(row, columns) for row in rows]
 
     @operation
     def explain(
@@ -355,12 +368,16 @@ class SearchOperations(Core):
         ]
         return Explanation(doc_id, sum(match.similarity for match in found), found, text)
 
-    def _found(self, table: Source, encoded: bool, search: Query) -> Steps[list[tuple[Any, ...]]]:
-        """The rows of a search.
+    def _found(
+        self, table: Source, encoded: bool, columns: Sequence[str], search: Query
+    ) -> Steps[list[tuple[Any, ...]]]:
+        """The rows of a search, each with the values of the columns at its end.
 
         For a query that was ``encoded`` here, the model that the index remembers comes with the
         rows: an index may be made anew, of another model, after the last look at it.
         """
+        if columns:
+            search = yield from self._with_columns(table, columns, search)
         index = table.index(search.parameters.get("embeddings"))
         if index is None or not encoded:
             rows = yield search
@@ -368,11 +385,35 @@ class SearchOperations(Core):
         rows = yield Query(
             sql.SQL("SELECT h.*, {} FROM ({}) AS h").format(sql.SQL(OPTIONS_NOW), search.statement),
             {**search.parameters, "indexed": index.embeddings},
+            search.binary,
         )
         if rows:
             now = replace(index, options=rows[0][-1])
             self._refuse_other_model(search.parameters["source"], now)
         return [tuple(row[:-1]) for row in rows]
+
+    def _with_columns(self, table: Source, columns: Sequence[str], search: Query) -> Steps[Query]:
+        """A search whose rows are joined to those that it has found, in the same statement."""
+        require_keys("columns", columns)
+        if not all(name in table.columns for name in columns):  # it may have been added since
+            source = search.parameters["source"]
+            table = yield from self._known.source(source, fresh=True)
+        types = yield from self._known.vector_types()
+        arrays = (types.vector_array, types.halfvec_array)
+        embeddings = search.parameters.get("embeddings")
+        statement = sql.SQL(
+            "SELECT (h.found).*, {columns} FROM (SELECT s AS found, row_number() OVER () AS place"
+            " FROM ({search}) AS s) AS h JOIN {table} AS d ON d.{key} = (h.found).doc_id::{type}"
+            " ORDER BY h.place"
+        ).format(
+            columns=sql.SQL(", ").join(sql.SQL("d.{}").format(quoted(name)) for name in columns),
+            search=search.statement,
+            table=quoted(*table.identifier),
+            key=quoted(table.key(embeddings)),
+            type=verbatim(table.key_type(embeddings)),
+        )
+        binary = any(table.column(name).type in arrays for name in columns)
+        return Query(statement, search.parameters, binary)
 
 
 def _key_type(table: Source, embeddings: str | None) -> str | None:

@@ -6,11 +6,15 @@ from typing import Any
 
 import psycopg
 from django.apps import AppConfig
+from django.core.checks import Tags, register
+from django.db import connections
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate
 from psycopg.adapt import Dumper
 from psycopg.types import TypeInfo
 
-from colbert_pg.catalog import VECTOR_TYPES, VectorTypes
+from colbert_pg._statements import FORGET_DROPPED
+from colbert_pg.catalog import IS_INSTALLED, VECTOR_TYPES, VectorTypes
 from colbert_pg.vectors import as_matrix, literal
 
 
@@ -20,7 +24,12 @@ class ColbertConfig(AppConfig):
     verbose_name = "colbert_pg"
 
     def ready(self) -> None:
+        from colbert_pg.django import checks
+
         connection_created.connect(_register, dispatch_uid="colbert_pg")
+        post_migrate.connect(_forget_dropped, sender=self, dispatch_uid="colbert_pg")
+        register(checks.check_declarations, Tags.models)
+        register(checks.check_databases, Tags.database)
 
 
 def register_vector_arrays(connection: Any) -> None:
@@ -56,3 +65,13 @@ class _MatrixDumper(Dumper):
 
 def _register(connection: Any, **_: Any) -> None:
     register_vector_arrays(connection)
+
+
+def _forget_dropped(using: str, **_: Any) -> None:
+    """A deleted model takes its table away, and leaves what was derived from it."""
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(IS_INSTALLED)
+            if cursor.fetchone() == (True,):
+                cursor.execute(FORGET_DROPPED)

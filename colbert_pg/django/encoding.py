@@ -1,21 +1,26 @@
 """The encoder of the settings: made when it is first needed, then kept.
 
 ``COLBERT_PG_ENCODER`` is a function without arguments that returns the encoder, or its dotted path.
-Without the setting it is ``Encoder.default``.
+Without the setting it is ``Encoder.default``. The libraries under it load without a word.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from threading import Lock
+from os import getpid
+from socket import gethostname
+from threading import Lock, get_ident
 from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from colbert_pg.encoding import TextEncoder
+from colbert_pg.encoding._quiet import quiet_models
 from colbert_pg.vectors import Matrix
+from colbert_pg.worker import Done, Worker
 
 SETTING = "COLBERT_PG_ENCODER"
 
@@ -36,6 +41,39 @@ def encode_query(text: str) -> Matrix:
     return matrix
 
 
+def encode_pending(model: Any, *, using: str | None = None, batch: int = 32) -> Done:
+    """Encode the documents of a model that have a text and no array, on Django's connection.
+
+    For models whose index names a text column (``options={"text": "content"}``). Whatever has
+    written the texts, PostgreSQL knows which of them are pending: ``save``, ``bulk_create``,
+    ``bulk_update``, ``update`` or SQL. Documents that another worker is at are left to it.
+
+    Args:
+        model: the model, or an instance of it.
+        using: the database. Default: that to which the model is written.
+        batch: how many documents to encode at once.
+
+    Returns:
+        How many were encoded, how many failed and wait for another try, and how many were outdated.
+
+    Raises:
+        ValueError: if no index of the model names a text column.
+        ModelMismatch: if the index holds vectors of another model than the encoder's.
+    """
+    connection: Any = connections[using or router.db_for_write(model._meta.model)]
+    connection.ensure_connection()
+    source = connection.ops.quote_name(model._meta.db_table)
+    name = f"{gethostname()}:{getpid()}:{get_ident()}"
+    worker = _WorkerHere(connection.connection, encoder(), [source], batch=batch, name=name)
+    return worker.drain()
+
+
+class _WorkerHere(Worker):
+    """A worker on a connection that others work on, perhaps in a transaction."""
+
+    _in_transaction = True
+
+
 @lru_cache(maxsize=1)
 def _encoder() -> TextEncoder:
     make: Any = getattr(settings, SETTING, None)
@@ -45,6 +83,7 @@ def _encoder() -> TextEncoder:
         make = Encoder.default
     elif isinstance(make, str):
         make = import_string(make)
+    quiet_models()
     found: TextEncoder = make()
     return found
 

@@ -12,15 +12,15 @@ They change the database, not the state of the models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.db import router
 from django.db.migrations.operations.base import Operation
 
-from colbert_pg._statements import create_index, drop_index
+from colbert_pg._statements import FORGET_DROPPED, create_index, drop_index
 from colbert_pg.django.apps import register_vector_arrays
 from colbert_pg.install import script, uninstall_script
+from colbert_pg.options import Method, Options
 
 
 class _DatabaseOperation(Operation):
@@ -48,6 +48,7 @@ class InstallColbert(_DatabaseOperation):
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
         if self._is_meant(app_label, schema_editor):
+            schema_editor.execute(FORGET_DROPPED, params=None)
             schema_editor.execute(uninstall_script(), params=None)
 
     def describe(self) -> str:
@@ -70,8 +71,8 @@ class _IndexOperation(_DatabaseOperation):
         model_name: str,
         embeddings: str = "embeddings",
         *,
-        method: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        method: Method | None = None,
+        options: Options | None = None,
     ) -> None:
         self.model_name = model_name
         self.embeddings = embeddings

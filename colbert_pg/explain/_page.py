@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from colbert_pg._extras import pip_install
 from colbert_pg.client import Explanation
 from colbert_pg.encoding import TokenText
 from colbert_pg.errors import ColbertError
@@ -136,7 +137,7 @@ def _template() -> Template:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("a page needs Jinja: pip install 'colbert_pg[cli]'") from error
+        raise ModuleNotFoundError(f"a page needs Jinja: {pip_install('cli')}") from error
     environment = Environment(
         loader=PackageLoader(__package__),
         autoescape=True,

