@@ -34,6 +34,7 @@ from benchmarks.harness import (
 from benchmarks.measuring import share_found
 from benchmarks.scifact import DIMENSIONS, Collection, brute_force, collection, ndcg
 from colbert_pg.client import Client
+from colbert_pg.options import Method, Options
 from colbert_pg.vectors import Matrix, TokenArray
 
 TABLE = "benchmark_bits"
@@ -118,7 +119,7 @@ def print_pairs(connection: Connection, of: Collection, repeats: int) -> None:
     )
     connection.execute(f"ALTER TABLE {TABLE}_pairs ADD PRIMARY KEY (id)")
     for column in ("floats", "halves"):
-        options = {"dimensions": DIMENSIONS}
+        options: Options = {"dimensions": DIMENSIONS}
         Client(connection).create_index(
             f"{TABLE}_pairs", embeddings=column, method="exact", options=options
         )
@@ -164,7 +165,7 @@ def print_searches(connection: Connection, of: Collection, exact_queries: int) -
     found: list[Found] = []
     built: dict[str, str] = {}
 
-    def index(column: str, method: str, name: str) -> None:
+    def index(column: str, method: Method, name: str) -> None:
         seconds = timed(partial(client.create_index, TABLE, embeddings=column, method=method))
         built[name] = f"{index_bytes(connection, column) / 1e6:,.0f} MB in {seconds:,.0f} s"
 

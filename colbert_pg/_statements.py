@@ -34,10 +34,15 @@ def create_index(
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     key: str | None = None,
+    concurrently: bool = False,
 ) -> str:
-    """``colbert.create_index``; the source is named as SQL writes it."""
+    """``colbert.create_index``; the source is named as SQL writes it.
+
+    ``concurrently`` it is ``CALL colbert.create_index_concurrently``, which commits as it goes.
+    """
     return _call(
-        "create_index",
+        "CALL" if concurrently else "SELECT",
+        "create_index_concurrently" if concurrently else "create_index",
         source=source,
         embeddings=embeddings,
         method=method,
@@ -48,13 +53,14 @@ def create_index(
 
 def drop_index(source: str, embeddings: str) -> str:
     """``colbert.drop_index``; the source is named as SQL writes it."""
-    return _call("drop_index", source=source, embeddings=embeddings)
+    return _call("SELECT", "drop_index", source=source, embeddings=embeddings)
 
 
-def _call(function: str, **arguments: Any) -> str:
+def _call(verb: str, function: str, **arguments: Any) -> str:
     given = sql.SQL(", ").join(
         sql.SQL("{} => {}").format(sql.Identifier(name), sql.Literal(value))
         for name, value in arguments.items()
         if value is not None
     )
-    return sql.SQL("SELECT colbert.{}({})").format(sql.Identifier(function), given).as_string(None)
+    statement = sql.SQL("{} colbert.{}({})")
+    return statement.format(sql.SQL(verb), sql.Identifier(function), given).as_string(None)

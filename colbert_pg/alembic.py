@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -135,8 +136,9 @@ class UninstallColbert(MigrateOperation):
 class CreateLateInteractionIndex(MigrateOperation):
     """``op.create_late_interaction_index(…)``: ``colbert.create_index``."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, concurrently: bool = False) -> None:
         self.index = index
+        self.concurrently = concurrently
 
     @classmethod
     def create_late_interaction_index(
@@ -149,9 +151,15 @@ class CreateLateInteractionIndex(MigrateOperation):
         options: Options | None = None,
         key: str | None = None,
         schema: str | None = None,
+        concurrently: bool = False,
     ) -> None:
-        """Index a column of token vectors: ``colbert.create_index``."""
-        operations.invoke(cls(Index(source, embeddings, method, options, key, schema)))
+        """Index a column of token vectors: ``colbert.create_index``.
+
+        With ``concurrently`` others may write meanwhile: ``colbert.create_index_concurrently``, in
+        an autocommit block. What the migration did before it is committed then.
+        """
+        index = Index(source, embeddings, method, options, key, schema)
+        operations.invoke(cls(index, concurrently))
 
     def reverse(self) -> DropLateInteractionIndex:
         return DropLateInteractionIndex(self.index)
@@ -218,9 +226,16 @@ def _uninstall(operations: Operations, _: UninstallColbert) -> None:
 def _create(operations: Operations, operation: CreateLateInteractionIndex) -> None:
     index = operation.index
     statement = create_index(
-        index.source, index.embeddings, method=index.method, options=index.options, key=index.key
+        index.source,
+        index.embeddings,
+        method=index.method,
+        options=index.options,
+        key=index.key,
+        concurrently=operation.concurrently,
     )
-    run_script(operations.get_context(), statement + ";")
+    context = operations.get_context()
+    with context.autocommit_block() if operation.concurrently else nullcontext():
+        run_script(context, statement + ";")
 
 
 @Operations.implementation_for(DropLateInteractionIndex)

@@ -440,6 +440,27 @@ def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption 
 
 
 @app.command()
+def reindex(
+    table: Annotated[str, typer.Argument(help="The table.")] = "documents",
+    url: UrlOption = None,
+    data: DataOption = None,
+) -> None:
+    """Build the index of a table anew, while others search and write."""
+    with reporting(), database(url, data) as (connection, _):
+        Client(connection).reindex(table, concurrently=True)
+
+
+@app.command()
+def maintain(url: UrlOption = None, data: DataOption = None) -> None:
+    """Build stale indexes anew and mend broken ones, on your own tables: for cron."""
+    with reporting(), database(url, data) as (connection, _):
+        connection.add_notice_handler(
+            lambda notice: err.print(notice.message_primary or "", style="dim", markup=False)
+        )
+        Client(connection).maintain()
+
+
+@app.command()
 def worker(
     table: Annotated[
         list[str] | None,

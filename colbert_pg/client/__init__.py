@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from colbert_pg._arguments import require_connection, require_encoder
 from colbert_pg._cursors import own_async_cursor, own_cursor
@@ -113,6 +114,8 @@ class Client(IndexOperations, DocumentOperations, SearchOperations):
         with own_cursor(self.connection) as cursor:
             _prepare(cursor, self._known)
             if isinstance(step, Query):
+                if step.commits:
+                    _require_autocommit(self.connection)
                 cursor.execute(step.statement, step.parameters, binary=step.binary)
                 return cursor.fetchall() if cursor.description else []
             with cursor.copy(step.statement) as copy:
@@ -152,6 +155,8 @@ class AsyncClient(IndexOperations, DocumentOperations, SearchOperations):
         async with own_async_cursor(self.connection) as cursor:
             _prepare(cursor, self._known)
             if isinstance(step, Query):
+                if step.commits:
+                    _require_autocommit(self.connection)
                 await cursor.execute(step.statement, step.parameters, binary=step.binary)
                 return await cursor.fetchall() if cursor.description else []
             async with cursor.copy(step.statement) as copy:
@@ -188,6 +193,14 @@ def _reported(known: Known) -> Iterator[None]:
     except Exception:
         known.forget()
         raise
+
+
+def _require_autocommit(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    if not connection.autocommit or connection.info.transaction_status != TransactionStatus.IDLE:
+        raise ValueError(
+            "this commits as it goes: it needs a connection in autocommit mode that is in no "
+            "transaction"
+        )
 
 
 def _prepare(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any], known: Known) -> None:

@@ -56,6 +56,12 @@ def call(function: str, columns: str = "*", **arguments: Any) -> Query:
     )
 
 
+def procedure(name: str, **arguments: Any) -> Query:
+    """``CALL colbert.name(name => value, …)`` of the arguments that are not None."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return Query(sql.SQL("CALL {}").format(call_sql(name, given)), parameters(given), commits=True)
+
+
 def call_sql(function: str, arguments: Mapping[str, Any]) -> sql.Composed:
     """``colbert.function(name => value, …)``."""
     return sql.SQL("colbert.{}({})").format(

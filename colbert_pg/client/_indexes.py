@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from colbert_pg.catalog import view_sql
-from colbert_pg.client._calls import call
+from colbert_pg.client._calls import call, procedure
 from colbert_pg.client._core import Core
 from colbert_pg.client._operation import Install, Query, Steps, operation
 from colbert_pg.client._results import Problem, Recall, Trial
@@ -34,15 +34,28 @@ class IndexOperations(Core):
         method: Method | None = None,
         options: Options | None = None,
         key: str | None = None,
+        concurrently: bool = False,
     ) -> Steps[None]:
         """Index the token vectors of a table: ``colbert.create_index``.
 
         With an encoder, the index remembers its fingerprint (``options["model"]``), and text is
         never searched in, or added to, vectors of another model.
+
+        Args:
+            source: the table.
+            embeddings: its column of token vectors.
+            method, options, key: as in SQL.
+            concurrently: let others write meanwhile: ``colbert.create_index_concurrently``, which
+                commits as it goes.
+
+        Raises:
+            ValueError: for ``concurrently`` on a connection that is in a transaction, or would
+                begin one.
         """
         model = {} if self._encoder is None else {"model": fingerprint_of(self._encoder)}
-        yield call(
-            "create_index",
+        made = procedure if concurrently else call
+        yield made(
+            "create_index_concurrently" if concurrently else "create_index",
             source=source,
             embeddings=embeddings,
             method=method,
@@ -58,19 +71,42 @@ class IndexOperations(Core):
         self._known.sources.pop(source, None)
 
     @operation
-    def reindex(self, source: str, embeddings: str | None = None) -> Steps[None]:
-        """Build an index anew: ``colbert.reindex``."""
-        yield call("reindex", source=source, embeddings=embeddings)
+    def reindex(
+        self, source: str, embeddings: str | None = None, *, concurrently: bool = False
+    ) -> Steps[None]:
+        """Build an index anew: ``colbert.reindex``.
+
+        Args:
+            source: the table.
+            embeddings: the indexed column. Default: the only one.
+            concurrently: let others write meanwhile: ``colbert.reindex_concurrently``, which
+                commits as it goes.
+
+        Raises:
+            ValueError: as of :meth:`create_index`.
+        """
+        if concurrently:
+            yield procedure("reindex_concurrently", source=source, embeddings=embeddings)
+        else:
+            yield call("reindex", source=source, embeddings=embeddings)
+
+    @operation
+    def abandon_reindex(self, source: str, embeddings: str | None = None) -> Steps[None]:
+        """Give up a concurrent reindex that was interrupted: ``colbert.abandon_reindex``."""
+        yield call("abandon_reindex", source=source, embeddings=embeddings)
 
     @operation
     def maintain(self) -> Steps[None]:
         """Do what is due for all of the role's indexes: ``colbert.maintain``.
 
-        Stale ones are built anew and broken ones mended, with a commit after each. So the
-        connection must be in autocommit mode, and not in a transaction. What cannot be maintained
-        is a warning of the server: see psycopg's ``add_notice_handler``.
+        Stale ones are built anew beside their writers, and broken ones mended, with a commit after
+        each step. What cannot be maintained is a warning of the server: see psycopg's
+        ``add_notice_handler``.
+
+        Raises:
+            ValueError: on a connection that is in a transaction, or would begin one.
         """
-        yield Query(sql.SQL("CALL colbert.maintain()"), {})
+        yield procedure("maintain")
 
     @operation
     def check_index(self, source: str, embeddings: str | None = None) -> Steps[list[Problem]]:

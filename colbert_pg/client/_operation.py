@@ -39,11 +39,15 @@ T = TypeVar("T")
 
 
 class Query(NamedTuple):
-    """A statement; its answer is all of its rows, fetched as text unless ``binary``."""
+    """A statement; its answer is all of its rows, fetched as text unless ``binary``.
+
+    One that ``commits`` as it goes cannot run inside a transaction.
+    """
 
     statement: sql.SQL | sql.Composed
     parameters: Mapping[str, Any]
     binary: bool = False
+    commits: bool = False
 
 
 class Copy(NamedTuple):

@@ -8,9 +8,20 @@ from collections.abc import Sequence
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from colbert_pg.catalog import INDEXES, IS_INSTALLED, Index
 from colbert_pg.errors import NO_SCHEMA
+
+
+def refuse_transaction(connection: BaseDatabaseWrapper) -> None:
+    """For what commits as it goes.
+
+    Raises:
+        CommandError: inside of a transaction.
+    """
+    if connection.in_atomic_block:
+        raise CommandError("this commits as it goes: call it outside of a transaction")
 
 
 class IndexCommand(BaseCommand):

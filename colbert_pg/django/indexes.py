@@ -70,8 +70,6 @@ class LateInteractionIndex(Index):
     def create_sql(
         self, model: Any, schema_editor: Any, using: str = "", **kwargs: Any
     ) -> Statement:
-        if kwargs.get("concurrently"):
-            raise NotSupportedError("a late-interaction index is created with AddIndex")
         field = model._meta.get_field(self.field_name)
         if not is_token_vectors(field):
             raise FieldError(f"{model.__name__}.{field.name} is not an array of vectors")
@@ -82,6 +80,8 @@ class LateInteractionIndex(Index):
             arguments["options"] = _literal(Jsonb(self.options))
         if self.key is not None:
             arguments["key"] = self._column(model, self.key)
+        if kwargs.get("concurrently"):  # AddIndexConcurrently
+            return _call("create_index_concurrently", arguments, verb="CALL")
         return _call("create_index", arguments)
 
     def remove_sql(self, model: Any, schema_editor: Any, **kwargs: Any) -> str:
@@ -112,9 +112,9 @@ class LateInteractionIndex(Index):
         return {**named, "name": None}
 
 
-def _call(function: str, arguments: Mapping[str, Any]) -> Statement:
+def _call(function: str, arguments: Mapping[str, Any], verb: str = "SELECT") -> Statement:
     given = ", ".join(f"{name} => %({name})s" for name in arguments)
-    return Statement(f"SELECT colbert.{function}({given})", **arguments)
+    return Statement(f"{verb} colbert.{function}({given})", **arguments)
 
 
 def _literal(value: Any) -> str:

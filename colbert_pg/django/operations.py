@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import router
+from django.db import NotSupportedError, router
 from django.db.migrations.operations.base import Operation
 
 from colbert_pg._statements import FORGET_DROPPED, create_index, drop_index
@@ -73,11 +73,13 @@ class _IndexOperation(_DatabaseOperation):
         *,
         method: Method | None = None,
         options: Options | None = None,
+        concurrently: bool = False,
     ) -> None:
         self.model_name = model_name
         self.embeddings = embeddings
         self.method = method
         self.options = options
+        self.concurrently = concurrently
 
     def _create(self, app_label: str, schema_editor: Any, state: Any) -> None:
         self._execute(app_label, schema_editor, state, create=True)
@@ -94,8 +96,19 @@ class _IndexOperation(_DatabaseOperation):
             return
         source = connection.ops.quote_name(model._meta.db_table)
         column = model._meta.get_field(self.embeddings).column
+        if create and self.concurrently and connection.in_atomic_block:
+            raise NotSupportedError(
+                "an index is created concurrently outside of a transaction: "
+                "set atomic = False on the migration"
+            )
         statement = (
-            create_index(source, column, method=self.method, options=self.options)
+            create_index(
+                source,
+                column,
+                method=self.method,
+                options=self.options,
+                concurrently=self.concurrently,
+            )
             if create
             else drop_index(source, column)
         )
@@ -110,6 +123,7 @@ class CreateLateInteractionIndex(_IndexOperation):
         embeddings: its field of token vectors.
         method: exact, hnsw, ivfflat or another method of the server.
         options: of the index.
+        concurrently: let others write meanwhile; for migrations with ``atomic = False``.
     """
 
     def database_forwards(

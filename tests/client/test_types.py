@@ -53,6 +53,27 @@ def test_the_types_have_the_methods_and_options_of_the_server(
     assert set(get_args(WordMatch)) == {"any", "websearch"}
 
 
+def test_an_index_is_built_concurrently_in_autocommit_mode(
+    database: str, encoder: WordEncoder
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE documents (id int PRIMARY KEY, content text, embeddings vector(32)[])"
+        )
+        client = Client(connection, encoder)
+        client.create_index("documents", method="ivfflat", concurrently=True)
+        client.add("documents", ["a cat", "a dog"], keys=[1, 2])
+        client.reindex("documents", concurrently=True)
+        assert [hit.doc_id for hit in client.search("documents", "cat", k=1)] == [1]
+        assert client.indexes()[0]["method"] == "ivfflat"
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            client.abandon_reindex("documents")
+        with connection.transaction(), pytest.raises(ValueError, match="autocommit"):
+            client.reindex("documents", concurrently=True)
+    with psycopg.connect(database) as connection, pytest.raises(ValueError, match="autocommit"):
+        Client(connection).reindex("documents", concurrently=True)
+
+
 def test_maintain_does_what_is_due(database: str, encoder: WordEncoder) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
@@ -68,5 +89,5 @@ def test_maintain_does_what_is_due(database: str, encoder: WordEncoder) -> None:
     with psycopg.connect(database) as connection:
         client = Client(connection)
         connection.execute("DROP TABLE documents_embeddings_centroids")
-        with pytest.raises(psycopg.errors.InvalidTransactionTermination):
+        with pytest.raises(ValueError, match="autocommit"):
             client.maintain()

@@ -102,6 +102,31 @@ def test_revisions_are_written_as_a_script_that_does_the_same(application: Appli
     assert application.rows("SELECT to_regnamespace('colbert')") == [(None,)]
 
 
+def test_a_revision_creates_an_index_concurrently(application: Application) -> None:
+    """On a database, and as a script."""
+    path = application.directory / "versions" / "1.py"
+    text = path.read_text(encoding="utf-8")
+    assert "op.create_late_interaction_index(" in text
+    path.write_text(
+        text.replace(
+            "op.create_late_interaction_index(",
+            "op.create_late_interaction_index(concurrently=True, source=",
+        ),
+        encoding="utf-8",
+    )
+    expected = [("documents", "embeddings", "hnsw", {"candidates": 200})]
+    command.upgrade(application.config, "head", sql=True)
+    script = application.directory / "script.sql"
+    script.write_text(application.output.getvalue(), encoding="utf-8")
+    done = psql(application.conninfo, "-v", "ON_ERROR_STOP=1", "-f", str(script))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert application.rows(INDEXES) == expected
+    command.downgrade(application.config, "base")
+    command.upgrade(application.config, "head")
+    assert application.rows(INDEXES) == expected
+    assert application.rows("SELECT state FROM colbert.indexes") == [("ready",)]
+
+
 def test_autogenerate_creates_what_is_declared_and_leaves_alone_what_is_ours(
     application: Application,
 ) -> None:

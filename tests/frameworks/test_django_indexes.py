@@ -162,11 +162,37 @@ def test_an_index_on_what_is_no_array_of_vectors_is_refused(project: None) -> No
         editor.add_index(Note, on("content"))
 
 
-def test_postgresql_has_no_concurrent_form_of_it(project: None) -> None:
+def test_an_index_is_added_concurrently_and_not_removed_so(project: None) -> None:
     with connection.schema_editor(atomic=False, collect_sql=True) as editor:
-        for work in (editor.add_index, editor.remove_index):
-            with pytest.raises(NotSupportedError, match=r"AddIndex|RemoveIndex"):
-                work(Note, on("title"), concurrently=True)
+        editor.add_index(Note, on("title"), concurrently=True)
+        with pytest.raises(NotSupportedError, match="RemoveIndex"):
+            editor.remove_index(Note, on("title"), concurrently=True)
+    (statement,) = editor.collected_sql
+    assert statement.startswith("CALL colbert.create_index_concurrently(source => ")
+
+
+def test_an_operation_creates_an_index_concurrently_outside_of_a_transaction(
+    guide: Project,
+) -> None:
+    migration = guide.directory / "library" / "migrations" / "0002_again.py"
+    migration.write_text(
+        "from django.db import migrations\n"
+        "from colbert_pg.django.operations import (\n"
+        "    CreateLateInteractionIndex, DropLateInteractionIndex)\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [('library', '0001_initial')]\n"
+        "    operations = [\n"
+        "        DropLateInteractionIndex('document'),\n"
+        "        CreateLateInteractionIndex('document', method='ivfflat', concurrently=True),\n"
+        "    ]\n"
+    )
+    with pytest.raises(AssertionError, match="set atomic = False on the migration"):
+        guide.manage("migrate", "library")
+    text = migration.read_text()
+    migration.write_text(text.replace("    dependencies", "    atomic = False\n    dependencies"))
+    guide.manage("migrate", "library")
+    assert [method for _, _, method, _ in rows(guide)] == ["ivfflat"]
+    assert rows(guide, "SELECT state FROM colbert.indexes") == [("ready",)]
 
 
 def test_an_index_follows_what_its_migration_renames(project: None) -> None:

@@ -369,19 +369,20 @@ def test_check_finds_what_is_wrong_and_repair_mends_it(collection: str) -> None:
 
 def test_reindex_and_maintain_build_anew(collection: str) -> None:
     run("colbert_worker", "--once", "--verbosity", "0")
-    table = "library_document_embeddings_centroids"
-
-    def is_there() -> bool:
-        return bool(sql(f"SELECT to_regclass('{table}') IS NOT NULL")[0][0])
-
+    table = (
+        "SELECT c.relname FROM colbert._index AS i JOIN pg_class AS c ON c.oid = i.tables[1]"
+        " WHERE i.source = 'library_document'::regclass"
+    )
     assert "built anew" in run("colbert_reindex", "library.Document")[0]
-    sql(f"DROP TABLE {table} CASCADE")
-    assert not is_there()
+    [(centroids,)] = sql(table)
+    sql(f"DROP TABLE {centroids} CASCADE")
+    assert sql(table) == []
     assert run("colbert_maintain") == ("", "")
-    assert is_there()
+    assert len(sql(table)) == 1
     assert run("colbert_check", "--verbosity", "0") == ("", "")
-    with transaction.atomic(), pytest.raises(CommandError, match="outside of a transaction"):
-        run("colbert_maintain")
+    for command in ("colbert_maintain", "colbert_reindex"):
+        with transaction.atomic(), pytest.raises(CommandError, match="outside of a transaction"):
+            run(command)
 
 
 def test_commands_say_where_colbert_pg_is_not_installed(bare_database: str) -> None:

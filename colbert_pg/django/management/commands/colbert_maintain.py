@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandError
 from django.db import connections
 
-from colbert_pg.django._command import IndexCommand
+from colbert_pg.django._command import IndexCommand, refuse_transaction
 
 
 class Command(IndexCommand):
@@ -16,8 +15,7 @@ class Command(IndexCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
-        if connection.in_atomic_block:
-            raise CommandError("maintaining commits: call it outside of a transaction")
+        refuse_transaction(connection)
         connection.ensure_connection()
         warnings: list[str] = []
 

@@ -7,18 +7,20 @@ from typing import Any
 
 from django.db import connections
 
-from colbert_pg.django._command import IndexCommand
+from colbert_pg.django._command import IndexCommand, refuse_transaction
 
 
 class Command(IndexCommand):
-    help = "Build the indexes of models anew. Searches go on meanwhile; writers wait."
+    help = "Build the indexes of models anew, while others search and write."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_transaction(connections[options["database"]])
         for index in self.indexes(options["models"], options["database"]):
             started = perf_counter()
             with connections[options["database"]].cursor() as cursor:
                 cursor.execute(
-                    "SELECT colbert.reindex(%s::regclass, %s)", [index.source, index.embeddings]
+                    "CALL colbert.reindex_concurrently(%s::regclass, %s)",
+                    [index.source, index.embeddings],
                 )
             if options["verbosity"]:
                 self.stdout.write(
