@@ -418,6 +418,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON colbert._build TO PUBLIC;
 DROP FUNCTION IF EXISTS colbert._plaid_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._tokens_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._plaid_few();
+DROP FUNCTION IF EXISTS colbert._worth_workers(colbert._index);
 $step$;
     INSERT INTO colbert._migration (name, version) VALUES ('0011_builds', '0.3.0');
   END IF;
@@ -1031,7 +1032,8 @@ COMMENT ON FUNCTION colbert._vectors(bit[]) IS 'The unit vectors that have these
 -- Run it with EXECUTE … USING. The plan is then made for this one run, and the query's vectors are constants in it.
 -- Each query token is one min() over the unnested document: no join, no sort, no call. That is the fastest form in one
 -- process (benchmarks/). PostgreSQL keeps correlated subqueries out of parallel workers, so with parallel the same
--- score comes from colbert._maxsim, which workers may call.
+-- min()s are grouped by document, which workers may do. That needs memory for all documents at once: else their tokens
+-- would be written to disk (_worth_workers).
 --
 -- It runs under the caller's search_path, under which a filter in documents means what it means to the caller. So all
 -- types match exactly, and polymorphic functions and the equality of keys name their schema: nothing that is planted
@@ -1055,26 +1057,23 @@ BEGIN ATOMIC
       FROM (SELECT u.i, colbert._weight(u.token) AS weight, colbert._dimensions(u.token) AS dimensions
               FROM unnest(query) WITH ORDINALITY AS u (token, i)) AS query_token
      CROSS JOIN (SELECT colbert._vector_schema() AS schema OFFSET 0) AS pgvector
-     WHERE NOT parallel
   ), term_group AS (
     SELECT (i - 1) / 16 AS i, string_agg(sql, ' + ' ORDER BY i) AS sql
       FROM term
      GROUP BY 1
   )
-  SELECT CASE
-           WHEN parallel THEN
-             format('SELECT s.doc_id, colbert.%s AS score FROM %s AS s',
-                    format(CASE WHEN cardinality(colbert._query_weights(query)) = 0 THEN '_maxsim(%s, s.embeddings)'
-                                ELSE '_weighted_maxsim(%s, s.embeddings, colbert._query_weights($1))' END,
-                           colbert._query_sql(element)),
-                    documents)
-           ELSE
-             format('SELECT s.doc_id, m.score'
-                    '  FROM %s AS s'
-                    ' CROSS JOIN LATERAL (SELECT 0::pg_catalog.float8 - %s AS score'
-                    '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m',
-                    documents, string_agg('(' || sql || ')', ' - ' ORDER BY i))
-         END
+  SELECT format(CASE
+                  WHEN parallel THEN
+                    'SELECT s.doc_id, 0::pg_catalog.float8 - %2$s AS score'
+                    '  FROM %1$s AS s CROSS JOIN LATERAL pg_catalog.unnest(s.embeddings) AS d (token)'
+                    ' GROUP BY s.doc_id'
+                  ELSE
+                    'SELECT s.doc_id, m.score'
+                    '  FROM %1$s AS s'
+                    ' CROSS JOIN LATERAL (SELECT 0::pg_catalog.float8 - %2$s AS score'
+                    '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m'
+                END,
+                documents, string_agg('(' || sql || ')', ' - ' ORDER BY i))
     FROM term_group;
 END;
 
@@ -5776,19 +5775,38 @@ RETURN format('(SELECT c.rank AS doc_id, d.embeddings'
 COMMENT ON FUNCTION colbert._documents_in_order_sql(text, text) IS
   'SQL for the documents of a relation whose keys are in $3, an array of text, by their place in it.';
 
--- sql/functions/search/_worth_workers.sql
--- A thousand documents take one process about 0.2 s. Starting workers for fewer takes longer than it saves.
-CREATE OR REPLACE FUNCTION colbert._worth_workers(index colbert._index)
+-- sql/functions/search/_begin_pass.sql
+-- Makes ready for the exact scores of a whole scope: whether parallel workers are to find them, and the settings for that.
+-- The caller has SET clauses for these, so that they end with it.
+--
+-- A thousand documents take one process about 0.2 s. Starting workers for fewer takes longer than it saves. Workers
+-- group all tokens by document (_scoring_sql), for which each document takes 100 bytes and 16 for each query token.
+-- Where that would come to more than 512 MB, or to more columns than a row can have, one process does it alone.
+--
+-- The arrays are long and stored apart, so that the size of the table tells the planner little about the work.
+CREATE OR REPLACE FUNCTION colbert._begin_pass(index colbert._index, query vector[])
 RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-BEGIN ATOMIC
-  SELECT current_setting('max_parallel_workers_per_gather')::integer > 0 AND c.reltuples >= 1000
-    FROM pg_catalog.pg_class AS c
-   WHERE c.oid = index.source;
-END;
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_begin_pass$
+DECLARE
+  _documents float8 := (SELECT c.reltuples FROM pg_class AS c WHERE c.oid = index.source);
+  _kilobytes float8 := 1.2 * _documents * (100 + 16 * cardinality(query)) / 1024;
+BEGIN
+  IF current_setting('max_parallel_workers_per_gather')::integer = 0 OR _documents < 1000
+     OR _kilobytes > 524288 OR cardinality(query) > 1000 THEN
+    RETURN false;
+  END IF;
+  PERFORM set_config('min_parallel_table_scan_size', '0', true),
+          set_config('parallel_setup_cost', '0', true),
+          set_config('parallel_tuple_cost', '0', true),
+          set_config('work_mem', greatest(32768, ceil(_kilobytes))::text, true);
+  RETURN true;
+END
+$_begin_pass$;
 
-COMMENT ON FUNCTION colbert._worth_workers(colbert._index) IS
-  'Whether scoring all documents is worth starting parallel workers for.';
+COMMENT ON FUNCTION colbert._begin_pass(colbert._index, vector[]) IS
+  'Whether parallel workers are to score all documents, after setting what they need.';
 
 -- sql/functions/search/_search.sql
 -- One search, from the query to its rows:
@@ -5799,10 +5817,9 @@ COMMENT ON FUNCTION colbert._worth_workers(colbert._index) IS
 --      is not worth it
 --
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search faster, never
--- shorter. That pass runs in parallel workers where they are worth starting (_worth_workers). The arrays are long and
--- stored apart, so that the size of the table tells the planner little about the work: hence the settings. They hold for
--- that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long as
--- the rest of a search.
+-- shorter. That pass runs in parallel workers where they are worth starting (_begin_pass). Its settings hold
+-- for that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long
+-- as the rest of a search.
 --
 -- What scores less than min_score is left out at the very end, when there may be fewer than k.
 --
@@ -5819,6 +5836,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 SET min_parallel_table_scan_size = '8MB'
 SET parallel_setup_cost = 1000
+SET parallel_tuple_cost = 0.1
+SET work_mem = '32MB'
 AS $_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
@@ -5829,7 +5848,6 @@ DECLARE
   _keys text[];
   _scores float8[];
   _least_score float8;
-  _parallel boolean;
   _statement text;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
@@ -5857,15 +5875,12 @@ BEGIN
       colbert._type_name(pg_typeof(key)), _types.key_cast)
       USING _keys, _scores, k, _least_score;
   ELSE
-    _parallel := colbert._worth_workers(_index);
     _statement := format(
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
-      colbert._scoring_sql(query, _types.element, _scope.documents, _parallel),
+      colbert._scoring_sql(query, _types.element, _scope.documents, colbert._begin_pass(_index, query)),
       CASE WHEN _least_score IS NOT NULL THEN ' WHERE r.score >= $4' END);
-    PERFORM set_config('min_parallel_table_scan_size', '0', true),
-            set_config('parallel_setup_cost', '0', true),
-            set_config('search_path', _scope.search_path, true);
+    PERFORM set_config('search_path', _scope.search_path, true);
     RETURN QUERY EXECUTE _statement USING query[:], params, k, _least_score;
   END IF;
 END
@@ -6060,6 +6075,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 SET min_parallel_table_scan_size = '8MB'
 SET parallel_setup_cost = 1000
+SET parallel_tuple_cost = 0.1
+SET work_mem = '32MB'
 AS $_search_parents$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
@@ -6079,7 +6096,7 @@ BEGIN
   END IF;
 
   IF exact OR colbert._method_is_exact(_index.method) THEN
-    _parallel := colbert._worth_workers(_index);
+    _parallel := colbert._begin_pass(_index, query);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
                                            min_score);
@@ -6097,9 +6114,7 @@ BEGIN
     colbert._type_name(pg_typeof(key)), parent,
     colbert._scoring_sql(query, _types.element, _documents, _parallel),
     _index.source, _index.key, CASE WHEN _least_score IS NOT NULL THEN ' WHERE b.score >= $5' END);
-  PERFORM set_config('min_parallel_table_scan_size', '0', true),
-          set_config('parallel_setup_cost', '0', true),
-          set_config('search_path', _scope.search_path, true);
+  PERFORM set_config('search_path', _scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k, _least_score;
 END
 $_search_parents$;

@@ -47,3 +47,4 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON colbert._build TO PUBLIC;
 DROP FUNCTION IF EXISTS colbert._plaid_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._tokens_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._plaid_few();
+DROP FUNCTION IF EXISTS colbert._worth_workers(colbert._index);

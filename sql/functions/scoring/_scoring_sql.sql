@@ -5,7 +5,8 @@
 -- Run it with EXECUTE … USING. The plan is then made for this one run, and the query's vectors are constants in it.
 -- Each query token is one min() over the unnested document: no join, no sort, no call. That is the fastest form in one
 -- process (benchmarks/). PostgreSQL keeps correlated subqueries out of parallel workers, so with parallel the same
--- score comes from colbert._maxsim, which workers may call.
+-- min()s are grouped by document, which workers may do. That needs memory for all documents at once: else their tokens
+-- would be written to disk (_worth_workers).
 --
 -- It runs under the caller's search_path, under which a filter in documents means what it means to the caller. So all
 -- types match exactly, and polymorphic functions and the equality of keys name their schema: nothing that is planted
@@ -29,26 +30,23 @@ BEGIN ATOMIC
       FROM (SELECT u.i, colbert._weight(u.token) AS weight, colbert._dimensions(u.token) AS dimensions
               FROM unnest(query) WITH ORDINALITY AS u (token, i)) AS query_token
      CROSS JOIN (SELECT colbert._vector_schema() AS schema OFFSET 0) AS pgvector
-     WHERE NOT parallel
   ), term_group AS (
     SELECT (i - 1) / 16 AS i, string_agg(sql, ' + ' ORDER BY i) AS sql
       FROM term
      GROUP BY 1
   )
-  SELECT CASE
-           WHEN parallel THEN
-             format('SELECT s.doc_id, colbert.%s AS score FROM %s AS s',
-                    format(CASE WHEN cardinality(colbert._query_weights(query)) = 0 THEN '_maxsim(%s, s.embeddings)'
-                                ELSE '_weighted_maxsim(%s, s.embeddings, colbert._query_weights($1))' END,
-                           colbert._query_sql(element)),
-                    documents)
-           ELSE
-             format('SELECT s.doc_id, m.score'
-                    '  FROM %s AS s'
-                    ' CROSS JOIN LATERAL (SELECT 0::pg_catalog.float8 - %s AS score'
-                    '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m',
-                    documents, string_agg('(' || sql || ')', ' - ' ORDER BY i))
-         END
+  SELECT format(CASE
+                  WHEN parallel THEN
+                    'SELECT s.doc_id, 0::pg_catalog.float8 - %2$s AS score'
+                    '  FROM %1$s AS s CROSS JOIN LATERAL pg_catalog.unnest(s.embeddings) AS d (token)'
+                    ' GROUP BY s.doc_id'
+                  ELSE
+                    'SELECT s.doc_id, m.score'
+                    '  FROM %1$s AS s'
+                    ' CROSS JOIN LATERAL (SELECT 0::pg_catalog.float8 - %2$s AS score'
+                    '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m'
+                END,
+                documents, string_agg('(' || sql || ')', ' - ' ORDER BY i))
     FROM term_group;
 END;
 

@@ -6,10 +6,9 @@
 --      is not worth it
 --
 -- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search faster, never
--- shorter. That pass runs in parallel workers where they are worth starting (_worth_workers). The arrays are long and
--- stored apart, so that the size of the table tells the planner little about the work: hence the settings. They hold for
--- that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long as
--- the rest of a search.
+-- shorter. That pass runs in parallel workers where they are worth starting (_begin_pass). Its settings hold
+-- for that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long
+-- as the rest of a search.
 --
 -- What scores less than min_score is left out at the very end, when there may be fewer than k.
 --
@@ -26,6 +25,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 SET min_parallel_table_scan_size = '8MB'
 SET parallel_setup_cost = 1000
+SET parallel_tuple_cost = 0.1
+SET work_mem = '32MB'
 AS $_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
@@ -36,7 +37,6 @@ DECLARE
   _keys text[];
   _scores float8[];
   _least_score float8;
-  _parallel boolean;
   _statement text;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
@@ -64,15 +64,12 @@ BEGIN
       colbert._type_name(pg_typeof(key)), _types.key_cast)
       USING _keys, _scores, k, _least_score;
   ELSE
-    _parallel := colbert._worth_workers(_index);
     _statement := format(
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
-      colbert._scoring_sql(query, _types.element, _scope.documents, _parallel),
+      colbert._scoring_sql(query, _types.element, _scope.documents, colbert._begin_pass(_index, query)),
       CASE WHEN _least_score IS NOT NULL THEN ' WHERE r.score >= $4' END);
-    PERFORM set_config('min_parallel_table_scan_size', '0', true),
-            set_config('parallel_setup_cost', '0', true),
-            set_config('search_path', _scope.search_path, true);
+    PERFORM set_config('search_path', _scope.search_path, true);
     RETURN QUERY EXECUTE _statement USING query[:], params, k, _least_score;
   END IF;
 END

@@ -10,6 +10,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 SET min_parallel_table_scan_size = '8MB'
 SET parallel_setup_cost = 1000
+SET parallel_tuple_cost = 0.1
+SET work_mem = '32MB'
 AS $_search_parents$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
@@ -29,7 +31,7 @@ BEGIN
   END IF;
 
   IF exact OR colbert._method_is_exact(_index.method) THEN
-    _parallel := colbert._worth_workers(_index);
+    _parallel := colbert._begin_pass(_index, query);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
                                            min_score);
@@ -47,9 +49,7 @@ BEGIN
     colbert._type_name(pg_typeof(key)), parent,
     colbert._scoring_sql(query, _types.element, _documents, _parallel),
     _index.source, _index.key, CASE WHEN _least_score IS NOT NULL THEN ' WHERE b.score >= $5' END);
-  PERFORM set_config('min_parallel_table_scan_size', '0', true),
-          set_config('parallel_setup_cost', '0', true),
-          set_config('search_path', _scope.search_path, true);
+  PERFORM set_config('search_path', _scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query[:], params, _chunks, k, _least_score;
 END
 $_search_parents$;

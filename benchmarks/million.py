@@ -1,0 +1,181 @@
+"""A million documents on one machine: python -m benchmarks.million
+
+The documents are descriptions of Debian's packages (benchmarks/collections.py), cut to 76 tokens,
+and then documents made of them (benchmarks/growth.py). At each size, in a table of its own that is
+loaded, indexed and then measured:
+
+    default searches for 10 and 100 documents, and how much more effort finds .95 and .98
+    filters that leave .1 %, 1 %, 10 % and 50 %
+    an update and a delete of 1 % of the documents, and a search after them
+    check_index and repair_index, the memory of a backend, the size on disk
+
+Exact search, as 0.2.0 did it in one process, is beside every figure, for a few of the queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from benchmarks.collections import named
+from benchmarks.growth import more_documents
+from benchmarks.harness import Connection, Server, arguments, circumstances, running, table, timed
+from benchmarks.measuring import COLUMNS, Figures, Search, measured, share_found, yardstick
+from benchmarks.scifact import brute_force
+from colbert_pg.client import Client
+from colbert_pg.vectors import Matrix
+
+RESULT = Path(__file__).resolve().parent / "results" / "million.txt"
+TABLE = "benchmark_million"
+TOKENS = 76  # of a document, at most
+CHUNK = 1000  # documents that are made and loaded at a time
+FILTERS = (1, 10, 100, 500)  # of 1,000
+HEADER = ["documents", "what", "k", *COLUMNS, "note"]
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[50_000, 1_000_000])
+    parser.add_argument("--queries", type=int, default=40)
+    parser.add_argument("--exact-queries", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=RESULT)
+    options = parser.parse_args()
+
+    packages = named("packages", queries=options.queries)
+    real = [document[:TOKENS] for document in packages.documents]
+    rows: list[list[str]] = []
+    with running(options.url) as server:
+        for size in options.sizes:
+            documents = islice(chain(real, more_documents(real)), size)
+            for row in _measured(server, documents, packages.queries, size, options.exact_queries):
+                print("  ".join(row), flush=True)
+                rows.append(row)
+                with server.connect() as connection:
+                    head = circumstances(connection)
+                head += f"\n{len(real):,} real documents, the others made of them"
+                options.output.write_text(f"{head}\n\n{table(HEADER, rows)}\n", encoding="utf-8")
+
+
+def _measured(
+    server: Server,
+    documents: Iterator[Matrix],
+    queries: list[Matrix],
+    size: int,
+    exact_queries: int,
+) -> Iterator[list[str]]:
+    def row(
+        what: str, k: int | None = None, figures: Figures | None = None, note: str = ""
+    ) -> list[str]:
+        cells = (figures or Figures()).cells()
+        return [f"{size:,}", what, "-" if k is None else str(k), *cells, note]
+
+    with server.connect() as connection, yardstick(server) as exact:
+        client = Client(connection)
+        scores, tokens, seconds = _loaded(connection, client, documents, queries)
+        yield row("load", note=f"{tokens:,} tokens, COPY {tokens / seconds:,.0f} tokens/s")
+        seconds = timed(lambda: client.create_index(TABLE, method="plaid"))
+        yield row("build", note=f"{tokens / seconds:,.0f} tokens/s, {seconds:,.0f} s")
+        ((heap, index),) = connection.execute(
+            "SELECT pg_size_pretty(pg_total_relation_size(source)), index_size FROM colbert.indexes"
+            " WHERE source = %s::regclass",
+            [TABLE],
+        ).fetchall()
+        yield row("disk", note=f"table {heap}, index {index}")
+
+        for k in (10, 100):
+            for effort, margin in ((None, None), (1, 3), (2, 3), (2, 4), (4, 4)):
+                for name, value in (("effort", effort), ("margin", margin)):
+                    if value is None:
+                        connection.execute(f"RESET colbert.{name}")
+                    else:
+                        connection.execute(f"SET colbert.{name} = {value}")
+                found = measured(
+                    Search(TABLE, k), queries, scores, connection, exact, exact_queries
+                )
+                named_ = "default" if effort is None else f"effort {effort}, margin {margin}"
+                yield row(f"search, {named_}", k, found)
+        connection.execute("RESET colbert.effort")
+        connection.execute("RESET colbert.margin")
+        per_mille = _per_mille(len(scores))
+        for below in FILTERS:
+            search = Search(TABLE, 10, f"per_mille < {below}")
+            seen = per_mille < below
+            found = measured(search, queries, scores[seen], connection, exact, exact_queries)
+            yield row(f"filter, {below / 10:g} % are left", 10, found)
+        yield row("memory", note=_memory(connection))
+
+        changed = size // 100
+        seconds = timed(lambda: _reversed(connection, changed))
+        yield row("update of 1 %", note=f"{seconds:,.0f} s, {changed / seconds:,.0f} documents/s")
+        seconds = timed(
+            lambda: connection.execute(f"DELETE FROM {TABLE} WHERE id >= %s", [size - changed])
+        )
+        yield row("delete of 1 %", note=f"{seconds:,.0f} s, {changed / seconds:,.0f} documents/s")
+        kept = scores[: size - changed]
+        recall = mean(
+            share_found(kept[:, i], Search(TABLE).scores(connection, query), 10)
+            for i, query in enumerate(queries)
+        )
+        yield row("search after both", 10, Figures(recall=recall))
+        problems: list[object] = []
+        seconds = timed(lambda: problems.extend(client.check_index(TABLE)))
+        yield row("check_index", note=f"{seconds:,.0f} s, {len(problems)} problems")
+        client.drop_index(TABLE)
+        connection.execute(f"DROP TABLE {TABLE}")
+
+
+def _loaded(
+    connection: Connection, client: Client, documents: Iterator[Matrix], queries: list[Matrix]
+) -> tuple[Matrix, int, float]:
+    """The scores of all documents with all queries, how many tokens, and the seconds of COPY."""
+    connection.execute(f"DROP TABLE IF EXISTS {TABLE} CASCADE")
+    connection.execute(
+        f"CREATE TABLE {TABLE}"
+        " (id integer PRIMARY KEY, per_mille integer, embeddings halfvec(128)[])"
+    )
+    connection.execute(f"ALTER TABLE {TABLE} ALTER embeddings SET STORAGE EXTERNAL")
+    connection.execute(f"CREATE INDEX ON {TABLE} (per_mille)")
+    scores: list[Matrix] = []
+    loaded, tokens, seconds = 0, 0, 0.0
+    while some := list(islice(documents, CHUNK)):
+        keys = range(loaded, loaded + len(some))
+        per_mille = _per_mille(keys.stop)[keys.start :].tolist()
+        copy = partial(
+            client.add, TABLE, keys=keys, columns={"per_mille": per_mille}, embeddings=some
+        )
+        seconds += timed(copy)
+        scores.append(brute_force(some, queries))
+        loaded += len(some)
+        tokens += sum(map(len, some))
+    connection.execute(f"VACUUM ANALYZE {TABLE}")
+    return np.concatenate(scores), tokens, seconds
+
+
+def _per_mille(count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Numbers from 0 to 999 that say nothing of the documents."""
+    return np.arange(count) * 7919 % 1000
+
+
+def _reversed(connection: Connection, count: int) -> None:
+    """Another array of the same score for some documents: their tokens in the other order."""
+    connection.execute(
+        f"UPDATE {TABLE} SET embeddings = ARRAY(SELECT u.token FROM unnest(embeddings)"
+        " WITH ORDINALITY AS u (token, i) ORDER BY u.i DESC) WHERE id < %s",
+        [count],
+    )
+
+
+def _memory(connection: Connection) -> str:
+    """Of the backend that has searched, without what it shares with others."""
+    status = Path(f"/proc/{connection.info.backend_pid}/status").read_text(encoding="ascii")
+    values = dict(line.split(":", 1) for line in status.splitlines())
+    return f"{int(values['RssAnon'].split()[0]) / 1024:.0f} MB of its own"
+
+
+if __name__ == "__main__":
+    main()
