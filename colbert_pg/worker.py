@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 import psycopg
@@ -29,6 +29,7 @@ from colbert_pg.errors import ModelMismatch
 from colbert_pg.vectors import TokenArray, register
 
 CHANNEL = "colbert_pending"
+MAINTENANCE = 60  # seconds from one look at what is due for the indexes to the next
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class Worker:
         lease: for how long they are this worker's. Long enough for a batch; after it, others may
             take what this worker has lost.
         name: how the worker is called in ``colbert.workers``.
+        maintain: whether :meth:`run` does what is due for the indexes of its role when there is
+            nothing to encode: ``colbert.maintain``. Meanwhile this worker encodes nothing.
 
     Trouble with one table, such as missing rights or an index that is dropped at work, is logged
     and keeps the worker from no other; ``troubled`` has the names of those tables since
@@ -81,6 +84,7 @@ class Worker:
         batch: int = 32,
         lease: timedelta = timedelta(minutes=5),
         name: str | None = None,
+        maintain: bool = True,
     ) -> None:
         if not (connection.autocommit or self._in_transaction):
             raise ValueError("a worker needs a connection in autocommit mode")
@@ -90,11 +94,14 @@ class Worker:
         self.batch = batch
         self.lease = lease
         self.name = name or f"{socket.gethostname()}:{os.getpid()}"
+        self.maintain = maintain
         self.troubled: set[str] = set()
         self._types: VectorTypes | None = None
         self._begun = False
         self._stopping = False
         self._waiting = False
+        self._maintaining = False
+        self._next_maintenance = 0.0
 
     def run(self, poll: float = 30) -> Done:
         """Encode until :meth:`stop`: when documents are written, and every ``poll`` seconds.
@@ -111,6 +118,7 @@ class Worker:
             self.connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             while not self._stopping:
                 done = done.plus(self.drain())
+                self._maintain()
                 self._wait(min(poll, self._next_retry(poll)))
         except _Stopped:
             pass
@@ -138,6 +146,8 @@ class Worker:
     def stop(self) -> None:
         """End after the batch in hand: for a signal handler."""
         self._stopping = True
+        if self._maintaining:
+            self.connection.cancel()  # whoever is next goes on with it
         if self._waiting:
             raise _Stopped
 
@@ -267,6 +277,29 @@ class Worker:
             error=_message(error),
         )
         return Done(failed=1)
+
+    def _maintain(self) -> None:
+        """What is due for the indexes that the role owns; what cannot be done is logged."""
+        if not self.maintain or self._stopping or monotonic() < self._next_maintenance:
+            return
+
+        def log(notice: psycopg.errors.Diagnostic) -> None:
+            if notice.severity_nonlocalized == "WARNING":
+                _log.warning("%s", notice.message_primary)
+
+        self.connection.add_notice_handler(log)
+        self._maintaining = True
+        try:
+            self.connection.execute("CALL colbert.maintain()")
+        except psycopg.Error as error:
+            if self.connection.broken:
+                raise
+            if not self._stopping:
+                _log.warning("maintaining indexes: %s", _message(error))
+        finally:
+            self._maintaining = False
+            self._next_maintenance = monotonic() + MAINTENANCE
+            self.connection.remove_notice_handler(log)
 
     def _next_retry(self, poll: float) -> float:
         """Seconds until the first document that failed is due again."""

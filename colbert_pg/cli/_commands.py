@@ -487,6 +487,10 @@ def worker(
             help="The name in colbert.workers. Default: host and process.", show_default=False
         ),
     ] = None,
+    maintain: Annotated[
+        bool,
+        typer.Option(help="Do what is due for indexes, too, when there is nothing to encode."),
+    ] = True,
     model: ModelOption = None,
     url: UrlOption = None,
     data: DataOption = None,
@@ -509,7 +513,9 @@ def worker(
 
         def make(on: psycopg.Connection[Any]) -> Worker:
             lasting = timedelta(seconds=lease)
-            return Worker(on, encoder, table, batch=batch, lease=lasting, name=name)
+            return Worker(
+                on, encoder, table, batch=batch, lease=lasting, name=name, maintain=maintain
+            )
 
         def connect() -> psycopg.Connection[Any]:
             return psycopg.connect(at.url, autocommit=True)

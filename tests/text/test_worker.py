@@ -99,6 +99,39 @@ def test_what_is_pending_is_encoded_and_found(words: Connection) -> None:
     assert Worker(words, encoder).drain() == Done()
 
 
+@pytest.mark.parametrize("maintain", [True, False])
+def test_a_worker_with_nothing_to_encode_does_what_is_due(
+    words: Connection, database: str, maintain: bool
+) -> None:
+    """For an index that has outgrown its training."""
+    run(words, "SELECT colbert.drop_index('documents')")
+    run(words, "SELECT colbert.create_index('documents', options => '{\"text\": \"content\"}')")
+    run(
+        words,
+        "INSERT INTO documents_embeddings_centroids (centroid, trained)"
+        " SELECT ARRAY(SELECT CASE i WHEN 1 THEN cos(n) WHEN 2 THEN sin(n) ELSE 0 END"
+        "                FROM generate_series(1, 32) AS i)::real[]::halfvec, false"
+        "   FROM generate_series(1, 4001) AS n",
+    )
+    insert(words, "a cat", "a dog")
+    with psycopg.connect(database, autocommit=True) as connection:
+        worker = Worker(connection, WordEncoder(), maintain=maintain)
+        thread = threading.Thread(target=worker.run, args=[0.05])
+        thread.start()
+        try:
+            until(words, "NOT EXISTS (SELECT FROM documents WHERE embeddings IS NULL)")
+            if maintain:
+                until(words, "(SELECT state FROM colbert.indexes) = 'ready'")
+            else:
+                insert(words, "a bird")
+                until(words, "NOT EXISTS (SELECT FROM documents WHERE embeddings IS NULL)")
+                assert run(words, "SELECT state FROM colbert.indexes") == [("stale",)]
+        finally:
+            worker._stopping = True
+            thread.join(PATIENCE)
+    assert run(words, "SELECT * FROM colbert.check_index('documents')") == []
+
+
 def test_one_bad_text_is_set_aside_and_spoils_no_other(words: Connection) -> None:
     insert(words, "a cat", "bad luck", "a dog")
     assert Worker(words, PickyEncoder()).drain() == Done(encoded=2, failed=1)
