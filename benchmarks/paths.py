@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count, pairwise
 from pathlib import Path
 from statistics import mean
@@ -248,6 +248,17 @@ def index_first(bench: Bench) -> Source:
     return source
 
 
+def index_maintained(bench: Bench) -> Source:
+    """The same part, loaded in the same way, and then ``CALL colbert.maintain()``."""
+    source = created(bench, "index_maintained", bench.part.documents)
+    indexed(bench, source)
+    loaded(bench, source)
+    with bench.server.connect() as connection:
+        seconds = timed(Client(connection).maintain)
+    source.note = f"maintained in {seconds:.1f} s"
+    return source
+
+
 def index_last(bench: Bench) -> Source:
     """The same part, indexed after loading."""
     source = created(bench, "index_last", bench.part.documents)
@@ -320,6 +331,7 @@ def _built(source: Source, seconds: float) -> str:
 
 @path("index-last", index_last)
 @path("index-first", index_first)
+@path("index-first-maintained", index_maintained)
 def _search(bench: Bench, source: Source) -> Iterator[Row]:
     yield Row("search", source, bench.figures(source, Search(source.name)), source.note)
 
@@ -333,9 +345,19 @@ def _create_index(bench: Bench, source: Source) -> Iterator[Row]:
         statement = f"SELECT embeddings FROM {source.name} WHERE id = %s"
         connection.execute(statement, (key,), binary=True)
 
-    building = _beside(bench, source, lambda: indexed(bench, source), read)
-    yield Row("writer", source, Figures(building.writes), building.longest(building.writes))
-    yield Row("reader of rows", source, Figures(building.reads), building.longest(building.reads))
+    def create(concurrently: bool) -> None:
+        with bench.server.connect() as connection:
+            client = Client(connection)
+            if any(index["source"] == source.name for index in client.indexes()):
+                client.drop_index(source.name)
+            client.create_index(source.name, method="plaid", concurrently=concurrently)
+
+    for concurrently, how in ((False, ""), (True, ", concurrently")):
+        building = _beside(bench, source, partial(create, concurrently), read)
+        note = building.longest(building.writes)
+        yield Row(f"writer{how}", source, Figures(building.writes), note)
+        note = building.longest(building.reads)
+        yield Row(f"reader of rows{how}", source, Figures(building.reads), note)
 
 
 class Beside(NamedTuple):
@@ -398,15 +420,18 @@ def _reindex(bench: Bench, source: Source) -> Iterator[Row]:
         found = search.scores(connection, source.queries[query])
         recall.append(share_found(source.scores[:, query], found, search.k))
 
-    def rebuild() -> None:
+    def rebuild(concurrently: bool) -> None:
         with bench.server.connect() as connection:
-            Client(connection).reindex(source.name)
+            Client(connection).reindex(source.name, concurrently=concurrently)
 
     before = bench.figures(source, search)
-    building = _beside(bench, source, rebuild, read)
-    yield Row("writer", source, Figures(building.writes), building.longest(building.writes))
-    during = replace(before, seconds=building.reads, recall=mean(recall))
-    yield Row("search", source, during, building.longest(building.reads))
+    for concurrently, how in ((False, ""), (True, ", concurrently")):
+        recall.clear()
+        building = _beside(bench, source, partial(rebuild, concurrently), read)
+        note = building.longest(building.writes)
+        yield Row(f"writer{how}", source, Figures(building.writes), note)
+        during = replace(before, seconds=building.reads, recall=mean(recall))
+        yield Row(f"search{how}", source, during, building.longest(building.reads))
     yield Row("search afterwards", source, bench.figures(source, search))
 
 
