@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from colbert_pg.catalog import view_sql
-from colbert_pg.client._calls import call, procedure
+from colbert_pg.client._calls import Cast, call, procedure
 from colbert_pg.client._core import Core
 from colbert_pg.client._operation import Install, Query, Steps, operation
 from colbert_pg.client._results import Problem, Recall, Trial
@@ -109,10 +109,22 @@ class IndexOperations(Core):
         yield procedure("maintain")
 
     @operation
-    def check_index(self, source: str, embeddings: str | None = None) -> Steps[list[Problem]]:
-        """Every difference between an index and its source: ``colbert.check_index``."""
+    def check_index(
+        self, source: str, embeddings: str | None = None, *, sample: float = 1
+    ) -> Steps[list[Problem]]:
+        """Every difference between an index and its source: ``colbert.check_index``.
+
+        Args:
+            source: the table.
+            embeddings: the indexed column. Default: the only one.
+            sample: the share of the documents that is compared, others each time.
+        """
         rows = yield call(
-            "check_index", "r.problem, r.doc_id, r.detail", source=source, embeddings=embeddings
+            "check_index",
+            "r.problem, r.doc_id, r.detail",
+            source=source,
+            embeddings=embeddings,
+            sample=Cast(sample, "pg_catalog.float8"),
         )
         return [Problem(*row) for row in rows]
 

@@ -444,6 +444,10 @@ DROP FUNCTION IF EXISTS colbert._plaid_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._tokens_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._plaid_few();
 DROP FUNCTION IF EXISTS colbert._worth_workers(colbert._index);
+DROP FUNCTION IF EXISTS colbert.check_index(regclass, name);
+DROP FUNCTION IF EXISTS colbert._method_problems(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_problems(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_problems(colbert._index);
 $step$;
     INSERT INTO colbert._migration (name, version) VALUES ('0011_builds', '0.3.0');
   END IF;
@@ -2011,7 +2015,7 @@ $_method_few$;
 COMMENT ON FUNCTION colbert._method_few(colbert._index, vector[], colbert._effort) IS
   'How many documents of a restricted scope cost as much to score, all of them, as to find candidates among them.';
 
-CREATE OR REPLACE FUNCTION colbert._method_problems(index colbert._index)
+CREATE OR REPLACE FUNCTION colbert._method_problems(index colbert._index, sample float8, seed text)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -2020,15 +2024,15 @@ BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN
-      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index) AS p;
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index, sample, seed) AS p;
     WHEN 'plaid' THEN
-      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index) AS p;
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index, sample, seed) AS p;
   END CASE;
 END
 $_method_problems$;
 
-COMMENT ON FUNCTION colbert._method_problems(colbert._index) IS
-  'Every way in which the tables of an index differ from the source.';
+COMMENT ON FUNCTION colbert._method_problems(colbert._index, float8, text) IS
+  'Every way in which the tables of an index differ from the source, for a share of the documents.';
 
 CREATE OR REPLACE FUNCTION colbert._method_mend(index colbert._index)
 RETURNS void
@@ -2136,6 +2140,17 @@ RETURN format('(hashtext(s.%I::text) & 2147483647) %% $3 = $2 - 1', index.key);
 
 COMMENT ON FUNCTION colbert._in_batch_sql(colbert._index) IS
   'SQL for whether the row s of the source is in batch $2 of $3, counted from 1.';
+
+-- sql/functions/methods/_in_sample_sql.sql
+-- A document is in a sample by a hash of its key and of a seed, wherever its key stands.
+CREATE OR REPLACE FUNCTION colbert._in_sample_sql(key text, sample float8, seed text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN CASE WHEN sample >= 1 THEN 'true'
+            ELSE format('(hashtext(%s::text || %L) & 2147483647) < %s', key, seed, (sample * 2147483647)::bigint) END;
+
+COMMENT ON FUNCTION colbert._in_sample_sql(text, float8, text) IS
+  'SQL for whether the document with a key is in a sample, a share of all.';
 
 -- sql/functions/methods/_report_progress.sql
 -- Tells other sessions how far a build is: as the application_name in pg_stat_activity, which they see at once. What is
@@ -2496,7 +2511,7 @@ COMMENT ON FUNCTION colbert._tokens_few(colbert._index) IS
 -- sql/functions/methods/tokens/_tokens_problems.sql
 -- How a token table differs from its source: documents without their tokens, tokens without their document, tokens of
 -- an array that has changed since. Bad documents have no tokens to compare.
-CREATE OR REPLACE FUNCTION colbert._tokens_problems(index colbert._index)
+CREATE OR REPLACE FUNCTION colbert._tokens_problems(index colbert._index, sample float8, seed text)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -2508,7 +2523,8 @@ BEGIN
       SELECT s.%1$I AS doc_id, s.%2$I AS embeddings
         FROM %3$s AS s
        CROSS JOIN LATERAL colbert._document_problem(s.%2$I, $1, $2) AS p
-       WHERE cardinality(s.%2$I) > 0
+       WHERE %6$s
+         AND cardinality(s.%2$I) > 0
          AND p.problem IS NULL
     ), expected AS (
       SELECT d.doc_id,
@@ -2521,6 +2537,7 @@ BEGIN
              array_agg(t.embedding ORDER BY t.position) AS tokens,
              min(t.position) = 1 AND max(t.position) = count(*) AS complete
         FROM %5$s AS t
+       WHERE %7$s
        GROUP BY t.doc_id
     )
     SELECT CASE WHEN f.doc_id IS NULL THEN 'missing document'
@@ -2538,12 +2555,13 @@ BEGIN
         OR e.tokens IS DISTINCT FROM f.tokens
     $problems$,
     index.key, index.embeddings, index.source,
-    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 'tokens'))
+    format((colbert._tokens_layout(index)).conversion, 'u.token'), colbert._derived_table(index, 'tokens'),
+    colbert._in_sample_sql(format('s.%I', index.key), sample, seed), colbert._in_sample_sql('t.doc_id', sample, seed))
     USING index.dimensions, colbert._normalized(index);
 END
 $_tokens_problems$;
 
-COMMENT ON FUNCTION colbert._tokens_problems(colbert._index) IS
+COMMENT ON FUNCTION colbert._tokens_problems(colbert._index, float8, text) IS
   'The documents whose tokens in the token table are not those of their array.';
 
 -- sql/functions/methods/tokens/_tokens_mend.sql
@@ -3183,7 +3201,7 @@ COMMENT ON FUNCTION colbert._plaid_ordinals(colbert._index, colbert._scope, bigi
 -- How a plaid index differs from its source: documents that are not filed, filed documents that are gone, arrays that
 -- have changed since (by their digests), documents whose postings or centroids are not those that they were filed with,
 -- and postings of no document.
-CREATE OR REPLACE FUNCTION colbert._plaid_problems(index colbert._index)
+CREATE OR REPLACE FUNCTION colbert._plaid_problems(index colbert._index, sample float8, seed text)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -3195,18 +3213,21 @@ BEGIN
       SELECT s.%1$I AS doc_id, colbert._plaid_digest(s.%2$I) AS digest
         FROM %3$s AS s
        CROSS JOIN LATERAL colbert._document_problem(s.%2$I, $1, $2) AS p
-       WHERE cardinality(s.%2$I) > 0
+       WHERE %7$s
+         AND cardinality(s.%2$I) > 0
          AND p.problem IS NULL
     ), posted AS MATERIALIZED (
       SELECT p.ordinal, array_agg(p.centroid_id ORDER BY p.centroid_id) AS centroid_ids,
              count(c.id) = count(*) AS known
         FROM %5$s AS p
         LEFT JOIN %4$s AS c ON c.id = p.centroid_id
+       %10$s
        GROUP BY p.ordinal
     ), filed AS MATERIALIZED (
       SELECT d.doc_id, d.digest, p.known AND p.centroid_ids = d.centroid_ids AS complete
         FROM %6$s AS d
         LEFT JOIN posted AS p ON p.ordinal = d.ordinal
+       WHERE %8$s
     )
     SELECT CASE WHEN f.doc_id IS NULL THEN 'missing document'
                 WHEN d.doc_id IS NULL THEN 'orphaned document'
@@ -3227,16 +3248,22 @@ BEGIN
     UNION ALL
     SELECT 'orphaned postings', NULL, format('%%s postings of no document', count(*))
       FROM %5$s AS p
-     WHERE NOT EXISTS (SELECT FROM %6$s AS d WHERE d.ordinal = p.ordinal)
+     WHERE %9$L::boolean
+       AND NOT EXISTS (SELECT FROM %6$s AS d WHERE d.ordinal = p.ordinal)
     HAVING count(*) > 0
     $problems$,
     index.key, index.embeddings, index.source, colbert._derived_table(index, 'centroids'),
-    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'))
+    colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
+    colbert._in_sample_sql(format('s.%I', index.key), sample, seed), colbert._in_sample_sql('d.doc_id', sample, seed),
+    sample >= 1,
+    CASE WHEN sample < 1 THEN format('WHERE p.ordinal IN (SELECT d.ordinal FROM %s AS d WHERE %s)',
+                                     colbert._derived_table(index, 'documents'),
+                                     colbert._in_sample_sql('d.doc_id', sample, seed)) END)
     USING index.dimensions, colbert._normalized(index);
 END
 $_plaid_problems$;
 
-COMMENT ON FUNCTION colbert._plaid_problems(colbert._index) IS
+COMMENT ON FUNCTION colbert._plaid_problems(colbert._index, float8, text) IS
   'The documents that are not filed as their arrays are, and postings of no document.';
 
 -- sql/functions/methods/plaid/_plaid_centroid_count.sql
@@ -4305,7 +4332,11 @@ COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
 --   missing table, missing index    a part of the index was dropped
 --   bad document       an array that may not be indexed, written while the triggers were off
 --   missing, orphaned, stale document    the index knows less, more, or other than the array
-CREATE OR REPLACE FUNCTION colbert.check_index(source regclass, embeddings name DEFAULT NULL)
+--
+-- With a sample, a share of the documents is compared, others each time. Then only that of each document is found: not
+-- what belongs to none.
+CREATE OR REPLACE FUNCTION colbert.check_index(
+  source regclass, embeddings name DEFAULT NULL, sample float8 DEFAULT 1)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -4313,7 +4344,13 @@ AS $check_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _state record;
+  _seed text := random()::text;
 BEGIN
+  IF (sample > 0 AND sample <= 1) IS NOT TRUE THEN
+    RAISE EXCEPTION 'sample must be a share from 0 to 1, not %', coalesce(sample::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'For example sample => 0.01 for one document in a hundred.';
+  END IF;
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._source_types(_index);
@@ -4327,8 +4364,9 @@ BEGIN
   RETURN QUERY EXECUTE format(
     'SELECT %L, s.%2$I::text, p.problem FROM %3$s AS s '
     ' CROSS JOIN LATERAL colbert._document_problem(s.%4$I, $1, $2) AS p '
-    ' WHERE p.problem IS NOT NULL ORDER BY s.%2$I',
-    'bad document', _index.key, _index.source, _index.embeddings)
+    ' WHERE %5$s AND p.problem IS NOT NULL ORDER BY s.%2$I',
+    'bad document', _index.key, _index.source, _index.embeddings,
+    colbert._in_sample_sql(format('s.%I', _index.key), sample, _seed))
     USING _index.dimensions, colbert._normalized(_index);
 
   IF colbert._lacks_tables(_index) THEN
@@ -4343,12 +4381,12 @@ BEGIN
       RETURN NEXT;
     END IF;
     RETURN QUERY
-      SELECT p.problem, p.doc_id, p.detail FROM colbert._method_problems(_index) AS p ORDER BY 1, 2;
+      SELECT p.problem, p.doc_id, p.detail FROM colbert._method_problems(_index, sample, _seed) AS p ORDER BY 1, 2;
   END IF;
 END
 $check_index$;
 
-COMMENT ON FUNCTION colbert.check_index(regclass, name) IS
+COMMENT ON FUNCTION colbert.check_index(regclass, name, float8) IS
   'Every way in which an index differs from the arrays: no rows when there is none. For the owner of the table.';
 
 -- sql/functions/index/repair_index.sql

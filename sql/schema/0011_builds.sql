@@ -48,3 +48,7 @@ DROP FUNCTION IF EXISTS colbert._plaid_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._tokens_build(colbert._index);
 DROP FUNCTION IF EXISTS colbert._plaid_few();
 DROP FUNCTION IF EXISTS colbert._worth_workers(colbert._index);
+DROP FUNCTION IF EXISTS colbert.check_index(regclass, name);
+DROP FUNCTION IF EXISTS colbert._method_problems(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_problems(colbert._index);
+DROP FUNCTION IF EXISTS colbert._tokens_problems(colbert._index);

@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -17,6 +18,7 @@ from tests.sql.documents import (
     refusal,
     run,
     search,
+    unit_documents,
 )
 
 TOKENS = "documents_embeddings_tokens"
@@ -211,6 +213,27 @@ def test_an_exact_index_is_checked_for_bad_documents_and_triggers(
     assert problems(own_connection) == [("bad document", "1")]
 
 
+@pytest.mark.parametrize("method", DERIVING)
+def test_a_sample_of_the_documents_is_checked_another_each_time(
+    connection: psycopg.Connection, rng: np.random.Generator, method: str
+) -> None:
+    create_table(connection)
+    insert(connection, unit_documents(rng, 300))
+    create_index(connection, "documents", f", method => '{method}'")
+    check = "SELECT doc_id FROM colbert.check_index('documents', sample => %s)"
+    assert run(connection, check, 0.1) == []
+    run(connection, UNSEEN.format("UPDATE documents SET embeddings = '{\"[0,0,1]\"}'"))
+    first, second = (set(run(connection, check, 0.1)) for _ in range(2))
+    assert all(0 < len(found) < 120 for found in (first, second))
+    assert first != second
+    assert len(run(connection, check, 1)) == 300
+    for sample in (0, -1, 1.5, None, "NaN"):
+        error = refusal(
+            connection, "SELECT * FROM colbert.check_index('documents', NULL, %s)", sample
+        )
+        assert (error.sqlstate, primary(error)[:22]) == ("22023", "sample must be a share")
+
+
 def test_check_changes_nothing_and_runs_read_only(own_documents: psycopg.Connection) -> None:
     own_documents.commit()
     run(own_documents, DAMAGES["update unseen"][0])
@@ -264,7 +287,7 @@ def test_only_the_trigger_that_is_broken_is_made_anew(
 
 
 def test_a_broken_installation_says_so(documents: psycopg.Connection) -> None:
-    run(documents, "ALTER FUNCTION colbert._tokens_problems(colbert._index) RENAME TO _gone")
+    run(documents, "ALTER FUNCTION colbert._tokens_problems(colbert._index, float8, text) RENAME TO _gone")
     error = refusal(documents, "SELECT * FROM colbert.check_index('documents')")
     assert error.sqlstate == "42883"
     assert "function colbert._tokens_problems(" in (error.diag.message_primary or "")

@@ -210,7 +210,7 @@ $_method_few$;
 COMMENT ON FUNCTION colbert._method_few(colbert._index, vector[], colbert._effort) IS
   'How many documents of a restricted scope cost as much to score, all of them, as to find candidates among them.';
 
-CREATE OR REPLACE FUNCTION colbert._method_problems(index colbert._index)
+CREATE OR REPLACE FUNCTION colbert._method_problems(index colbert._index, sample float8, seed text)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -219,15 +219,15 @@ BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN
-      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index) AS p;
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index, sample, seed) AS p;
     WHEN 'plaid' THEN
-      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index) AS p;
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index, sample, seed) AS p;
   END CASE;
 END
 $_method_problems$;
 
-COMMENT ON FUNCTION colbert._method_problems(colbert._index) IS
-  'Every way in which the tables of an index differ from the source.';
+COMMENT ON FUNCTION colbert._method_problems(colbert._index, float8, text) IS
+  'Every way in which the tables of an index differ from the source, for a share of the documents.';
 
 CREATE OR REPLACE FUNCTION colbert._method_mend(index colbert._index)
 RETURNS void
