@@ -1,8 +1,8 @@
 -- How much a search does. It follows from what the search sees, by one rule with two parts:
 --
 --   reading    The more documents there are, and the more are wanted, the more of the index each query token reads: 5 *
---              sqrt(documents * sqrt(k)) postings (plaid), or sqrt(documents * k) / 2 nearest tokens, but at least
---              100 (hnsw, ivfflat).
+--              sqrt(documents * sqrt(k)) postings, and some more of large collections (plaid: _plaid_reading), or
+--              sqrt(documents * k) / 2 nearest tokens, but at least 100 (hnsw, ivfflat).
 --              SET colbert.effort = 2 doubles that.
 --   scoring    Candidates are scored in the order in which the index ranks them, until the next one is unlikely to be
 --              among the best k. How unlikely follows from this search itself, from its candidates' gains and scores

@@ -1,5 +1,5 @@
 -- The candidate stage of plaid. Each query token reads the postings of its nearest centroids, nearest first, until it
--- has read its share: 5 * sqrt(documents * sqrt(k)), or all postings of as many centroids as nprobe names. A document
+-- has read its share (_plaid_reading), or all postings of as many centroids as nprobe names. A document
 -- that it has come to gains the similarity of the nearest of those centroids. Documents are ranked by their gains.
 --
 -- A document that a query token has not come to has tokens, too, somewhere farther away. It counts as if at
@@ -86,7 +86,9 @@ COMMENT ON FUNCTION colbert._plaid_candidates(colbert._index, vector[], colbert.
   'The keys of the documents filed under the centroids nearest to the query''s tokens, as text, best first, with their gains.';
 
 -- How much each query token reads: how many postings, of at most how many centroids, in how many lists of pgvector's
--- index. A list holds sqrt(centroids) / 3 centroids (_plaid_index_centroids).
+-- index. Postings: 5 * sqrt(documents * sqrt(k)), and from five thousand documents on a little more, with the power of
+-- .65 instead of .5 of their number. Measured on fifty thousand, the square root alone found .95 of the best ten. A list
+-- holds sqrt(centroids) / 3 centroids (_plaid_index_centroids).
 CREATE OR REPLACE FUNCTION colbert._plaid_reading(
   index colbert._index, effort colbert._effort, OUT postings bigint, OUT centroids integer, OUT lists integer)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -97,7 +99,8 @@ DECLARE
   _centroids float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'centroids')));
   _postings float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'postings')));
 BEGIN
-  postings := CASE WHEN _nprobe IS NULL THEN ceil(effort.factor * 5 * sqrt(effort.documents * sqrt(effort.k))) END;
+  postings := CASE WHEN _nprobe IS NULL THEN ceil(effort.factor * 5 * sqrt(effort.documents * sqrt(effort.k))
+                                              * power(greatest(1, effort.documents / 5000), 0.15)) END;
   -- Where all are as large as their mean, half of these hold the postings.
   centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _centroids / _postings));
   lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
