@@ -19,6 +19,7 @@ from tests.faults.damage import (
 )
 from tests.servers import Cluster
 from tests.sql.documents import (
+    DERIVING,
     METHODS,
     create_table,
     derived_tables,
@@ -129,6 +130,43 @@ def test_a_backend_killed_in_a_function_leaves_what_was_committed(
         stop_at_stage(connection, 0, "NULL;")
         run(connection, statement)
         assert_sound(connection, unit(rng, 4, 3), documents)
+
+
+@pytest.mark.parametrize("method", DERIVING)
+@pytest.mark.parametrize("procedure", ["create_index_concurrently", "reindex_concurrently"])
+def test_a_build_beside_writers_that_is_killed_goes_on_after_the_recovery(
+    own_database: str, rng: np.random.Generator, procedure: str, method: str
+) -> None:
+    """Killed at several of its stages, written to in between, and then maintained."""
+    documents = unit_documents(rng, 20)
+    create = procedure == "create_index_concurrently"
+    arguments = f"'documents', method => '{method}'" if create else "'documents'"
+    statement = f"CALL colbert.{procedure}({arguments})"
+    with psycopg.connect(own_database) as connection:
+        documents_table(connection, documents, None if create else method)
+    for killed, stage in enumerate((3, 1, 6), start=1):
+        with psycopg.connect(own_database, autocommit=True) as connection:
+            stop_at_stage(connection, stage, KILL)
+        dies(own_database, statement)
+        with psycopg.connect(own_database, autocommit=True) as connection:
+            run(connection, "ALTER EVENT TRIGGER stop_at_stage DISABLE")
+            assert run(connection, "SELECT state FROM colbert.indexes") == [("building",)]
+            documents[killed] = unit(rng, 4, 3)
+            run(
+                connection,
+                "UPDATE documents SET embeddings = %s::text[]::vector[] WHERE id = %s",
+                texts(documents[killed]),
+                killed,
+            )
+            if killed == 2:
+                run(connection, "CALL colbert.maintain()")
+                assert run(connection, "SELECT state FROM colbert.indexes") == [("ready",)]
+                assert_sound(connection, unit(rng, 4, 3), documents)
+                statement = "CALL colbert.reindex_concurrently('documents')"
+    with psycopg.connect(own_database, autocommit=True) as connection:
+        run(connection, "CALL colbert.maintain()")
+        assert_sound(connection, unit(rng, 4, 3), documents)
+        assert run(connection, "SELECT * FROM colbert._build") == []
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -82,3 +82,26 @@ def test_a_disk_that_fills_up_leaves_what_was_there(
         assert problems(connection) == []
         run(connection, "INSERT INTO documents SELECT id + 100, embeddings FROM many LIMIT 5")
         assert problems(connection) == []
+
+
+@pytest.mark.parametrize("index", INDEXES)
+def test_a_build_beside_writers_goes_on_when_there_is_room_again(
+    own_database: str, rng: np.random.Generator, index: str
+) -> None:
+    method, options = index.partition(" ")[0], INDEXES[index]
+    create = (
+        "CALL colbert.create_index_concurrently('documents', "
+        f"method => '{method}', options => '{options}')"
+    )
+    with psycopg.connect(own_database, autocommit=True) as connection:
+        create_table(connection, embeddings=f"vector({DIMENSIONS})[]")
+        insert(connection, unit_documents(rng, 100, 20, DIMENSIONS))
+        with psycopg.connect(own_database, autocommit=True) as limited:
+            limit_files(limited)
+            with pytest.raises(psycopg.Error, match=r"could not (extend|write)"):
+                run(limited, create)
+        assert run(connection, "SELECT state FROM colbert.indexes") == [("building",)]
+        insert(connection, {200: unit(rng, 20, DIMENSIONS)})
+        run(connection, create)
+        assert run(connection, "SELECT state FROM colbert.indexes") == [("ready",)]
+        assert problems(connection) == []

@@ -287,7 +287,10 @@ def test_only_the_trigger_that_is_broken_is_made_anew(
 
 
 def test_a_broken_installation_says_so(documents: psycopg.Connection) -> None:
-    run(documents, "ALTER FUNCTION colbert._tokens_problems(colbert._index, float8, text) RENAME TO _gone")
+    run(
+        documents,
+        "ALTER FUNCTION colbert._tokens_problems(colbert._index, float8, text) RENAME TO _gone",
+    )
     error = refusal(documents, "SELECT * FROM colbert.check_index('documents')")
     assert error.sqlstate == "42883"
     assert "function colbert._tokens_problems(" in (error.diag.message_primary or "")
