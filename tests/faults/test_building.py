@@ -263,6 +263,40 @@ def test_whoever_is_cancelled_at_any_stage_can_go_on(
     assert stage > 5
 
 
+def test_an_index_that_is_dropped_at_work_ends_the_build(
+    committing: psycopg.Connection, other: psycopg.Connection, rng: np.random.Generator
+) -> None:
+    documents_table(committing, unit_documents(rng, 300))
+    builder = threading.Thread(target=run, args=[other, CREATE.format("hnsw")])
+    builder.start()
+    wait_for(lambda: bool(run(committing, "SELECT 1 FROM colbert._build")), "the build to begin")
+    run(committing, "SELECT colbert.drop_index('documents')")
+    builder.join(PATIENCE)
+    assert left_over(committing) == []
+    assert run(committing, "SELECT * FROM colbert._index") == []
+
+
+@pytest.mark.parametrize("method", DERIVING)
+def test_a_partitioned_table_is_indexed_beside_its_writers(
+    committing: psycopg.Connection, rng: np.random.Generator, method: str
+) -> None:
+    documents = unit_documents(rng, 40)
+    run(
+        committing,
+        "CREATE TABLE documents (id bigint PRIMARY KEY, embeddings vector(3)[])"
+        " PARTITION BY HASH (id);"
+        "CREATE TABLE documents1 PARTITION OF documents FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+        "CREATE TABLE documents2 PARTITION OF documents FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+    )
+    insert(committing, documents)
+    for new in (True, False):
+        for key, _ in enumerate(steps(committing, method, new), start=1):
+            documents[key] = unit(rng, 5, 3)
+            put(committing, key, documents[key])
+        assert state(committing) == ("ready", None)
+        assert_sound(committing, unit(rng, 3, 3), documents)
+
+
 def test_an_unfinished_index_can_be_dropped_and_leaves_nothing(
     committing: psycopg.Connection, rng: np.random.Generator
 ) -> None:
@@ -392,10 +426,13 @@ def test_only_the_owner_builds(
     documents_table(committing, unit_documents(rng, 12), "hnsw")
     run(committing, "SELECT colbert._begin_rebuild('documents', NULL)")
     with psycopg.connect(as_role(database, new_role()), autocommit=True) as stranger:
-        for statement in (REINDEX, "SELECT colbert.abandon_reindex('documents')"):
+        for statement in (
+            REINDEX,
+            "SELECT colbert._build_step(1)",
+            "SELECT colbert.abandon_reindex('documents')",
+        ):
             with pytest.raises(errors.InsufficientPrivilege):
                 run(stranger, statement)
-        assert run(stranger, "SELECT colbert._build_step(1)") == [(None,)]
         assert run(stranger, "UPDATE colbert._build SET phase = 'retiring' RETURNING 1") == []
         assert run(stranger, "SELECT phase FROM colbert._build") == [("starting",)]
         assert state(stranger)[0] == "building"

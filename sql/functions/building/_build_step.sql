@@ -24,13 +24,18 @@ DECLARE
   _index colbert._index;
   _build colbert._build;
 BEGIN
+  SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = _build_step.index_id;
+  PERFORM colbert._refuse_stranger(_index.source);
+  -- drop_index locks the source first, too. In another order they could wait for each other.
+  IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = _index.source) THEN
+    EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
+  END IF;
   UPDATE colbert._build AS b SET pid = pg_backend_pid() WHERE b.index_id = _build_step.index_id RETURNING b.* INTO _build;
   IF NOT FOUND THEN
     RETURN NULL;
   END IF;
   SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = _build_step.index_id;
   PERFORM colbert._source_types(_index),
-          colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot(),
           colbert._report_progress(_index, _build.phase);

@@ -10,8 +10,9 @@
 --              deviations better than expected. SET colbert.margin = 4 makes it surer.
 --
 -- The margin is larger for a short query, whose scores lie closer together, and smaller for a large k, of which one
--- missed document is a smaller share: 1.6 + 4 / sqrt(query tokens) at k = 10, and 0.7 less for ten times k.
--- Chosen on the four collections of benchmarks/results/defaults.txt.
+-- missed document is a smaller share: 1.6 + 4 / sqrt(query tokens) at k = 10, and 0.7 less for ten times k. Among more
+-- documents there are more that may surprise: it is 0.6 more for ten times as many, from five thousand on. Chosen on the
+-- four collections of benchmarks/results/defaults.txt, and on fifty thousand documents made of one of them.
 --
 -- Under row-level security a search counts as one of ten thousand documents: how many there are that the reader does not
 -- see must not change what it finds.
@@ -27,7 +28,7 @@ AS $_effort$
 DECLARE
   _effort colbert._effort;
   _candidates integer := colbert._knob('candidates', candidates, index.options, NULL);
-  _margin float8 := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0);
+  _margin float8;
 BEGIN
   _effort.k := k;
   _effort.factor := colbert._factor('effort', index.options, 1);
@@ -35,6 +36,7 @@ BEGIN
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
+  _margin := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / 5000));
   _effort.margin := colbert._factor(
     'margin', index.options,
     CASE WHEN coalesce(_candidates, _effort.patience) IS NULL THEN greatest(0.5, _margin) END);

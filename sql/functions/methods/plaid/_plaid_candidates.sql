@@ -87,8 +87,8 @@ COMMENT ON FUNCTION colbert._plaid_candidates(colbert._index, vector[], colbert.
 
 -- How much each query token reads: how many postings, of at most how many centroids, in how many lists of pgvector's
 -- index. Postings: 5 * sqrt(documents * sqrt(k)), and from five thousand documents on a little more, with the power of
--- .65 instead of .5 of their number. Measured on fifty thousand, the square root alone found .95 of the best ten. A list
--- holds sqrt(centroids) / 3 centroids (_plaid_index_centroids).
+-- .65 instead of .5 of their number. Measured on fifty thousand: recall@10 .972, where the square root alone found .967
+-- with the same margin, and in the same time but for a tenth. A list holds sqrt(centroids) / 3 centroids (_plaid_index_centroids).
 CREATE OR REPLACE FUNCTION colbert._plaid_reading(
   index colbert._index, effort colbert._effort, OUT postings bigint, OUT centroids integer, OUT lists integer)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
