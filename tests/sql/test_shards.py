@@ -147,7 +147,7 @@ def written(cluster: Cluster, statement: str) -> str:
     for shard, name in enumerate(("first", "second")):
         statement = statement.replace(f"dbname={name}", f"dbname={cluster.database(shard)}")
         statement = statement.replace(f"dbname '{name}'", f"dbname '{cluster.database(shard)}'")
-    for name in ("reader", "secret"):
+    for name in ("reader", "secret", "owner", "word"):
         statement = statement.replace(f"'{name}'", f"'{cluster.role}'")
     statement = re.sub(r"host=shard-\d", f"host={cluster.host} port={cluster.port}", statement)
     return re.sub(r"host 'shard-\d'", f"host '{cluster.host}', port '{cluster.port}'", statement)
@@ -482,6 +482,23 @@ class TestCreation:
         )
         error = refusal(cluster.asked, create)
         assert primary(error).endswith("it has colbert_pg 0.2.0, which has no search_shard")
+
+
+class TestPage:
+    """docs/shards.md, as it stands there but for hosts, databases and passwords."""
+
+    def test_the_section_on_partitions_runs(self, cluster: Cluster) -> None:
+        run(cluster.asked, f"ALTER ROLE {cluster.role} SUPERUSER")  # the owner of all that is made
+        try:
+            results = []
+            for where, statement in page_blocks("Partitions on other servers"):
+                for connection in cluster.shards if where == "each shard" else [cluster.asked]:
+                    results.append(run(connection, written(cluster, statement)))
+        finally:
+            run(cluster.asked, f"ALTER ROLE {cluster.role} NOSUPERUSER")
+        *_, found, joined, states = results
+        assert keys(found) == keys(joined) == [44, 25, 19]
+        assert [state for _, _, state, _ in states] == ["ready"] * 3
 
 
 @pytest.fixture
