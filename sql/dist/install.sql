@@ -4635,7 +4635,7 @@ BEGIN
   END IF;
   PERFORM colbert._refuse_stranger(_index.source);
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
-  _index := colbert._find_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
+  _index := colbert._find_any_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
