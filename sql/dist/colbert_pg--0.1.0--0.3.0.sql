@@ -461,6 +461,34 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0013_shards') THEN
+    EXECUTE $step$
+-- sql/schema/0013_shards.sql
+-- 0.3.0: indexes over partitions on other servers
+ALTER TABLE colbert._index
+  DROP CONSTRAINT _index_method_check,
+  ADD CONSTRAINT _index_method_check CHECK (method IN ('exact', 'hnsw', 'ivfflat', 'plaid', 'shards'));
+
+CREATE TYPE colbert._shard AS (
+  partition regclass,
+  server name,
+  remote text,
+  connection text
+);
+
+COMMENT ON TYPE colbert._shard IS 'A shard of an index of method shards: see the function colbert._shards_of.';
+COMMENT ON COLUMN colbert._shard.partition IS 'The partition here.';
+COMMENT ON COLUMN colbert._shard.server IS 'The foreign server that it is on; NULL for a local partition.';
+COMMENT ON COLUMN colbert._shard.remote IS 'The table as SQL writes it where it is.';
+COMMENT ON COLUMN colbert._shard.connection IS 'The name of the connection of dblink that asks it.';
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0013_shards', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -1087,19 +1115,19 @@ COMMENT ON FUNCTION colbert._scoring_sql(vector[], regtype, text, boolean) IS
 -- sql/functions/registry/_find_index.sql
 -- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, and the column
 -- while the source has exactly one indexed column.
-CREATE OR REPLACE FUNCTION colbert._find_index(source regclass, embeddings name DEFAULT NULL)
+CREATE OR REPLACE FUNCTION colbert._find_any_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_find_index$
+AS $_find_any_index$
 DECLARE
   _found colbert._index[];
 BEGIN
   SELECT array_agg(i ORDER BY i.id)
     INTO _found
     FROM colbert._index AS i
-   WHERE (_find_index.source IS NULL OR i.source = _find_index.source)
-     AND (_find_index.embeddings IS NULL OR i.embeddings = _find_index.embeddings);
+   WHERE (_find_any_index.source IS NULL OR i.source = _find_any_index.source)
+     AND (_find_any_index.embeddings IS NULL OR i.embeddings = _find_any_index.embeddings);
 
   CASE coalesce(cardinality(_found), 0)
     WHEN 1 THEN
@@ -1126,10 +1154,33 @@ BEGIN
                           ELSE 'Name the column: embeddings => ''column''.' END;
   END CASE;
 END
+$_find_any_index$;
+
+COMMENT ON FUNCTION colbert._find_any_index(regclass, name) IS
+  'The registry row of an index, or an error that says which there are.';
+
+-- The same for what works on one table: an index over shards is refused. So whatever was not made for shards says so,
+-- instead of leaving out the documents that are elsewhere.
+CREATE OR REPLACE FUNCTION colbert._find_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_find_index$
+DECLARE
+  _index colbert._index := colbert._find_any_index(source, embeddings);
+BEGIN
+  IF _index.method = 'shards' THEN
+    RAISE EXCEPTION 'the shards of table "%" are not reached by this', _index.source
+      USING ERRCODE = 'feature_not_supported',
+            DETAIL = 'Some of its partitions are on other servers.',
+            HINT = 'Call it for each partition that is here, and on each shard. colbert.shards lists them.';
+  END IF;
+  RETURN _index;
+END
 $_find_index$;
 
 COMMENT ON FUNCTION colbert._find_index(regclass, name) IS
-  'The registry row of an index, or an error that says which there are.';
+  'The registry row of an index of one table, or an error.';
 
 -- sql/functions/registry/_normalized.sql
 -- Option normalized: see _option_types.
@@ -1142,11 +1193,12 @@ COMMENT ON FUNCTION colbert._normalized(colbert._index) IS
   'Whether the index takes unit vectors only.';
 
 -- sql/functions/registry/_triggers.sql
--- Option triggers: see _option_types.
+-- Option triggers: see _option_types. An index over shards has none: each partition has its own, and a row trigger of the
+-- parent would be cloned to those on other servers.
 CREATE OR REPLACE FUNCTION colbert._triggers(index colbert._index)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN index.options -> 'triggers' IS DISTINCT FROM 'false'::jsonb;
+RETURN index.options -> 'triggers' IS DISTINCT FROM 'false'::jsonb AND index.method <> 'shards';
 
 COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
   'Whether triggers keep the index in step.';
@@ -1616,7 +1668,7 @@ CREATE OR REPLACE FUNCTION colbert._method_table_names(method text)
 RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN CASE
-         WHEN method = 'exact' THEN '{}'::text[]
+         WHEN method IN ('exact', 'shards') THEN '{}'::text[]
          WHEN method = 'plaid' THEN '{centroids, postings, documents}'::text[]
          ELSE '{tokens}'::text[]
        END;
@@ -1799,7 +1851,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_method_options$
 BEGIN
   CASE method
-    WHEN 'exact' THEN RETURN jsonb '{}';
+    WHEN 'exact', 'shards' THEN RETURN jsonb '{}';
     WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_options(method);
     WHEN 'plaid' THEN RETURN colbert._plaid_options();
     ELSE
@@ -2049,6 +2101,7 @@ AS $_method_state$
 BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
+    WHEN 'shards' THEN NULL;  -- colbert.shards asks the shards
     WHEN 'hnsw', 'ivfflat' THEN
       SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
     WHEN 'plaid' THEN
@@ -4215,13 +4268,8 @@ BEGIN
   PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
           colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_text_column(source, embeddings, options);
-  PERFORM colbert._forget_dropped_sources();
-  IF EXISTS (SELECT FROM colbert._index AS i
-              WHERE i.source = _register_index.source AND i.embeddings = _register_index.embeddings) THEN
-    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
-      USING ERRCODE = 'duplicate_object',
-            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
-  END IF;
+  PERFORM colbert._forget_dropped_sources(),
+          colbert._refuse_second_index(source, embeddings);
 
   INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, table_names)
   VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
@@ -4233,6 +4281,23 @@ $_register_index$;
 
 COMMENT ON FUNCTION colbert._register_index(regclass, name, text, jsonb, name) IS
   'Enters an index in the registry, after checking what is asked for.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_second_index(source regclass, embeddings name)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_second_index$
+BEGIN
+  IF EXISTS (SELECT FROM colbert._index AS i
+              WHERE i.source = _refuse_second_index.source AND i.embeddings = _refuse_second_index.embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
+      USING ERRCODE = 'duplicate_object',
+            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
+  END IF;
+END
+$_refuse_second_index$;
+
+COMMENT ON FUNCTION colbert._refuse_second_index(regclass, name) IS 'Raises for a column that has an index.';
 
 -- sql/functions/index/create_index.sql
 -- Creates an index on a column of token vectors, and keeps it in step from then on. Like CREATE INDEX it blocks writers
@@ -4254,6 +4319,10 @@ DECLARE
   _index colbert._index;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
+  IF colbert._has_foreign_partitions(source) THEN
+    PERFORM colbert._create_over_shards(source, embeddings, method, options, key);
+    RETURN;
+  END IF;
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);
@@ -4274,7 +4343,8 @@ COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
 
 -- sql/functions/index/drop_index.sql
 -- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts that
--- somebody dropped before are passed over.
+-- somebody dropped before are passed over. Of an index over shards, those of the partitions here go along. Those on other
+-- servers stay.
 CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -4282,7 +4352,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $drop_index$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _names record := colbert._sync_names(_index);
 BEGIN
   IF drop_index.source IS NULL THEN
@@ -4292,10 +4362,17 @@ BEGIN
   END IF;
   PERFORM colbert._refuse_stranger(_index.source);
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
-  _index := colbert._find_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
+  _index := colbert._find_any_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
+  IF _index.method = 'shards' THEN
+    PERFORM colbert.drop_index(s.partition, _index.embeddings)
+       FROM colbert._shards_of(_index.source) AS s
+      WHERE s.server IS NULL
+        AND EXISTS (SELECT FROM colbert._index AS i
+                     WHERE i.source = s.partition AND i.embeddings = _index.embeddings);
+  END IF;
   PERFORM colbert._drop_derived(_index);
 END
 $drop_index$;
@@ -5104,6 +5181,11 @@ BEGIN
   END IF;
 
   PERFORM colbert._refuse_source(source, embeddings);
+  IF colbert._has_foreign_partitions(source) THEN
+    RAISE EXCEPTION 'table "%" has partitions on other servers', source
+      USING ERRCODE = 'feature_not_supported',
+            HINT = 'Create the index of each local partition concurrently, and then colbert.create_index over all.';
+  END IF;
   _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);
   _method := _index.method;
@@ -5870,6 +5952,8 @@ COMMENT ON FUNCTION colbert._begin_pass(colbert._index, vector[]) IS
 -- for that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long
 -- as the rest of a search.
 --
+-- An index over shards hands the search on to them (_search_shards).
+--
 -- What scores less than min_score is left out at the very end, when there may be fewer than k.
 --
 -- The function is STABLE, so that a search sees one snapshot. It reads only. key has the type in which keys are
@@ -5889,7 +5973,7 @@ SET parallel_tuple_cost = 0.1
 SET work_mem = '32MB'
 AS $_search$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
   _effort colbert._effort;
@@ -5902,6 +5986,13 @@ BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
   _least_score := colbert._least_score(_index, query, min_score);
+  IF _index.method = 'shards' THEN
+    RETURN QUERY
+      SELECT s.doc_id, s.score
+        FROM colbert._search_shards(_index, query, key, k, filter, params, candidates, exact,
+                                    search_path, min_score) AS s;
+    RETURN;
+  END IF;
 
   -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could
   -- wait for each other.
@@ -6026,7 +6117,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $_rerank$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
 BEGIN
@@ -6034,6 +6125,18 @@ BEGIN
           colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
   IF k IS NOT NULL THEN
     PERFORM colbert._refuse_count('k', k);
+  END IF;
+  IF _index.method = 'shards' THEN
+    RETURN QUERY EXECUTE format(
+      'SELECT a.doc_id::%s, a.score FROM colbert._answers_of_shards($1, $2) AS a '
+      ' ORDER BY a.score DESC, a.doc_id::%s LIMIT $3',
+      format_type(_id_type, -1), _types.key_cast)
+      USING _index,
+            format('colbert.rerank(%%L, %s, %s::pg_catalog.text[], %L::pg_catalog.int4, %L, %L::pg_catalog.float8)',
+                   replace(quote_literal(query), '%', '%%'), replace(quote_literal(ids), '%', '%%'),
+                   k, replace(_index.embeddings, '%', '%%'), min_score),
+            k;
+    RETURN;
   END IF;
 
   RETURN QUERY EXECUTE format(
@@ -7224,6 +7327,788 @@ $maxsim_matches$;
 
 COMMENT ON FUNCTION colbert.maxsim_matches(vector[], anynonarray, regclass, name) IS
   'The matches of a stored document, by its key; the table may be left out while exactly one is indexed.';
+
+-- sql/functions/shards/_known_knobs.sql
+-- The knobs of a session that a search over shards hands on.
+CREATE OR REPLACE FUNCTION colbert._known_knobs()
+RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN '{effort, margin, candidates, patience, nprobe, hits, ef_search}'::text[];
+
+COMMENT ON FUNCTION colbert._known_knobs() IS 'The names of all knobs.';
+
+-- sql/functions/shards/_has_foreign_partitions.sql
+CREATE OR REPLACE FUNCTION colbert._has_foreign_partitions(source regclass)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT EXISTS (SELECT FROM pg_partition_tree(source) AS t
+                   JOIN pg_catalog.pg_class AS c ON c.oid = t.relid
+                  WHERE c.relkind = 'f');
+END;
+
+COMMENT ON FUNCTION colbert._has_foreign_partitions(regclass) IS
+  'Whether a partitioned table has partitions on other servers.';
+
+-- sql/functions/shards/_shards_of.sql
+-- The shards of a partitioned table, from the catalogs: its partitions on other servers, and those here, as large as they
+-- are without a foreign one in them. So no partition is left out that was attached later.
+--
+-- A connection is named by the role, the server, the user mapping and their options as far as the role may see them. So
+-- it never serves another role, nor a mapping as it was before. Partitions on one server have a connection each.
+CREATE OR REPLACE FUNCTION colbert._shards_of(source regclass)
+RETURNS SETOF colbert._shard
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_shards_of$
+BEGIN
+  RETURN QUERY
+    WITH RECURSIVE tree AS (
+      SELECT i.inhrelid AS id
+        FROM pg_inherits AS i WHERE i.inhparent = _shards_of.source AND NOT i.inhdetachpending
+       UNION ALL
+      SELECT i.inhrelid
+        FROM tree AS t
+        JOIN pg_inherits AS i ON i.inhparent = t.id AND NOT i.inhdetachpending
+       WHERE colbert._has_foreign_partitions(t.id)
+    ), shard AS (
+      SELECT c.oid, c.relname, n.nspname, s.oid AS server_id, s.srvname, s.srvoptions,
+             (SELECT o.option_value FROM pg_options_to_table(f.ftoptions) AS o
+               WHERE o.option_name = 'schema_name') AS remote_schema,
+             (SELECT o.option_value FROM pg_options_to_table(f.ftoptions) AS o
+               WHERE o.option_name = 'table_name') AS remote_table,
+             row_number() OVER (PARTITION BY s.oid ORDER BY c.oid) AS lane
+        FROM tree AS t
+        JOIN pg_class AS c ON c.oid = t.id
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        LEFT JOIN pg_foreign_table AS f ON f.ftrelid = c.oid
+        LEFT JOIN pg_foreign_server AS s ON s.oid = f.ftserver
+       WHERE c.relkind = 'f' OR NOT colbert._has_foreign_partitions(c.oid)
+    )
+    SELECT s.oid::regclass, s.srvname,
+           format('%I.%I', coalesce(s.remote_schema, s.nspname), coalesce(s.remote_table, s.relname)),
+           CASE WHEN s.server_id IS NOT NULL
+                THEN format('colbert_pg/%s/%s/%s/%s/%s', r.id, s.server_id, m.umid,
+                            left(md5(concat_ws('/', s.srvoptions, m.umoptions)), 8), s.lane) END
+      FROM shard AS s
+     CROSS JOIN (SELECT a.oid AS id FROM pg_roles AS a WHERE a.rolname = current_user) AS r
+      LEFT JOIN LATERAL (SELECT u.umid, u.umoptions FROM pg_user_mappings AS u
+                          WHERE u.srvid = s.server_id AND u.umuser IN (0, r.id)
+                          ORDER BY u.umuser DESC LIMIT 1) AS m ON true
+     ORDER BY s.oid;
+END
+$_shards_of$;
+
+COMMENT ON FUNCTION colbert._shards_of(regclass) IS
+  'The shards of a partitioned table: partitions on other servers, and those here.';
+
+-- sql/functions/shards/_shard_failed.sql
+-- What becomes of a failure of a shard: an error that names it; or, where on_failure is 'warning', a warning, if the
+-- shard cannot be reached; or, where it is 'answer', an answer that says so. The error has the SQLSTATE that the shard
+-- gave.
+CREATE OR REPLACE FUNCTION colbert._shard_failed(
+  shard colbert._shard, on_failure text, state text, message text, detail text, hint text)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_shard_failed$
+DECLARE
+  _unreachable boolean := colbert._is_unreachable(state);
+  _place text := format('shard "%s"%s', shard.partition, format(' on server "%s"', shard.server));
+BEGIN
+  message := concat_ws(': ', message, CASE WHEN _unreachable THEN nullif(split_part(detail, E'\n', 1), '') END);
+  IF on_failure = 'answer' THEN
+    RETURN jsonb_build_object('failure', message, 'unreachable', _unreachable);
+  ELSIF _unreachable AND on_failure = 'warning' THEN
+    RAISE WARNING '% is left out: %', _place, message
+      USING ERRCODE = state;
+    RETURN NULL;
+  END IF;
+  RAISE EXCEPTION '%: %', _place, message
+    USING ERRCODE = state,
+          DETAIL = coalesce(nullif(detail, ''), format('There it is table %s.', shard.remote)),
+          HINT = coalesce(
+            nullif(hint, ''),
+            CASE
+              WHEN _unreachable THEN
+                'Look at the server and at its user mapping. SET colbert.shards = ''reachable'' searches the others meanwhile.'
+              WHEN state = '42704' THEN
+                format('CREATE USER MAPPING FOR %I SERVER %I OPTIONS (user …, password …)', current_user, shard.server)
+              WHEN state = '42501' THEN
+                'The caller needs USAGE on the server. The role of its user mapping needs SELECT on the table of the shard, and USAGE on its schema.'
+              WHEN state IN ('42883', '3F000') THEN
+                'Install colbert_pg on the shard, in the same version.'
+              ELSE 'Look at the table and its index on the shard.'
+            END);
+END
+$_shard_failed$;
+
+COMMENT ON FUNCTION colbert._shard_failed(colbert._shard, text, text, text, text, text) IS
+  'Raises an error that names the shard that failed, or warns, or answers.';
+
+-- Connections that were not made or were lost, servers that stop or start, and those with no connection to spare.
+CREATE OR REPLACE FUNCTION colbert._is_unreachable(state text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN state LIKE '08%' OR state IN ('57P01', '57P02', '57P03', '57P05', '53300');
+
+COMMENT ON FUNCTION colbert._is_unreachable(text) IS 'Whether an SQLSTATE says that a server cannot be reached.';
+
+-- sql/functions/shards/_ask_shards.sql
+-- Sends a statement to each shard, to all at once, and returns what each answers: one value of type jsonb. Statements for
+-- local partitions are run here, while the others work. on_failure is 'error', 'warning' or 'answer': see _shard_failed.
+--
+-- Connections are kept for the session, where the session's own role asks. As another role, after SET ROLE or in a
+-- function of another owner, they are closed at the end: whoever has the session afterwards could use them. A kept
+-- connection that turns out to be dead is opened anew, once.
+--
+-- dblink_is_busy is polled, so that a cancel and statement_timeout end the wait. On an error all connections are closed.
+-- client_connection_check_interval makes a shard notice that, and stop. (To ask a hung shard to cancel could hang, too.)
+CREATE OR REPLACE FUNCTION colbert._ask_shards(
+  shards colbert._shard[], statements text[], on_failure text DEFAULT 'error')
+RETURNS jsonb[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $_ask_shards$
+DECLARE
+  _answers jsonb[] := array_fill(NULL::jsonb, ARRAY[cardinality(shards)]);
+  _dblink text := (SELECT colbert._dblink() FROM unnest(shards) AS s WHERE s.server IS NOT NULL LIMIT 1);
+  _failed boolean[] := array_fill(false, ARRAY[cardinality(shards)]);
+  _kept text[];
+  _shard colbert._shard;
+  _answer jsonb;
+  _state text;
+  _message text;
+  _detail text;
+  _hint text;
+BEGIN
+  _kept := colbert._open_connections(_dblink);
+
+  FOR i IN 1 .. cardinality(shards) LOOP
+    _shard := shards[i];
+    CONTINUE WHEN _shard.server IS NULL;
+    BEGIN
+      PERFORM colbert._send_to_shard(_dblink, _shard, statements[i], _shard.connection = ANY (_kept));
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS _state = RETURNED_SQLSTATE, _message = MESSAGE_TEXT,
+                              _detail = PG_EXCEPTION_DETAIL, _hint = PG_EXCEPTION_HINT;
+      _answers[i] := colbert._shard_failed(_shard, on_failure, _state, _message, _detail, _hint);
+      _failed[i] := true;
+    END;
+  END LOOP;
+
+  FOR i IN 1 .. cardinality(shards) LOOP
+    _shard := shards[i];
+    CONTINUE WHEN _shard.server IS NOT NULL;
+    EXECUTE statements[i] INTO _answer;
+    _answers[i] := _answer;
+  END LOOP;
+
+  FOR i IN 1 .. cardinality(shards) LOOP
+    _shard := shards[i];
+    CONTINUE WHEN _shard.server IS NULL OR _failed[i];
+    FOR attempt IN 1 .. 2 LOOP
+      BEGIN
+        IF attempt = 2 THEN
+          PERFORM colbert._send_to_shard(_dblink, _shard, statements[i], false);
+        END IF;
+        _answers[i] := colbert._answer_of_shard(_dblink, _shard.connection);
+        EXIT;
+      EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS _state = RETURNED_SQLSTATE, _message = MESSAGE_TEXT,
+                                _detail = PG_EXCEPTION_DETAIL, _hint = PG_EXCEPTION_HINT;
+        PERFORM colbert._close_connections(_dblink, ARRAY[_shard]);
+        CONTINUE WHEN attempt = 1 AND _shard.connection = ANY (_kept) AND colbert._is_unreachable(_state);
+        _answers[i] := colbert._shard_failed(_shard, on_failure, _state, _message, _detail, _hint);
+        EXIT;
+      END;
+    END LOOP;
+  END LOOP;
+
+  IF current_user <> session_user THEN
+    PERFORM colbert._close_connections(_dblink, shards);
+  END IF;
+  RETURN _answers;
+EXCEPTION WHEN query_canceled OR OTHERS THEN
+  PERFORM colbert._close_connections(_dblink, shards);
+  RAISE;
+END
+$_ask_shards$;
+
+COMMENT ON FUNCTION colbert._ask_shards(colbert._shard[], text[], text) IS
+  'Sends a statement to each shard at once, and returns the jsonb value that each answers.';
+
+CREATE OR REPLACE FUNCTION colbert._dblink()
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_dblink$
+DECLARE
+  _schema text := (SELECT quote_ident(n.nspname)
+                     FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+                    WHERE e.extname = 'dblink');
+BEGIN
+  IF _schema IS NULL THEN
+    RAISE EXCEPTION 'shards on other servers are asked through the extension dblink, which is not installed'
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'CREATE EXTENSION dblink, as a superuser.';
+  END IF;
+  RETURN _schema;
+END
+$_dblink$;
+
+COMMENT ON FUNCTION colbert._dblink() IS 'The schema of the extension dblink, quoted.';
+
+CREATE OR REPLACE FUNCTION colbert._open_connections(dblink text)
+RETURNS text[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_open_connections$
+DECLARE
+  _open text[];
+BEGIN
+  IF dblink IS NOT NULL THEN
+    EXECUTE format('SELECT %s.dblink_get_connections()', dblink) INTO _open;
+  END IF;
+  RETURN coalesce(_open, '{}');
+END
+$_open_connections$;
+
+COMMENT ON FUNCTION colbert._open_connections(text) IS 'The names of the connections that dblink has open.';
+
+CREATE OR REPLACE FUNCTION colbert._close_connections(dblink text, shards colbert._shard[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_close_connections$
+DECLARE
+  _open text[] := colbert._open_connections(dblink);
+  _connection text;
+BEGIN
+  FOR _connection IN SELECT s.connection FROM unnest(shards) AS s WHERE s.connection = ANY (_open) LOOP
+    EXECUTE format('SELECT %s.dblink_disconnect($1)', dblink) USING _connection;
+  END LOOP;
+END
+$_close_connections$;
+
+COMMENT ON FUNCTION colbert._close_connections(text, colbert._shard[]) IS 'Closes the connections to shards.';
+
+-- kept: the connection is open since before this search. Should it be dead or busy, it is opened anew.
+CREATE OR REPLACE FUNCTION colbert._send_to_shard(dblink text, shard colbert._shard, statement text, kept boolean)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_send_to_shard$
+DECLARE
+  _sent integer;
+BEGIN
+  IF kept THEN
+    EXECUTE format('SELECT %s.dblink_send_query($1, $2)', dblink) INTO _sent USING shard.connection, statement;
+    IF _sent = 1 THEN
+      RETURN;
+    END IF;
+    PERFORM colbert._close_connections(dblink, ARRAY[shard]);
+  END IF;
+  EXECUTE format('SELECT %s.dblink_connect($1, $2)', dblink) USING shard.connection, shard.server::text;
+  EXECUTE format('SELECT %s.dblink_exec($1, $2, false)', dblink)
+    USING shard.connection, 'SET client_connection_check_interval = 500'::text;
+  EXECUTE format('SELECT %s.dblink_send_query($1, $2)', dblink) USING shard.connection, statement;
+END
+$_send_to_shard$;
+
+COMMENT ON FUNCTION colbert._send_to_shard(text, colbert._shard, text, boolean) IS
+  'Sends a statement to a shard, over a connection that is opened where it is not.';
+
+CREATE OR REPLACE FUNCTION colbert._answer_of_shard(dblink text, connection text)
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_answer_of_shard$
+DECLARE
+  _busy integer;
+  _pause float8 := 0.0002;
+  _answer jsonb;
+BEGIN
+  LOOP
+    EXECUTE format('SELECT %s.dblink_is_busy($1)', dblink) INTO _busy USING connection;
+    EXIT WHEN _busy = 0;
+    PERFORM pg_sleep(_pause);
+    _pause := least(0.01, 1.3 * _pause);
+  END LOOP;
+  EXECUTE format('SELECT a.answer FROM %s.dblink_get_result($1) AS a (answer jsonb)', dblink)
+     INTO _answer USING connection;
+  EXECUTE format('SELECT FROM %s.dblink_get_result($1) AS a (answer jsonb)', dblink) USING connection;  -- the end
+  RETURN _answer;
+END
+$_answer_of_shard$;
+
+COMMENT ON FUNCTION colbert._answer_of_shard(text, text) IS 'Waits for the answer of a shard.';
+
+-- sql/functions/shards/_search_shards.sql
+-- A search over shards: the k best of each, merged by score and key. Filter, values and knobs go along. The documents
+-- that a shard holds are searched as of when its turn comes: there is one snapshot for each shard.
+CREATE OR REPLACE FUNCTION colbert._search_shards(
+  index colbert._index, query vector[], key anyelement, k integer, filter text, params jsonb,
+  candidates integer, exact boolean, search_path text, min_score float8)
+RETURNS TABLE (doc_id anyelement, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $_search_shards$
+DECLARE
+  _request jsonb := jsonb_build_object(
+    'version', colbert._request_version(), 'k', k, 'filter', filter, 'params', params, 'candidates', candidates,
+    'exact', exact, 'embeddings', index.embeddings, 'min_score', min_score, 'search_path', search_path,
+    'time_zone', current_setting('TimeZone'),
+    'knobs', (SELECT coalesce(jsonb_object_agg(n.name, n.value), '{}')
+                FROM (SELECT u.name, nullif(current_setting('colbert.' || u.name, true), '') AS value
+                        FROM unnest(colbert._known_knobs()) AS u (name)) AS n
+               WHERE n.value IS NOT NULL));
+BEGIN
+  RETURN QUERY EXECUTE format(
+    'SELECT a.doc_id::%s, a.score FROM colbert._answers_of_shards($1, $2) AS a '
+    ' ORDER BY a.score DESC, a.doc_id::%s LIMIT $3',
+    colbert._type_name(pg_typeof(key)), (colbert._source_types(index)).key_cast)
+    USING index, format('colbert.search_shard(%%L, %s, %s)', replace(quote_literal(query), '%', '%%'),
+                        replace(quote_literal(_request), '%', '%%')), k;
+END
+$_search_shards$;
+
+COMMENT ON FUNCTION colbert._search_shards(colbert._index, vector[], anyelement, integer, text, jsonb, integer, boolean, text, float8) IS
+  'The best documents of all shards; search_path is the caller''s.';
+
+-- What a function that returns (doc_id, score) finds on each shard. call is SQL with %L for the table. The caller needs
+-- SELECT on the source, as for any search. Its row-level security says nothing about rows that are elsewhere.
+CREATE OR REPLACE FUNCTION colbert._answers_of_shards(index colbert._index, call text)
+RETURNS TABLE (doc_id text, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $_answers_of_shards$
+DECLARE
+  _on_failure text := colbert._on_failure();
+  _shards colbert._shard[];
+  _answers jsonb[];
+BEGIN
+  EXECUTE format('SELECT s.%I, s.%I FROM %s AS s WHERE false', index.key, index.embeddings, index.source);
+  IF row_security_active(index.source) THEN
+    RAISE EXCEPTION 'row-level security of table "%" does not reach its shards', index.source
+      USING ERRCODE = 'feature_not_supported',
+            HINT = 'Put the policies on the tables of the shards, and map each role to one of its own there.';
+  END IF;
+  _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
+  _answers := colbert._ask_shards(
+    _shards,
+    ARRAY(SELECT 'SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(r.doc_id, r.score)), ''[]'') FROM '
+                 || format(call, s.remote) || ' AS r'
+            FROM unnest(_shards) WITH ORDINALITY AS s (partition, server, remote, connection, position)
+           ORDER BY s.position),
+    _on_failure);
+  RETURN QUERY
+    SELECT f.found ->> 0, (f.found ->> 1)::float8
+      FROM unnest(_answers) AS a (answer)
+     CROSS JOIN LATERAL jsonb_array_elements(a.answer) AS f (found);
+END
+$_answers_of_shards$;
+
+COMMENT ON FUNCTION colbert._answers_of_shards(colbert._index, text) IS
+  'The rows of a function that returns (doc_id, score) from all shards, in no order.';
+
+-- SET colbert.shards = 'reachable' leaves out, with a warning, shards that cannot be reached.
+CREATE OR REPLACE FUNCTION colbert._on_failure()
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_on_failure$
+DECLARE
+  _shards text := coalesce(nullif(current_setting('colbert.shards', true), ''), 'all');
+BEGIN
+  IF _shards NOT IN ('all', 'reachable') THEN
+    RAISE EXCEPTION 'colbert.shards must be all or reachable, not "%"', _shards
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'RESET colbert.shards, or set it anew.';
+  END IF;
+  RETURN CASE _shards WHEN 'all' THEN 'error' ELSE 'warning' END;
+END
+$_on_failure$;
+
+COMMENT ON FUNCTION colbert._on_failure() IS 'What a search does about a shard that cannot be reached.';
+
+-- sql/functions/shards/_question.sql
+-- What a shard is asked about its index. Rows of colbert.indexes are taken whole, since older versions have fewer columns.
+CREATE OR REPLACE FUNCTION colbert._question_sql(remote text, embeddings name)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format(
+  'SELECT pg_catalog.jsonb_build_object('
+  '''version'', colbert.version(),'
+  '''searches'', pg_catalog.to_regprocedure(''colbert.search_shard(text, text, jsonb)'') IS NOT NULL,'
+  '''index'', (SELECT pg_catalog.to_jsonb(i) FROM colbert.indexes AS i'
+  '             WHERE i.source OPERATOR(pg_catalog.=) %L::pg_catalog.regclass'
+  '               AND i.embeddings OPERATOR(pg_catalog.=) %L::pg_catalog.name))',
+  remote, embeddings);
+
+COMMENT ON FUNCTION colbert._question_sql(text, name) IS 'SQL that asks a shard about its index.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_answer(index colbert._index, shard colbert._shard, answer jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_answer$
+DECLARE
+  _problem record := colbert._problem_of_shard(index, shard, answer);
+BEGIN
+  IF _problem.problem IS NOT NULL THEN
+    RAISE EXCEPTION 'shard "%"%: %', shard.partition, format(' on server "%s"', shard.server), _problem.problem
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = _problem.advice;
+  END IF;
+END
+$_refuse_answer$;
+
+COMMENT ON FUNCTION colbert._refuse_answer(colbert._index, colbert._shard, jsonb) IS
+  'Raises for a shard whose index is missing, or another than that of the table.';
+
+-- What keeps a shard from taking part, from its answer to _question_sql, and what to do about it. NULLs where nothing does.
+CREATE OR REPLACE FUNCTION colbert._problem_of_shard(
+  index colbert._index, shard colbert._shard, answer jsonb, OUT problem text, OUT advice text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_problem_of_shard$
+DECLARE
+  _index jsonb := nullif(answer -> 'index', 'null');
+  _anew text := format('Drop that index, and create it as it is here: key "%s", %s dimensions%s.',
+                       index.key, index.dimensions, format(', model %s', index.options -> 'model'));
+BEGIN
+  IF answer ? 'failure' THEN
+    problem := answer ->> 'failure';
+    advice := 'Look at the server and at its user mapping.';
+  ELSIF NOT (answer ->> 'searches')::boolean THEN
+    problem := format('it has colbert_pg %s, which has no search_shard', answer ->> 'version');
+    advice := format('Upgrade colbert_pg there to %s.', colbert.version());
+  ELSIF _index IS NULL THEN
+    problem := format('table %s has no late-interaction index on column "%s"', shard.remote, index.embeddings);
+    advice := format('Run there: SELECT colbert.create_index(%L, %L, key => %L)%s', shard.remote, index.embeddings, index.key,
+                     CASE WHEN shard.server IS NOT NULL
+                          THEN '; or pass options => ''{"create_on_shards": true}''' ELSE '' END);
+  ELSIF _index ->> 'key' <> index.key THEN
+    problem := format('its index has the key "%s", not "%s"', _index ->> 'key', index.key);
+    advice := _anew;
+  ELSIF (_index ->> 'dimensions')::integer <> index.dimensions THEN
+    problem := format('its index has %s dimensions, not %s', _index ->> 'dimensions', index.dimensions);
+    advice := _anew;
+  ELSIF _index -> 'options' -> 'model' IS DISTINCT FROM index.options -> 'model' THEN
+    problem := format('its index is of model %s, not %s', coalesce(_index -> 'options' -> 'model', 'null'),
+                      coalesce(index.options -> 'model', 'null'));
+    advice := _anew;
+  END IF;
+END
+$_problem_of_shard$;
+
+COMMENT ON FUNCTION colbert._problem_of_shard(colbert._index, colbert._shard, jsonb) IS
+  'What keeps a shard from taking part in searches, and what to do about it.';
+
+-- sql/functions/shards/_create_over_shards.sql
+-- create_index for a table some of whose partitions are on other servers. Each shard has an index of its own. Those of
+-- local partitions are made here. Those on other servers have to be there, unless the option create_on_shards says that
+-- they are to be made, too: a shard commits that at once, whatever becomes of this transaction. All must have the same
+-- key, dimensions and model. What is entered for the parent has the method shards, no tables and no triggers.
+--
+-- A table with foreign partitions can have no primary key: so the key is named. Each shard says whether it is unique
+-- there.
+CREATE OR REPLACE FUNCTION colbert._create_over_shards(
+  source regclass, embeddings name, method text, options jsonb, key name)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_over_shards$
+DECLARE
+  _method text := coalesce(method, colbert._default_method(source, options));
+  _own jsonb := options - 'create_on_shards';
+  _shards colbert._shard[];
+  _questions text[];
+  _answers jsonb[];
+  _index colbert._index;
+BEGIN
+  PERFORM colbert._refuse_options(
+            options, colbert._option_types(_method) - 'text' || jsonb '{"create_on_shards": "boolean"}'),
+          colbert._refuse_bit_options(source, embeddings, options),
+          colbert._refuse_key_of_shards(source, key),
+          colbert._refuse_wrappers(source);
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+  PERFORM colbert._forget_dropped_sources(),
+          colbert._refuse_second_index(source, embeddings);
+  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, table_names)
+  VALUES (source, embeddings, key, 'shards', _own, colbert._vector_dimensions(source, embeddings, options), '{}')
+  RETURNING * INTO _index;
+
+  _shards := ARRAY(SELECT s FROM colbert._shards_of(source) AS s);
+  PERFORM colbert.create_index(s.partition, _index.embeddings, method, _own, key)
+     FROM unnest(_shards) AS s
+    WHERE s.server IS NULL
+      AND NOT EXISTS (SELECT FROM colbert._index AS i
+                       WHERE i.source = s.partition AND i.embeddings = _index.embeddings);
+
+  _questions := ARRAY(SELECT colbert._question_sql(s.remote, _index.embeddings) FROM unnest(_shards) AS s);
+  _answers := colbert._ask_shards(_shards, _questions);
+  IF options -> 'create_on_shards' = 'true' THEN
+    PERFORM colbert._ask_shards(
+              ARRAY[_shards[i]],
+              ARRAY[format('SELECT pg_catalog.to_jsonb(true) FROM colbert.create_index(%L, %L, %L, %L, %L)',
+                           (_shards[i]).remote, _index.embeddings, method, _own, key)])
+       FROM generate_subscripts(_answers, 1) AS i
+      WHERE _answers[i] -> 'index' = 'null';
+    _answers := colbert._ask_shards(_shards, _questions);
+  END IF;
+  PERFORM colbert._refuse_answer(_index, _shards[i], _answers[i]) FROM generate_subscripts(_answers, 1) AS i;
+END
+$_create_over_shards$;
+
+COMMENT ON FUNCTION colbert._create_over_shards(regclass, name, text, jsonb, name) IS
+  'Creates an index over the partitions of a table some of which are on other servers.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_key_of_shards(source regclass, key name)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_key_of_shards$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_attribute AS a
+                  WHERE a.attrelid = source AND a.attname = key AND a.attnum > 0 AND NOT a.attisdropped) THEN
+    RAISE EXCEPTION '%', CASE WHEN key IS NULL
+                              THEN format('table "%s" has partitions on other servers, and so no primary key', source)
+                              ELSE format('column "%s" of table "%s" does not exist', key, source) END
+      USING ERRCODE = CASE WHEN key IS NULL THEN 'invalid_parameter_value' ELSE 'undefined_column' END,
+            HINT = 'Name the column that is the key of each shard: key => ''column''.';
+  END IF;
+END
+$_refuse_key_of_shards$;
+
+COMMENT ON FUNCTION colbert._refuse_key_of_shards(regclass, name) IS
+  'Raises unless the key of an index over shards is named.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_wrappers(source regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_wrappers$
+DECLARE
+  _other record;
+BEGIN
+  SELECT s.partition, w.fdwname
+    INTO _other
+    FROM colbert._shards_of(source) AS s
+    JOIN pg_foreign_server AS f ON f.srvname = s.server
+    JOIN pg_foreign_data_wrapper AS w ON w.oid = f.srvfdw
+   WHERE w.fdwname <> 'postgres_fdw'
+   LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'partition "%" is a foreign table of %, not of postgres_fdw', _other.partition, _other.fdwname
+      USING ERRCODE = 'feature_not_supported',
+            HINT = 'Detach the partition. Shards are PostgreSQL servers, reached by postgres_fdw.';
+  END IF;
+END
+$_refuse_wrappers$;
+
+COMMENT ON FUNCTION colbert._refuse_wrappers(regclass) IS
+  'Raises for a foreign partition that is not reached by postgres_fdw.';
+
+-- sql/functions/shards/_shard_states.sql
+CREATE OR REPLACE FUNCTION colbert._shard_states(index colbert._index)
+RETURNS TABLE (shard regclass, server name, state text, advice text)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_shard_states$
+DECLARE
+  _shards colbert._shard[] := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
+  _answers jsonb[];
+  _problem record;
+BEGIN
+  IF colbert._is_own(index.source) THEN
+    _answers := colbert._ask_shards(
+      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s), 'answer');
+  END IF;
+  FOR i IN 1 .. cardinality(_shards) LOOP
+    shard := (_shards[i]).partition;
+    server := (_shards[i]).server;
+    IF _answers IS NOT NULL THEN
+      _problem := colbert._problem_of_shard(index, _shards[i], _answers[i]);
+      state := CASE WHEN _problem.problem IS NULL THEN _answers[i] -> 'index' ->> 'state'
+                    WHEN (_answers[i] ->> 'unreachable')::boolean THEN 'unreachable'
+                    WHEN _answers[i] -> 'index' = 'null' THEN 'missing'
+                    ELSE 'broken' END;
+      advice := CASE WHEN _problem.problem IS NULL THEN _answers[i] -> 'index' ->> 'advice'
+                     ELSE _problem.problem || ': ' || _problem.advice END;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+END
+$_shard_states$;
+
+COMMENT ON FUNCTION colbert._shard_states(colbert._index) IS
+  'The shards of an index and their states; NULL for who does not own the table.';
+
+-- sql/functions/shards/shards.sql
+-- The shards of every index over shards, with the state of each one's index. Each is asked, so that reading the view takes
+-- as long as the slowest takes to answer. That is done for the caller's own tables alone: another's servers are not
+-- connected to by looking at a view.
+CREATE OR REPLACE VIEW colbert.shards WITH (security_invoker = true) AS
+SELECT i.source, i.embeddings, s.shard, s.server, s.state, s.advice
+  FROM colbert._index AS i
+ CROSS JOIN LATERAL colbert._shard_states(i) AS s
+ WHERE i.method = 'shards';
+
+COMMENT ON VIEW colbert.shards IS
+  'The shards of every table that has partitions on other servers, and the state of each.';
+
+COMMENT ON COLUMN colbert.shards.source IS 'The partitioned table.';
+COMMENT ON COLUMN colbert.shards.embeddings IS 'Its column of token-vector arrays.';
+COMMENT ON COLUMN colbert.shards.shard IS 'The partition.';
+COMMENT ON COLUMN colbert.shards.server IS 'The foreign server that it is on; NULL for a partition here.';
+COMMENT ON COLUMN colbert.shards.state IS
+  'That of its index, as in colbert.indexes: ready, stale, building or broken; or missing, or unreachable. NULL for who does not own the table.';
+COMMENT ON COLUMN colbert.shards.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
+
+GRANT SELECT ON colbert.shards TO PUBLIC;
+
+-- sql/functions/shards/_search_shard.sql
+-- Settings hold for the search alone, as SET LOCAL would set them: they are put back at the end, and an error undoes
+-- them. A knob that was not set is empty after that, which is the same to all that read it.
+CREATE OR REPLACE FUNCTION colbert._search_shard(source text, query vector[], request jsonb, search_path text)
+RETURNS TABLE (doc_id text, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $_search_shard$
+DECLARE
+  _search_path text;
+  _source regclass;
+  _settings text[];
+  _values text[];
+  _before text[];
+BEGIN
+  PERFORM colbert._refuse_request(request);
+  _search_path := coalesce(request ->> 'search_path', _search_shard.search_path);
+  PERFORM set_config('search_path', _search_path, true);
+  _source := _search_shard.source::regclass;
+  PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+
+  SELECT array_agg(s.name), array_agg(s.value), array_agg(coalesce(current_setting(s.name, true), ''))
+    INTO _settings, _values, _before
+    FROM (SELECT 'colbert.' || k.key AS name, k.value
+            FROM jsonb_each_text(nullif(request -> 'knobs', 'null')) AS k
+           UNION ALL
+          SELECT 'TimeZone', request ->> 'time_zone') AS s
+   WHERE s.value IS NOT NULL;
+  PERFORM set_config(s.name, s.value, true) FROM unnest(_settings, _values) AS s (name, value);
+  RETURN QUERY
+    SELECT s.doc_id, s.score
+      FROM colbert._search(
+             _source, query, NULL::text, coalesce((request ->> 'k')::integer, 10), request ->> 'filter',
+             nullif(request -> 'params', 'null'), (request ->> 'candidates')::integer,
+             coalesce((request ->> 'exact')::boolean, false), (request ->> 'embeddings')::name,
+             _search_path, (request ->> 'min_score')::float8) AS s;
+  PERFORM set_config(s.name, s.value, true) FROM unnest(_settings, _before) AS s (name, value);
+END
+$_search_shard$;
+
+COMMENT ON FUNCTION colbert._search_shard(text, vector[], jsonb, text) IS
+  'The body of search_shard; search_path is the caller''s.';
+
+CREATE OR REPLACE FUNCTION colbert._query_of_text(query text)
+RETURNS vector[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY INVOKER
+RETURN query::vector[];
+
+COMMENT ON FUNCTION colbert._query_of_text(text) IS 'A query that came as text.';
+
+-- The version of the contract, which grows when a member is added to requests.
+CREATE OR REPLACE FUNCTION colbert._request_version()
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN 1;
+
+COMMENT ON FUNCTION colbert._request_version() IS 'The version of the requests that search_shard understands.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_request(request jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_request$
+DECLARE
+  _types constant jsonb := jsonb '{"version": "number", "k": "number", "filter": "string", "params": "object",
+    "candidates": "number", "exact": "boolean", "embeddings": "string", "min_score": "number",
+    "search_path": "string", "time_zone": "string", "knobs": "object"}';
+  _unknown text;
+  _wrong text;
+BEGIN
+  IF request IS NULL OR jsonb_typeof(request) <> 'object' THEN
+    RAISE EXCEPTION 'request must be a JSON object'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'For example ''{"version": 1, "k": 10}''.';
+  END IF;
+  _unknown := (SELECT string_agg(format('"%s"', n.name), ', ' ORDER BY n.name)
+                 FROM (SELECT r.name FROM jsonb_object_keys(request) AS r (name) WHERE NOT _types ? r.name
+                        UNION ALL
+                       SELECT 'knobs.' || k.name
+                         FROM jsonb_object_keys(CASE WHEN jsonb_typeof(request -> 'knobs') = 'object'
+                                                     THEN request -> 'knobs' ELSE jsonb '{}' END) AS k (name)
+                        WHERE k.name <> ALL (colbert._known_knobs())) AS n (name));
+  IF _unknown IS NOT NULL
+     OR (jsonb_typeof(request -> 'version') = 'number'
+         AND (request ->> 'version')::numeric > colbert._request_version()) THEN
+    RAISE EXCEPTION 'this shard does not understand the request: %',
+                    coalesce('it has ' || _unknown, format('it is of version %s', request -> 'version'))
+      USING ERRCODE = 'feature_not_supported',
+            DETAIL = format('The request says version %s. This is colbert_pg %s, which understands requests up to version %s.',
+                            coalesce(request ->> 'version', '1'), colbert.version(),
+                            colbert._request_version()),
+            HINT = 'Upgrade colbert_pg on this shard to the version of the server that asks, or mend the request.';
+  END IF;
+  _wrong := (SELECT min(r.key) FROM jsonb_each(request) AS r
+              WHERE jsonb_typeof(r.value) NOT IN (_types ->> r.key, 'null')
+                AND r.key <> 'params'
+                 OR r.key IN ('version', 'k', 'candidates')
+                    AND jsonb_typeof(r.value) = 'number' AND r.value #>> '{}' !~ '^-?[0-9]{1,9}$');
+  IF _wrong IS NOT NULL THEN
+    RAISE EXCEPTION '"%" of the request must not be %', _wrong, request -> _wrong
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('It takes a value of JSON''s type %s%s.', _types ->> _wrong,
+                          CASE WHEN _wrong IN ('version', 'k', 'candidates') THEN ', a whole number' ELSE '' END);
+  END IF;
+END
+$_refuse_request$;
+
+COMMENT ON FUNCTION colbert._refuse_request(jsonb) IS 'Raises for a request that this version cannot answer as it is meant.';
+
+-- sql/functions/shards/search_shard.sql
+-- What a shard answers: its k best documents, with their exact scores, for whoever merges the answers of all shards by
+-- score and key. It runs as the caller. Arguments are plain text and JSON, so that any proxy can hand them on. Keys come
+-- as text, whatever their type. source is looked up under the request's search_path, or else the caller's.
+--
+-- The request is an object. All of its members may be left out:
+--
+--   version       of this contract, by which the request was written: 1
+--   k, filter, params, candidates, exact, embeddings, min_score     as in search
+--   search_path   under which the filter is read, and the source looked up
+--   time_zone     under which the filter is read
+--   knobs         what SET colbert.<name> would say, by name: {"effort": 2}
+--
+-- A request of a newer version, or with members that this version does not know, is refused: the answer would be
+-- another one than was asked for.
+CREATE OR REPLACE FUNCTION colbert.search_shard(source text, query text, request jsonb DEFAULT '{}')
+RETURNS TABLE (doc_id text, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.doc_id, s.score
+    FROM colbert._search_shard(source, colbert._query_of_text(query), request,
+                               current_setting('search_path')) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_shard(text, text, jsonb) IS
+  'What one shard answers: its k best documents, keys as text. request is an object with version (1), k, filter, params, candidates, exact, embeddings, min_score, search_path, time_zone and knobs, each as in search and in SET; all may be left out.';
 
 -- sql/functions/encoding/_find_text_index.sql
 -- The index on a column whose texts workers encode. Any other index, and one whose text column is gone, is an error.

@@ -22,6 +22,7 @@ RUN_ELSEWHERE = {
     DOCS / "quickstart.md": "test_tours.py",
     DOCS / "reference.md": "test_reference.py",
     DOCS / "retrievers.md": "../frameworks/test_pages.py",
+    DOCS / "shards.md": "../sql/test_shards.py",
     DOCS / "sqlalchemy.md": "../frameworks/test_pages.py",
     DOCS / "text-in.md": "test_tours.py",
 }

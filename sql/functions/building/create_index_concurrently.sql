@@ -53,6 +53,11 @@ BEGIN
   END IF;
 
   PERFORM colbert._refuse_source(source, embeddings);
+  IF colbert._has_foreign_partitions(source) THEN
+    RAISE EXCEPTION 'table "%" has partitions on other servers', source
+      USING ERRCODE = 'feature_not_supported',
+            HINT = 'Create the index of each local partition concurrently, and then colbert.create_index over all.';
+  END IF;
   _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);
   _method := _index.method;

@@ -12,13 +12,8 @@ BEGIN
   PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
           colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_text_column(source, embeddings, options);
-  PERFORM colbert._forget_dropped_sources();
-  IF EXISTS (SELECT FROM colbert._index AS i
-              WHERE i.source = _register_index.source AND i.embeddings = _register_index.embeddings) THEN
-    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
-      USING ERRCODE = 'duplicate_object',
-            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
-  END IF;
+  PERFORM colbert._forget_dropped_sources(),
+          colbert._refuse_second_index(source, embeddings);
 
   INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, table_names)
   VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
@@ -30,3 +25,20 @@ $_register_index$;
 
 COMMENT ON FUNCTION colbert._register_index(regclass, name, text, jsonb, name) IS
   'Enters an index in the registry, after checking what is asked for.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_second_index(source regclass, embeddings name)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_second_index$
+BEGIN
+  IF EXISTS (SELECT FROM colbert._index AS i
+              WHERE i.source = _refuse_second_index.source AND i.embeddings = _refuse_second_index.embeddings) THEN
+    RAISE EXCEPTION 'column "%" of table "%" has a late-interaction index already', embeddings, source
+      USING ERRCODE = 'duplicate_object',
+            HINT = format('Drop it first: SELECT colbert.drop_index(%L, %L).', source, embeddings);
+  END IF;
+END
+$_refuse_second_index$;
+
+COMMENT ON FUNCTION colbert._refuse_second_index(regclass, name) IS 'Raises for a column that has an index.';

@@ -17,6 +17,10 @@ DECLARE
   _index colbert._index;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
+  IF colbert._has_foreign_partitions(source) THEN
+    PERFORM colbert._create_over_shards(source, embeddings, method, options, key);
+    RETURN;
+  END IF;
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);

@@ -1,5 +1,6 @@
 -- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts that
--- somebody dropped before are passed over.
+-- somebody dropped before are passed over. Of an index over shards, those of the partitions here go along. Those on other
+-- servers stay.
 CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -7,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $drop_index$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _names record := colbert._sync_names(_index);
 BEGIN
   IF drop_index.source IS NULL THEN
@@ -17,10 +18,17 @@ BEGIN
   END IF;
   PERFORM colbert._refuse_stranger(_index.source);
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
-  _index := colbert._find_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
+  _index := colbert._find_any_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
+  IF _index.method = 'shards' THEN
+    PERFORM colbert.drop_index(s.partition, _index.embeddings)
+       FROM colbert._shards_of(_index.source) AS s
+      WHERE s.server IS NULL
+        AND EXISTS (SELECT FROM colbert._index AS i
+                     WHERE i.source = s.partition AND i.embeddings = _index.embeddings);
+  END IF;
   PERFORM colbert._drop_derived(_index);
 END
 $drop_index$;

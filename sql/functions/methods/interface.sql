@@ -19,7 +19,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_method_options$
 BEGIN
   CASE method
-    WHEN 'exact' THEN RETURN jsonb '{}';
+    WHEN 'exact', 'shards' THEN RETURN jsonb '{}';
     WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_options(method);
     WHEN 'plaid' THEN RETURN colbert._plaid_options();
     ELSE
@@ -269,6 +269,7 @@ AS $_method_state$
 BEGIN
   CASE index.method
     WHEN 'exact' THEN NULL;
+    WHEN 'shards' THEN NULL;  -- colbert.shards asks the shards
     WHEN 'hnsw', 'ivfflat' THEN
       SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
     WHEN 'plaid' THEN

@@ -1,18 +1,18 @@
 -- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, and the column
 -- while the source has exactly one indexed column.
-CREATE OR REPLACE FUNCTION colbert._find_index(source regclass, embeddings name DEFAULT NULL)
+CREATE OR REPLACE FUNCTION colbert._find_any_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_find_index$
+AS $_find_any_index$
 DECLARE
   _found colbert._index[];
 BEGIN
   SELECT array_agg(i ORDER BY i.id)
     INTO _found
     FROM colbert._index AS i
-   WHERE (_find_index.source IS NULL OR i.source = _find_index.source)
-     AND (_find_index.embeddings IS NULL OR i.embeddings = _find_index.embeddings);
+   WHERE (_find_any_index.source IS NULL OR i.source = _find_any_index.source)
+     AND (_find_any_index.embeddings IS NULL OR i.embeddings = _find_any_index.embeddings);
 
   CASE coalesce(cardinality(_found), 0)
     WHEN 1 THEN
@@ -39,7 +39,30 @@ BEGIN
                           ELSE 'Name the column: embeddings => ''column''.' END;
   END CASE;
 END
+$_find_any_index$;
+
+COMMENT ON FUNCTION colbert._find_any_index(regclass, name) IS
+  'The registry row of an index, or an error that says which there are.';
+
+-- The same for what works on one table: an index over shards is refused. So whatever was not made for shards says so,
+-- instead of leaving out the documents that are elsewhere.
+CREATE OR REPLACE FUNCTION colbert._find_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_find_index$
+DECLARE
+  _index colbert._index := colbert._find_any_index(source, embeddings);
+BEGIN
+  IF _index.method = 'shards' THEN
+    RAISE EXCEPTION 'the shards of table "%" are not reached by this', _index.source
+      USING ERRCODE = 'feature_not_supported',
+            DETAIL = 'Some of its partitions are on other servers.',
+            HINT = 'Call it for each partition that is here, and on each shard. colbert.shards lists them.';
+  END IF;
+  RETURN _index;
+END
 $_find_index$;
 
 COMMENT ON FUNCTION colbert._find_index(regclass, name) IS
-  'The registry row of an index, or an error that says which there are.';
+  'The registry row of an index of one table, or an error.';

@@ -9,7 +9,7 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $_rerank$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
 BEGIN
@@ -17,6 +17,18 @@ BEGIN
           colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
   IF k IS NOT NULL THEN
     PERFORM colbert._refuse_count('k', k);
+  END IF;
+  IF _index.method = 'shards' THEN
+    RETURN QUERY EXECUTE format(
+      'SELECT a.doc_id::%s, a.score FROM colbert._answers_of_shards($1, $2) AS a '
+      ' ORDER BY a.score DESC, a.doc_id::%s LIMIT $3',
+      format_type(_id_type, -1), _types.key_cast)
+      USING _index,
+            format('colbert.rerank(%%L, %s, %s::pg_catalog.text[], %L::pg_catalog.int4, %L, %L::pg_catalog.float8)',
+                   replace(quote_literal(query), '%', '%%'), replace(quote_literal(ids), '%', '%%'),
+                   k, replace(_index.embeddings, '%', '%%'), min_score),
+            k;
+    RETURN;
   END IF;
 
   RETURN QUERY EXECUTE format(

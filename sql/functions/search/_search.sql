@@ -10,6 +10,8 @@
 -- for that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long
 -- as the rest of a search.
 --
+-- An index over shards hands the search on to them (_search_shards).
+--
 -- What scores less than min_score is left out at the very end, when there may be fewer than k.
 --
 -- The function is STABLE, so that a search sees one snapshot. It reads only. key has the type in which keys are
@@ -29,7 +31,7 @@ SET parallel_tuple_cost = 0.1
 SET work_mem = '32MB'
 AS $_search$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
   _effort colbert._effort;
@@ -42,6 +44,13 @@ BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
           colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
   _least_score := colbert._least_score(_index, query, min_score);
+  IF _index.method = 'shards' THEN
+    RETURN QUERY
+      SELECT s.doc_id, s.score
+        FROM colbert._search_shards(_index, query, key, k, filter, params, candidates, exact,
+                                    search_path, min_score) AS s;
+    RETURN;
+  END IF;
 
   -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could
   -- wait for each other.

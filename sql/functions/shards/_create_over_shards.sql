@@ -1,0 +1,103 @@
+-- create_index for a table some of whose partitions are on other servers. Each shard has an index of its own. Those of
+-- local partitions are made here. Those on other servers have to be there, unless the option create_on_shards says that
+-- they are to be made, too: a shard commits that at once, whatever becomes of this transaction. All must have the same
+-- key, dimensions and model. What is entered for the parent has the method shards, no tables and no triggers.
+--
+-- A table with foreign partitions can have no primary key: so the key is named. Each shard says whether it is unique
+-- there.
+CREATE OR REPLACE FUNCTION colbert._create_over_shards(
+  source regclass, embeddings name, method text, options jsonb, key name)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_over_shards$
+DECLARE
+  _method text := coalesce(method, colbert._default_method(source, options));
+  _own jsonb := options - 'create_on_shards';
+  _shards colbert._shard[];
+  _questions text[];
+  _answers jsonb[];
+  _index colbert._index;
+BEGIN
+  PERFORM colbert._refuse_options(
+            options, colbert._option_types(_method) - 'text' || jsonb '{"create_on_shards": "boolean"}'),
+          colbert._refuse_bit_options(source, embeddings, options),
+          colbert._refuse_key_of_shards(source, key),
+          colbert._refuse_wrappers(source);
+  EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+  PERFORM colbert._forget_dropped_sources(),
+          colbert._refuse_second_index(source, embeddings);
+  INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, table_names)
+  VALUES (source, embeddings, key, 'shards', _own, colbert._vector_dimensions(source, embeddings, options), '{}')
+  RETURNING * INTO _index;
+
+  _shards := ARRAY(SELECT s FROM colbert._shards_of(source) AS s);
+  PERFORM colbert.create_index(s.partition, _index.embeddings, method, _own, key)
+     FROM unnest(_shards) AS s
+    WHERE s.server IS NULL
+      AND NOT EXISTS (SELECT FROM colbert._index AS i
+                       WHERE i.source = s.partition AND i.embeddings = _index.embeddings);
+
+  _questions := ARRAY(SELECT colbert._question_sql(s.remote, _index.embeddings) FROM unnest(_shards) AS s);
+  _answers := colbert._ask_shards(_shards, _questions);
+  IF options -> 'create_on_shards' = 'true' THEN
+    PERFORM colbert._ask_shards(
+              ARRAY[_shards[i]],
+              ARRAY[format('SELECT pg_catalog.to_jsonb(true) FROM colbert.create_index(%L, %L, %L, %L, %L)',
+                           (_shards[i]).remote, _index.embeddings, method, _own, key)])
+       FROM generate_subscripts(_answers, 1) AS i
+      WHERE _answers[i] -> 'index' = 'null';
+    _answers := colbert._ask_shards(_shards, _questions);
+  END IF;
+  PERFORM colbert._refuse_answer(_index, _shards[i], _answers[i]) FROM generate_subscripts(_answers, 1) AS i;
+END
+$_create_over_shards$;
+
+COMMENT ON FUNCTION colbert._create_over_shards(regclass, name, text, jsonb, name) IS
+  'Creates an index over the partitions of a table some of which are on other servers.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_key_of_shards(source regclass, key name)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_key_of_shards$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_attribute AS a
+                  WHERE a.attrelid = source AND a.attname = key AND a.attnum > 0 AND NOT a.attisdropped) THEN
+    RAISE EXCEPTION '%', CASE WHEN key IS NULL
+                              THEN format('table "%s" has partitions on other servers, and so no primary key', source)
+                              ELSE format('column "%s" of table "%s" does not exist', key, source) END
+      USING ERRCODE = CASE WHEN key IS NULL THEN 'invalid_parameter_value' ELSE 'undefined_column' END,
+            HINT = 'Name the column that is the key of each shard: key => ''column''.';
+  END IF;
+END
+$_refuse_key_of_shards$;
+
+COMMENT ON FUNCTION colbert._refuse_key_of_shards(regclass, name) IS
+  'Raises unless the key of an index over shards is named.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_wrappers(source regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_wrappers$
+DECLARE
+  _other record;
+BEGIN
+  SELECT s.partition, w.fdwname
+    INTO _other
+    FROM colbert._shards_of(source) AS s
+    JOIN pg_foreign_server AS f ON f.srvname = s.server
+    JOIN pg_foreign_data_wrapper AS w ON w.oid = f.srvfdw
+   WHERE w.fdwname <> 'postgres_fdw'
+   LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'partition "%" is a foreign table of %, not of postgres_fdw', _other.partition, _other.fdwname
+      USING ERRCODE = 'feature_not_supported',
+            HINT = 'Detach the partition. Shards are PostgreSQL servers, reached by postgres_fdw.';
+  END IF;
+END
+$_refuse_wrappers$;
+
+COMMENT ON FUNCTION colbert._refuse_wrappers(regclass) IS
+  'Raises for a foreign partition that is not reached by postgres_fdw.';

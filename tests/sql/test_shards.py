@@ -1,0 +1,637 @@
+"""Search over shards: databases of one server, reached as other servers are.
+
+Most of it takes dblink and postgres_fdw, which the servers from PyPI lack: there it is skipped.
+docs/shards.md is run here, too.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from pytest_postgresql.executors import NoopExecutor
+
+from tests.servers import REPOSITORY, Server, as_role
+from tests.sql.documents import (
+    AB,
+    A,
+    B,
+    Documents,
+    Matrix,
+    Row,
+    hint,
+    insert,
+    keys,
+    primary,
+    refusal,
+    run,
+    search,
+    texts,
+    unit,
+    unit_documents,
+)
+from tests.waiting import wait_for
+
+PAGE = REPOSITORY / "docs" / "shards.md"
+
+
+def needs(server: Server, *extensions: str) -> None:
+    """Skip the test where an extension is not there."""
+    with psycopg.connect(server.conninfo()) as connection:
+        there = "SELECT name FROM pg_available_extensions WHERE name = ANY (%s)"
+        missing = set(extensions) - {name for (name,) in run(connection, there, list(extensions))}
+    if missing:
+        pytest.skip(f"the server lacks {', '.join(sorted(missing))}")
+
+
+@dataclass
+class Cluster:
+    """The server that is asked, its shards, and a role that may read, with a password."""
+
+    asked: psycopg.Connection
+    shards: list[psycopg.Connection]
+    conninfos: list[str]
+    """Of the server that is asked, and of the shards."""
+    host: str
+    """Where the server finds itself."""
+    port: str
+    role: str
+
+    def database(self, shard: int) -> str:
+        return str(conninfo_to_dict(self.conninfos[shard + 1])["dbname"])
+
+    def partition(self, key: str = "bigint", more: str = ", lang text DEFAULT 'en'") -> None:
+        """Table documents: a partition on each shard and one here; table one, to compare with."""
+        columns = f"(id {key} NOT NULL, embeddings vector(3)[]{more})"
+        for shard in self.shards:
+            run(shard, f"CREATE TABLE documents {columns}")
+            run(shard, "ALTER TABLE documents ADD PRIMARY KEY (id)")
+            run(shard, f"GRANT SELECT ON documents TO {self.role}")
+        run(
+            self.asked,
+            "CREATE EXTENSION postgres_fdw; CREATE EXTENSION dblink;"
+            f"CREATE TABLE documents {columns} PARTITION BY HASH (id);"
+            "CREATE TABLE documents_0 PARTITION OF documents (PRIMARY KEY (id))"
+            " FOR VALUES WITH (MODULUS 3, REMAINDER 0);"
+            f"CREATE TABLE one {columns}; ALTER TABLE one ADD PRIMARY KEY (id);"
+            f"GRANT SELECT ON documents, documents_0, one TO {self.role}",
+        )
+        for number in (1, 2):
+            run(
+                self.asked,
+                f"CREATE SERVER shard_{number} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host"
+                f" '{self.host}', port '{self.port}', dbname '{self.database(number - 1)}');"
+                f"CREATE FOREIGN TABLE documents_{number} PARTITION OF documents FOR VALUES WITH"
+                f" (MODULUS 3, REMAINDER {number}) SERVER shard_{number}"
+                " OPTIONS (schema_name 'public', table_name 'documents');"
+                f"CREATE USER MAPPING FOR postgres SERVER shard_{number} OPTIONS (user 'postgres');"
+                f"CREATE USER MAPPING FOR {self.role} SERVER shard_{number}"
+                f" OPTIONS (user '{self.role}', password '{self.role}');"
+                f"GRANT USAGE ON FOREIGN SERVER shard_{number} TO {self.role}",
+            )
+
+    def index(self, method: str = "exact") -> None:
+        """An index on every shard, by one call, and one on the table to compare with."""
+        run(
+            self.asked,
+            f"SELECT colbert.create_index('documents', method => '{method}', key => 'id',"
+            """ options => '{"create_on_shards": true}')""",
+        )
+        run(self.asked, f"SELECT colbert.create_index('one', method => '{method}')")
+
+    def load(self, documents: Documents) -> None:
+        for table in ("documents", "one"):
+            insert(self.asked, documents, table)
+
+    def as_reader(self) -> psycopg.Connection:
+        return psycopg.connect(as_role(self.conninfos[0], self.role), autocommit=True)
+
+
+@pytest.fixture
+def cluster(
+    server: Server,
+    installed: NoopExecutor,
+    new_database: Callable[..., str],
+    new_role: Callable[[], str],
+) -> Iterator[Cluster]:
+    needs(server, "dblink", "postgres_fdw")
+    conninfos = [new_database(installed.template_dbname) for _ in range(3)]
+    with ExitStack() as stack:
+        asked, *shards = (
+            stack.enter_context(psycopg.connect(conninfo, autocommit=True))
+            for conninfo in conninfos
+        )
+        ((sockets, port),) = run(
+            asked, "SELECT current_setting('unix_socket_directories'), current_setting('port')"
+        )
+        yield Cluster(asked, shards, conninfos, sockets.split(",")[0], port, new_role())
+
+
+def page_blocks(heading: str) -> list[tuple[str, str]]:
+    """The SQL of a section of docs/shards.md: where it is run, and the statement."""
+    section = re.search(rf"(?ms)^## {heading}$(.*?)(?=^## |\Z)", PAGE.read_text("utf-8"))
+    assert section
+    found = re.findall(r"(?ms)^```sql\n-- on ([^\n]*)\n(.*?)^```", section[1])
+    assert found
+    return found
+
+
+def written(cluster: Cluster, statement: str) -> str:
+    """A statement of the page, with the names that hold here in place of those of the page."""
+    for shard, name in enumerate(("first", "second")):
+        statement = statement.replace(f"dbname={name}", f"dbname={cluster.database(shard)}")
+        statement = statement.replace(f"dbname '{name}'", f"dbname '{cluster.database(shard)}'")
+    for name in ("reader", "secret", "owner", "word"):
+        statement = statement.replace(f"'{name}'", f"'{cluster.role}'")
+    statement = re.sub(r"host=shard-\d", f"host={cluster.host} port={cluster.port}", statement)
+    return re.sub(r"host 'shard-\d'", f"host '{cluster.host}', port '{cluster.port}'", statement)
+
+
+class TestProxy:
+    """PL/Proxy needs nothing but search_shard."""
+
+    def test_the_recipe_finds_the_best_of_all_shards(
+        self, server: Server, cluster: Cluster
+    ) -> None:
+        needs(server, "plproxy")
+        *made, (_, search) = page_blocks("Through a proxy")
+        for where, statement in made:
+            for connection in cluster.shards if where == "each shard" else [cluster.asked]:
+                run(connection, written(cluster, statement))
+        for number, shard in enumerate(cluster.shards):
+            run(shard, f"GRANT SELECT ON notes TO {cluster.role}")
+            insert = "INSERT INTO notes SELECT i * 2 + %s, l, ARRAY[format('[%%s,%%s,0]',"
+            insert += " cos(i), sin(i))::vector(3)] FROM generate_series(1, 9) i,"
+            insert += " LATERAL (SELECT CASE WHEN mod(i, 3) = 0 THEN 'de' ELSE 'en' END) t (l)"
+            run(shard, insert, number)
+        found = run(cluster.asked, search)
+        best = sorted(
+            (
+                (int(key), score)
+                for shard in cluster.shards
+                for key, score in run(
+                    shard,
+                    "SELECT * FROM colbert.search('notes', '{\"[1,0,0]\"}', filter => %s)",
+                    "lang = 'en'",
+                )
+            ),
+            key=lambda row: (-row[1], row[0]),
+        )
+        assert found == best[:3]
+        assert {key % 2 for key, _ in found} == {0, 1}
+        run(cluster.shards[1], f"REVOKE SELECT ON notes FROM {cluster.role}")
+        with pytest.raises(psycopg.Error, match="permission denied"):
+            run(cluster.asked, search)
+
+
+QUERY = unit(np.random.default_rng(3), 5, 3)
+SEARCH = """SELECT * FROM colbert.search('documents', '{"[1,0,0]"}')"""
+
+
+def both(connection: psycopg.Connection, more: str = "", query: Matrix = QUERY) -> list[list[Row]]:
+    """What a search over the shards finds, and the same search of the one table."""
+    return [search(connection, query, more, name=name) for name in ("documents", "one")]
+
+
+@pytest.fixture
+def loaded(cluster: Cluster, rng: np.random.Generator) -> Cluster:
+    """A hundred documents over three shards with exact indexes, and in one table."""
+    cluster.partition()
+    cluster.index()
+    cluster.load(unit_documents(rng, 100))
+    return cluster
+
+
+def others(shard: psycopg.Connection) -> list[int]:
+    """The sessions that dblink has on a shard; postgres_fdw calls its own by its name."""
+    statement = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    statement += " AND query LIKE '%%search_shard%%' AND pid <> pg_backend_pid()"
+    return keys(run(shard, statement))
+
+
+class TestSearch:
+    """The same rows, order and scores as one server."""
+
+    @pytest.mark.parametrize("method", ["exact", "plaid"])
+    def test_finds_what_one_table_finds(
+        self, cluster: Cluster, rng: np.random.Generator, method: str
+    ) -> None:
+        cluster.partition(more=", lang text DEFAULT 'en', content text")
+        cluster.index(method)
+        cluster.load(unit_documents(rng, 60))
+        for table in ("documents", "one"):
+            run(cluster.asked, f"UPDATE {table} SET lang = 'de' WHERE mod(id, 3) = 0")
+        for more in (
+            "",
+            ", exact => true",
+            ", k => 37",
+            ", k => 100, min_score => 0.5",
+            """, k => 7, filter => 'lang = params->>''l''', params => '{"l": "de"}'""",
+            ", filter => 'id %% 7 = 0 AND content IS NULL'",
+            ", key => NULL::text, k => 5",
+        ):
+            found, expected = both(cluster.asked, more)
+            assert found == expected != [], more
+
+    @pytest.mark.parametrize(
+        ("key", "form", "values"),
+        [
+            ("smallint", "", [9, 10, 11, 12, 100, 101]),
+            (
+                "uuid",
+                ", key => NULL::uuid",
+                [f"0000000{i}-{'0000-' * 3}{'0' * 12}" for i in range(6)],
+            ),
+            ("varchar(20)", ", key => NULL::text", ["a", "B", "c'\"", "ä%s", "\\", "%L"]),
+            ("date", ", key => NULL::text", [f"2026-0{i}-01" for i in range(1, 7)]),
+            ("numeric", ", key => NULL::text", ["1.10", "9", "10", "11.5", "-3", "20"]),
+        ],
+    )
+    def test_keys_of_every_type(
+        self, cluster: Cluster, key: str, form: str, values: list[Any]
+    ) -> None:
+        cluster.partition(key)
+        cluster.index()
+        cluster.load(dict.fromkeys(values, AB))
+        found, expected = both(cluster.asked, form, A)
+        assert found == expected
+        assert len(found) == 6
+        ids = "bigint" if key == "smallint" else "uuid" if key == "uuid" else "text"
+        rerank = f"SELECT * FROM colbert.rerank('{{}}', '{{{{\"[1,0,0]\"}}}}', %s::{ids}[])"
+        scored = [run(cluster.asked, rerank.format(name), values) for name in ("documents", "one")]
+        assert scored[0] == scored[1] == found
+
+    def test_knobs_search_path_and_time_zone_go_along(self, loaded: Cluster) -> None:
+        for connection in (loaded.asked, *loaded.shards):
+            run(
+                connection,
+                "CREATE SCHEMA elsewhere; CREATE FUNCTION elsewhere.wanted(bigint) RETURNS boolean"
+                " LANGUAGE sql RETURN current_setting('TimeZone') = 'Asia/Tokyo'"
+                " AND current_setting('colbert.effort', true) = '3' AND $1 < 50",
+            )
+        run(loaded.asked, "SET search_path = public, elsewhere; SET TimeZone = 'Asia/Tokyo'")
+        run(loaded.asked, "SET colbert.effort = 3")
+        found, expected = both(loaded.asked, ", filter => 'wanted(id)', k => 40")
+        assert found == expected
+        assert len(found) == 40
+        run(loaded.asked, "SET colbert.patience = 'little'")
+        error = refusal(loaded.asked, SEARCH)
+        assert "patience must be a whole number" in primary(error)
+
+    def test_rerank_and_the_join_back_read_the_rows_that_are_named(self, loaded: Cluster) -> None:
+        call = "SELECT * FROM colbert.rerank('{}', %s::text[]::vector[], %s::bigint[], 5)"
+        ids = list(range(20, 60))
+        reranked = run(loaded.asked, call.format("documents"), texts(QUERY), ids)
+        assert reranked == run(loaded.asked, call.format("one"), texts(QUERY), ids) != []
+        joined = "WITH s AS MATERIALIZED (SELECT * FROM colbert.search('documents',"
+        joined += " %s::text[]::vector[])) SELECT d.id, d.lang FROM s JOIN documents d"
+        joined += " ON d.id = s.doc_id AND d.id = ANY (ARRAY(SELECT doc_id FROM s))"
+        joined += " ORDER BY s.score DESC, d.id"
+        rows = run(loaded.asked, joined, texts(QUERY))
+        assert rows == [(key, "en") for key in keys(search(loaded.asked, QUERY))]
+        plan = run(loaded.asked, f"EXPLAIN (VERBOSE, COSTS OFF) {joined}", texts(QUERY))
+        remote = [line for (line,) in plan if "Remote SQL" in line]
+        assert len(remote) == 2
+        assert all("= ANY" in line for line in remote)
+
+    def test_writes_through_the_parent_are_indexed_on_their_shards(self, loaded: Cluster) -> None:
+        on_foreign = "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+        on_foreign += " WHERE c.relname LIKE 'documents%%' AND c.relkind IN ('f', 'p')"
+        assert run(loaded.asked, on_foreign) == [(0,)]
+        document = "{" + ",".join(f'"{text}"' for text in texts(AB)) + "}"
+        copy_from = b"COPY documents (id, embeddings) FROM STDIN"
+        with loaded.asked.cursor() as cursor, cursor.copy(copy_from) as copy:
+            for key in range(201, 221):
+                copy.write_row((key, document))
+        run(loaded.asked, "DELETE FROM documents WHERE id < 150")
+        assert keys(search(loaded.asked, A, ", k => 30")) == list(range(201, 221))
+        for shard in loaded.shards:
+            assert run(shard, "SELECT * FROM colbert.check_index('documents')") == []
+            assert run(shard, "SELECT count(*) > 0 FROM documents") == [(True,)]
+        for key in range(301, 307):  # on all shards
+            error = refusal(
+                loaded.asked, f"""INSERT INTO documents VALUES ({key}, '{{"[0.5,0,0]"}}')"""
+            )
+            assert "token 1 has length 0.5000" in primary(error)
+
+
+class TestConnections:
+    def test_are_kept_and_opened_anew_when_they_are_dead(self, loaded: Cluster) -> None:
+        expected = search(loaded.asked, QUERY, name="one")
+        assert search(loaded.asked, QUERY) == expected
+        [before] = others(loaded.shards[1])
+        assert search(loaded.asked, QUERY) == expected
+        assert others(loaded.shards[1]) == [before]
+        run(loaded.shards[1], "SELECT pg_terminate_backend(%s, 60000)", before)
+        assert search(loaded.asked, QUERY) == expected
+        [after] = others(loaded.shards[1])
+        assert after != before
+
+    def test_never_serve_another_role(self, loaded: Cluster) -> None:
+        search(loaded.asked, QUERY)
+        run(loaded.shards[0], f"REVOKE SELECT ON documents FROM {loaded.role}")
+        run(loaded.asked, f"SET ROLE {loaded.role}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as raised:
+            run(loaded.asked, SEARCH)
+        assert primary(raised.value).endswith("permission denied for table documents")
+        run(loaded.shards[0], f"GRANT SELECT ON documents TO {loaded.role}")
+        assert len(run(loaded.asked, SEARCH)) == 10
+        run(loaded.asked, "RESET ROLE")
+        # The two of the superuser: those of the other role were closed.
+        assert len(run(loaded.asked, "SELECT unnest(dblink_get_connections())")) == 2
+        assert len(run(loaded.asked, SEARCH)) == 10
+
+    def test_follow_a_mapping_that_is_changed(self, loaded: Cluster) -> None:
+        search(loaded.asked, QUERY)
+        run(
+            loaded.asked,
+            "ALTER USER MAPPING FOR postgres SERVER shard_1"
+            f" OPTIONS (SET user '{loaded.role}', ADD password 'wrong')",
+        )
+        error = refusal(loaded.asked, SEARCH)
+        assert error.sqlstate == "08001"
+        assert 'server "shard_1"' in primary(error)
+        assert "password authentication failed" in primary(error)
+        assert "user mapping" in hint(error)
+
+
+class TestRights:
+    def test_a_reader_needs_select_usage_and_a_mapping(self, loaded: Cluster) -> None:
+        role = loaded.role
+        with loaded.as_reader() as reader:
+            assert run(reader, SEARCH) == search(loaded.asked, A)
+            run(loaded.asked, f"REVOKE SELECT ON documents FROM {role}")
+            assert primary(refusal(reader, SEARCH)) == "permission denied for table documents"
+            run(loaded.asked, f"GRANT SELECT ON documents TO {role}")
+            run(loaded.asked, f"REVOKE USAGE ON FOREIGN SERVER shard_2 FROM {role}")
+        with loaded.as_reader() as reader:
+            error = refusal(reader, SEARCH)
+            assert 'server "shard_2": permission denied for foreign server' in primary(error)
+            assert "needs USAGE on the server" in hint(error)
+            run(loaded.asked, f"GRANT USAGE ON FOREIGN SERVER shard_2 TO {role}")
+            run(loaded.asked, f"DROP USER MAPPING FOR {role} SERVER shard_2")
+            error = refusal(reader, SEARCH)
+            assert "user mapping not found" in primary(error)
+            assert hint(error).startswith("CREATE USER MAPPING FOR")
+
+    def test_the_view_asks_for_the_owner_alone(self, loaded: Cluster) -> None:
+        statement = "SELECT shard::text, server, state FROM colbert.shards ORDER BY 1"
+        names = [("documents_0", None), ("documents_1", "shard_1"), ("documents_2", "shard_2")]
+        assert run(loaded.asked, statement) == [(*name, "ready") for name in names]
+        with loaded.as_reader() as reader:
+            assert run(reader, statement) == [(*name, None) for name in names]
+        run(loaded.shards[0], "SELECT colbert.drop_index('documents')")
+        run(loaded.asked, "ALTER SERVER shard_2 OPTIONS (SET host '/nowhere')")
+        states = run(loaded.asked, "SELECT state, advice FROM colbert.shards ORDER BY shard::text")
+        assert keys(states) == ["ready", "missing", "unreachable"]
+        assert "Run there: SELECT colbert.create_index" in states[1][1]
+
+
+class TestFailures:
+    def test_a_shard_that_is_down_is_named_or_left_out(self, loaded: Cluster) -> None:
+        whole = search(loaded.asked, A, ", k => 100")
+        run(loaded.asked, "ALTER SERVER shard_1 OPTIONS (SET host '/nowhere')")
+        error = refusal(loaded.asked, SEARCH)
+        assert error.sqlstate == "08001"
+        assert primary(error).startswith('shard "public.documents_1" on server "shard_1": ')
+        assert "SET colbert.shards = 'reachable'" in hint(error)
+        warnings: list[str] = []
+        loaded.asked.add_notice_handler(lambda said: warnings.append(said.message_primary or ""))
+        run(loaded.asked, "SET colbert.shards = 'reachable'")
+        missing = set(keys(run(loaded.shards[0], "SELECT id FROM documents")))
+        rest = [row for row in whole if row[0] not in missing]
+        assert search(loaded.asked, A, ", k => 100") == rest != whole
+        [warning] = warnings
+        assert warning.startswith('shard "public.documents_1" on server "shard_1" is left out: ')
+        run(loaded.shards[1], "ALTER TABLE documents RENAME TO away")
+        error = refusal(loaded.asked, SEARCH)  # it is reached, and broken
+        assert 'relation "public.documents" does not exist' in primary(error)
+        run(loaded.shards[1], "ALTER TABLE away RENAME TO documents")
+        run(loaded.asked, f"ALTER SERVER shard_1 OPTIONS (SET host '{loaded.host}')")
+        run(loaded.asked, "SET colbert.shards = 'all'")
+        assert search(loaded.asked, A, ", k => 100") == whole
+
+    def test_statement_timeout_ends_the_search_of_a_hung_shard(self, loaded: Cluster) -> None:
+        expected = search(loaded.asked, QUERY)
+        with psycopg.connect(loaded.conninfos[1]) as holder:
+            run(holder, "LOCK TABLE documents")
+            run(loaded.asked, "SET statement_timeout = 300")
+            with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
+                search(loaded.asked, QUERY)
+            run(loaded.asked, "SET statement_timeout = 0")
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            waiting += " AND datname = current_database()"
+            wait_for(lambda: run(loaded.shards[0], waiting) == [(0,)], "the shard to give up")
+        assert search(loaded.asked, QUERY) == expected
+
+    def test_an_error_names_the_shard_that_has_it(self, loaded: Cluster) -> None:
+        run(loaded.shards[0], "ALTER TABLE documents DROP COLUMN lang")
+        statement = SEARCH.replace(")", ", filter => 'lang = ''en''')")
+        error = refusal(loaded.asked, statement)
+        assert error.sqlstate == "42703"
+        assert primary(error).endswith('column "lang" does not exist')
+        assert 'server "shard_1"' in primary(error)
+        assert len(search(loaded.asked, QUERY)) == 10
+
+    def test_a_partition_that_comes_later_is_not_left_out(self, loaded: Cluster) -> None:
+        run(
+            loaded.asked,
+            "ALTER TABLE documents DETACH PARTITION documents_0;"
+            "CREATE TABLE later PARTITION OF documents (PRIMARY KEY (id))"
+            " FOR VALUES WITH (MODULUS 3, REMAINDER 0)",
+        )
+        assert "has no late-interaction index" in primary(refusal(loaded.asked, SEARCH))
+        run(loaded.asked, "SELECT colbert.create_index('later')")
+        assert len(run(loaded.asked, SEARCH)) == 10
+
+
+class TestCreation:
+    def test_an_index_that_a_shard_lacks_is_named(self, cluster: Cluster) -> None:
+        cluster.partition()
+        create = "SELECT colbert.create_index('documents', key => 'id')"
+        error = refusal(cluster.asked, create)
+        assert primary(error).startswith('shard "public.documents_1" on server "shard_1": table')
+        for shard in cluster.shards:
+            run(shard, hint(error).removeprefix("Run there: ").partition(";")[0])
+        run(cluster.asked, create)
+        insert(cluster.asked, {1: A, 2: B, 3: AB})
+        assert keys(search(cluster.asked, A)) == [1, 3, 2]
+        run(cluster.asked, "SELECT colbert.drop_index('documents')")
+        assert run(cluster.asked, "SELECT source::text FROM colbert.indexes") == []
+        assert run(cluster.shards[0], "SELECT count(*) FROM colbert.indexes") == [(1,)]
+
+    def test_an_older_colbert_pg_is_named(self, cluster: Cluster) -> None:
+        cluster.partition()
+        shard = cluster.shards[1]
+        run(cluster.shards[0], "SELECT colbert.create_index('documents')")
+        run(shard, "DROP EXTENSION IF EXISTS colbert_pg; DROP SCHEMA IF EXISTS colbert CASCADE")
+        create = "SELECT colbert.create_index('documents', key => 'id')"
+        error = refusal(cluster.asked, create)
+        assert hint(error) == "Install colbert_pg on the shard, in the same version."
+        run(shard, "CREATE SCHEMA colbert")
+        run(shard, "CREATE FUNCTION colbert.version() RETURNS text RETURN '0.2.0'")
+        run(
+            shard,
+            "CREATE VIEW colbert.indexes AS SELECT 0::regclass AS source, ''::name AS embeddings",
+        )
+        error = refusal(cluster.asked, create)
+        assert primary(error).endswith("it has colbert_pg 0.2.0, which has no search_shard")
+
+
+class TestPage:
+    """docs/shards.md, as it stands there but for hosts, databases and passwords."""
+
+    def test_the_section_on_partitions_runs(self, cluster: Cluster) -> None:
+        run(cluster.asked, f"ALTER ROLE {cluster.role} SUPERUSER")  # the owner of all that is made
+        try:
+            results = []
+            for where, statement in page_blocks("Partitions on other servers"):
+                for connection in cluster.shards if where == "each shard" else [cluster.asked]:
+                    results.append(run(connection, written(cluster, statement)))
+        finally:
+            run(cluster.asked, f"ALTER ROLE {cluster.role} NOSUPERUSER")
+        *_, found, joined, states = results
+        assert keys(found) == keys(joined) == [44, 25, 19]
+        assert [state for _, _, state, _ in states] == ["ready"] * 3
+
+
+@pytest.fixture
+def parent(connection: psycopg.Connection) -> psycopg.Connection:
+    """A table with a foreign partition that nobody can reach, entered as an index over shards."""
+    run(
+        connection,
+        "CREATE FOREIGN DATA WRAPPER postgres_fdw; CREATE SERVER shard FOREIGN DATA WRAPPER"
+        " postgres_fdw; CREATE TABLE documents (id bigint NOT NULL, embeddings vector(3)[])"
+        " PARTITION BY HASH (id); CREATE FOREIGN TABLE documents_0 PARTITION OF documents"
+        " FOR VALUES WITH (MODULUS 2, REMAINDER 0) SERVER shard; CREATE TABLE documents_1"
+        " PARTITION OF documents (PRIMARY KEY (id)) FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+        "INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions,"
+        " table_names) VALUES ('documents', 'embeddings', 'id', 'shards', '{}', 3, '{}')",
+    )
+    return connection
+
+
+class TestWithoutDblink:
+    """What holds on every server."""
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            """search_parents('documents', '{"[1,0,0]"}', 'id')""",
+            """hybrid_search('documents', '{"[1,0,0]"}', 'word')""",
+            """maxsim('{"[1,0,0]"}', 1, 'documents')""",
+            """maxsim_matches('{"[1,0,0]"}', 1, 'documents')""",
+            """explain_search('documents', '{"[1,0,0]"}')""",
+            "measure_recall('documents')",
+            "tune('documents')",
+            "check_index('documents')",
+            "repair_index('documents')",
+            "reindex('documents')",
+            """upsert('documents', 1, '{"[1,0,0]"}')""",
+            "claim_pending('documents')",
+        ],
+    )
+    def test_what_does_not_reach_shards_is_refused(
+        self, parent: psycopg.Connection, call: str
+    ) -> None:
+        error = refusal(parent, f"SELECT * FROM colbert.{call}")
+        assert error.sqlstate == "0A000"
+        assert primary(error).endswith("are not reached by this")
+        assert "colbert.shards" in hint(error)
+
+    def test_a_search_without_dblink_says_so(self, parent: psycopg.Connection) -> None:
+        error = refusal(parent, SEARCH)
+        assert primary(error).endswith("the extension dblink, which is not installed")
+        assert "CREATE EXTENSION dblink" in hint(error)
+
+    def test_row_level_security_of_the_parent_is_refused(
+        self, parent: psycopg.Connection, new_role: Callable[[], str]
+    ) -> None:
+        role = new_role()
+        run(parent, "ALTER TABLE documents ENABLE ROW LEVEL SECURITY")
+        run(parent, f"GRANT SELECT ON documents TO {role}; SET LOCAL ROLE {role}")
+        error = refusal(parent, SEARCH)
+        assert error.sqlstate == "0A000"
+        assert hint(error).startswith("Put the policies on the tables of the shards")
+
+    def test_the_setting_has_two_values(self, parent: psycopg.Connection) -> None:
+        run(parent, "SET LOCAL colbert.shards = 'some'")
+        assert primary(refusal(parent, SEARCH)) == (
+            'colbert.shards must be all or reachable, not "some"'
+        )
+
+    def test_create_index_says_what_it_needs(self, parent: psycopg.Connection) -> None:
+        create = "SELECT colbert.create_index('documents'{})"
+        named = create.format(", key => 'id'{}")
+        assert "and so no primary key" in primary(refusal(parent, create.format("")))
+        error = refusal(parent, create.format(", key => 'no'"))
+        assert (error.sqlstate, hint(error)[:15]) == ("42703", "Name the column")
+        error = refusal(parent, named.format(""))
+        assert "has a late-interaction index already" in primary(error)
+        error = refusal(parent, named.format(""", options => '{"text": "id"}'"""))
+        assert primary(error) == 'unknown option "text"'
+        run(parent, "SELECT colbert.drop_index('documents')")
+        error = refusal(parent, named.format(""))
+        assert "the extension dblink, which is not installed" in primary(error)
+        run(
+            parent,
+            "CREATE FOREIGN DATA WRAPPER other; CREATE SERVER far FOREIGN DATA WRAPPER other;"
+            "ALTER TABLE documents DETACH PARTITION documents_0; CREATE FOREIGN TABLE file"
+            " PARTITION OF documents FOR VALUES WITH (MODULUS 2, REMAINDER 0) SERVER far",
+        )
+        error = refusal(parent, named.format(""))
+        assert primary(error).endswith("is a foreign table of other, not of postgres_fdw")
+
+    @pytest.mark.parametrize(
+        ("answer", "problem"),
+        [
+            ({"failure": "gone"}, "gone"),
+            ({"searches": False, "version": "0.2.0"}, "it has colbert_pg 0.2.0"),
+            ({"searches": True, "index": None}, "table public.documents_0 has no late-interaction"),
+            ({"key": "other"}, 'its index has the key "other", not "id"'),
+            ({"dimensions": 4}, "its index has 4 dimensions, not 3"),
+            ({"options": {"model": "m"}}, 'its index is of model "m", not null'),
+        ],
+    )
+    def test_an_index_that_does_not_fit_is_named(
+        self, parent: psycopg.Connection, answer: dict[str, Any], problem: str
+    ) -> None:
+        if not {"failure", "searches"} & answer.keys():
+            index = {"key": "id", "dimensions": 3, "options": {}} | answer
+            answer = {"searches": True, "index": index}
+        error = refusal(
+            parent,
+            "SELECT colbert._refuse_answer(i, s, %s) FROM colbert._index i,"
+            " colbert._shards_of(i.source) s WHERE s.server IS NOT NULL",
+            json.dumps(answer),
+        )
+        assert error.sqlstate == "55000"
+        assert f'"public.documents_0" on server "shard": {problem}' in primary(error)
+        assert hint(error)
+
+    def test_a_failure_has_the_state_that_the_shard_gave(self, parent: psycopg.Connection) -> None:
+        error = refusal(
+            parent,
+            "SELECT colbert._shard_failed(s, 'warning', '22023', 'k must be 3', '', 'Pass 3.')"
+            " FROM colbert._shards_of('documents') s WHERE s.server IS NOT NULL",
+        )
+        assert (error.sqlstate, hint(error)) == ("22023", "Pass 3.")
+        assert primary(error).endswith('"public.documents_0" on server "shard": k must be 3')
+
+    def test_building_beside_writers_is_refused(self, own_connection: psycopg.Connection) -> None:
+        own_connection.autocommit = True
+        run(
+            own_connection,
+            "CREATE FOREIGN DATA WRAPPER postgres_fdw; CREATE SERVER shard FOREIGN DATA WRAPPER"
+            " postgres_fdw; CREATE TABLE documents (id bigint, embeddings vector(3)[])"
+            " PARTITION BY HASH (id); CREATE FOREIGN TABLE documents_0 PARTITION OF documents"
+            " FOR VALUES WITH (MODULUS 1, REMAINDER 0) SERVER shard",
+        )
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="on other servers"):
+            run(own_connection, "CALL colbert.create_index_concurrently('documents', key => 'id')")
