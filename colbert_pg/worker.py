@@ -4,6 +4,9 @@ Which documents are pending, which worker is at which, what has failed and when 
 the business of SQL functions (``claim_pending``, ``store_encoded``, ``report_failure``); any client
 in any language can be a worker. This one waits for a notification, takes a batch, encodes it, and
 stores each document in a transaction of its own. No transaction is open while it encodes.
+
+Queries that somebody waits for (``encode_query``) come before documents: they are answered at once
+while the worker waits, and between two batches while it is at work.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
-from time import monotonic, perf_counter
-from typing import Any, NamedTuple
+from time import monotonic, perf_counter, sleep
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -29,7 +32,9 @@ from colbert_pg.errors import ModelMismatch
 from colbert_pg.vectors import TokenArray, register
 
 CHANNEL = "colbert_pending"
+QUERIES = "colbert_query"
 MAINTENANCE = 60  # seconds from one look at what is due for the indexes to the next
+FORGETTING = 600  # seconds from one clearing away of old queries to the next
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +68,8 @@ class Worker:
             take what this worker has lost.
         name: how the worker is called in ``colbert.workers``.
         maintain: whether :meth:`run` does what is due for the indexes of its role when there is
-            nothing to encode: ``colbert.maintain``. Meanwhile this worker encodes nothing.
+            nothing to encode, as ``colbert.maintain`` does. What comes in waits for one of its
+            steps: seconds, or minutes where a large index is trained.
 
     Trouble with one table, such as missing rights or an index that is dropped at work, is logged
     and keeps the worker from no other; ``troubled`` has the names of those tables since
@@ -102,6 +108,8 @@ class Worker:
         self._waiting = False
         self._maintaining = False
         self._next_maintenance = 0.0
+        self._known: list[Index] = []  # the indexes of the last look
+        self._next_forgetting = 0.0
 
     def run(self, poll: float = 30) -> Done:
         """Encode until :meth:`stop`: when documents are written, and every ``poll`` seconds.
@@ -115,10 +123,12 @@ class Worker:
         """
         done = Done()
         try:
-            self.connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+            for channel in (CHANNEL, QUERIES):
+                self.connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             while not self._stopping:
                 done = done.plus(self.drain())
-                self._maintain()
+                done = done.plus(self._maintain())
+                self._forget_queries()
                 self._wait(min(poll, self._next_retry(poll)))
         except _Stopped:
             pass
@@ -135,7 +145,9 @@ class Worker:
         waiting = True
         while waiting and not self._stopping:  # one batch of each in turn: none has to wait long
             waiting = False
-            for index in self._in_order():
+            self._known = self._in_order()
+            for index in self._known:
+                self._answer_queries()
                 with self._apart(index.source):
                     if not self._stopping and (documents := self._claim(index)):
                         for finished in self._work(index, documents):
@@ -278,28 +290,49 @@ class Worker:
         )
         return Done(failed=1)
 
-    def _maintain(self) -> None:
-        """What is due for the indexes that the role owns; what cannot be done is logged."""
+    def _maintain(self) -> Done:
+        """What is due for the indexes that the role owns; what cannot be done is logged.
+
+        It is done as ``colbert.maintain`` does it, a step at a time, and what comes in meanwhile is
+        encoded in between.
+        """
+        done = Done()
         if not self.maintain or self._stopping or monotonic() < self._next_maintenance:
-            return
+            return done
 
         def log(notice: psycopg.errors.Diagnostic) -> None:
             if notice.severity_nonlocalized == "WARNING":
                 _log.warning("%s", notice.message_primary)
 
         self.connection.add_notice_handler(log)
-        self._maintaining = True
         try:
-            self.connection.execute("CALL colbert.maintain()")
+            for index_id in self._maintenance("colbert._due_indexes()"):
+                self._maintenance("colbert._maintain(%s)", index_id)
+                while not self._stopping:
+                    pause = self._maintenance("colbert._maintain_step(%s)", index_id)
+                    if pause is None:
+                        break
+                    done = done.plus(self.drain())
+                    sleep(pause)
         except psycopg.Error as error:
             if self.connection.broken:
                 raise
             if not self._stopping:
                 _log.warning("maintaining indexes: %s", _message(error))
         finally:
-            self._maintaining = False
             self._next_maintenance = monotonic() + MAINTENANCE
             self.connection.remove_notice_handler(log)
+        return done
+
+    def _maintenance(self, call: LiteralString, *arguments: int) -> Any:
+        """What a function of maintenance returns; :meth:`stop` ends it."""
+        self._maintaining = True
+        try:
+            with own_cursor(self.connection) as cursor:
+                ((answer,),) = cursor.execute(f"SELECT {call}", arguments).fetchall()
+            return answer
+        finally:
+            self._maintaining = False
 
     def _next_retry(self, poll: float) -> float:
         """Seconds until the first document that failed is due again."""
@@ -318,11 +351,84 @@ class Worker:
     def _wait(self, seconds: float) -> None:
         self._waiting = True
         try:
-            if not self._stopping:
-                for _ in self.connection.notifies(timeout=seconds, stop_after=1):
-                    pass
+            end = monotonic() + seconds
+            while not self._stopping and (left := end - monotonic()) > 0:
+                heard = {n.channel for n in self.connection.notifies(timeout=left, stop_after=1)}
+                if QUERIES in heard:
+                    self._waiting = False
+                    self._answer_queries()
+                    self._waiting = True
+                if CHANNEL in heard:
+                    break
         finally:
             self._waiting = False
+
+    def _answer_queries(self) -> None:
+        """Encode the queries that somebody waits for; those of one model together."""
+        if not self.connection.autocommit:
+            return
+        for index in self._known:
+            with self._apart(index.source):
+                while queries := self._rows(
+                    "SELECT q.id, q.query_text FROM colbert.claim_queries(%(source)s,"
+                    " %(batch)s::int4, model => %(model)s::jsonb,"
+                    " embeddings => %(embeddings)s) AS q",
+                    index,
+                    batch=self.batch,
+                    model=Jsonb(fingerprint_of(self.encoder)),
+                ):
+                    for query_id, encoded in self._encode_queries(queries):
+                        self._answer(index, query_id, encoded)
+
+    def _encode_queries(self, queries: Sequence[tuple[Any, str]]) -> list[tuple[Any, Any]]:
+        """Vectors or an error for each query; one that cannot be encoded spoils no other."""
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                matrices = self.encoder.encode_queries([text for _, text in queries])
+            if len(matrices) != len(queries):
+                raise ValueError(f"the encoder made {len(matrices)} arrays of {len(queries)} texts")
+            answers: list[Any] = [TokenArray(matrix) for matrix in matrices]
+        except Exception as error:
+            if len(queries) == 1:
+                return [(queries[0][0], error)]
+            return [answer for query in queries for answer in self._encode_queries([query])]
+        for warning in caught:
+            for place in getattr(warning.message, "positions", ()):
+                answers[place] = ValueError("it is longer than the model reads")
+        return [(query_id, answer) for (query_id, _), answer in zip(queries, answers, strict=True)]
+
+    def _answer(self, index: Index, query_id: Any, encoded: TokenArray | Exception) -> None:
+        if not isinstance(encoded, Exception):
+            try:
+                self._rows(
+                    "SELECT colbert.store_query(%(id)s, %(vectors)s)",
+                    index,
+                    id=query_id,
+                    vectors=encoded,
+                )
+                return
+            except Exception as refused:
+                if self.connection.broken:
+                    raise
+                encoded = refused
+        self._rows(
+            "SELECT colbert.report_query_failure(%(id)s, %(error)s)",
+            index,
+            id=query_id,
+            error=_message(encoded),
+        )
+
+    def _forget_queries(self) -> None:
+        """Clear away queries that are old, or that nobody waits for any more."""
+        if self._stopping or monotonic() < self._next_forgetting:
+            return
+        for index in self._known:
+            with self._apart(index.source):
+                self._rows(
+                    "SELECT colbert.forget_queries(%(source)s, embeddings => %(embeddings)s)", index
+                )
+        self._next_forgetting = monotonic() + FORGETTING
 
     def _rows(self, statement: Any, index: Index, **parameters: Any) -> list[tuple[Any, ...]]:
         with own_cursor(self.connection) as cursor:

@@ -198,7 +198,9 @@ class _Page:
         missing = sorted((set(self.functions) | set(self.views)) - self.entered)
         if missing:
             raise ValueError(f"docs/reference.toml does not have {', '.join(missing)}")
-        there = {(kind, name) for kind in ("arguments", "results") for name in self.said[kind]}
+        there: set[tuple[str, ...]] = {
+            (kind, name) for kind in ("arguments", "results") for name in self.said[kind]
+        }
         there |= {
             ("sections", title, function, kind, name)
             for title, functions in self.said["sections"].items()

@@ -489,6 +489,92 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0014_queries') THEN
+    EXECUTE $step$
+-- sql/schema/0014_queries.sql
+-- 0.3.0: queries that workers encode
+CREATE TABLE colbert._query (
+  id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+  index_id integer NOT NULL REFERENCES colbert._index ON DELETE CASCADE,
+  role name NOT NULL DEFAULT current_user,
+  digest bytea NOT NULL,
+  model jsonb NOT NULL,
+  query_text text NOT NULL,
+  asked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  expires_at timestamptz NOT NULL,
+  claimed_until timestamptz,
+  encoded_at timestamptz,
+  vectors vector[],
+  error text,
+  UNIQUE (index_id, role, digest)
+);
+CREATE INDEX _query_waiting ON colbert._query (index_id, asked_at) WHERE encoded_at IS NULL;
+CREATE INDEX _query_kept ON colbert._query (index_id, encoded_at);
+ALTER TABLE colbert._query ALTER COLUMN vectors SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE colbert._query IS
+  'Queries that workers encode, and the vectors of those that they have encoded. Not a public interface: call encode_query and encoded_query.';
+COMMENT ON COLUMN colbert._query.index_id IS 'The index for which the query was asked.';
+COMMENT ON COLUMN colbert._query.role IS 'The role that asked, which alone reads the row beside the workers.';
+COMMENT ON COLUMN colbert._query.digest IS 'Stands for model and text: see the function colbert._query_digest.';
+COMMENT ON COLUMN colbert._query.model IS 'The model of the index at that time.';
+COMMENT ON COLUMN colbert._query.query_text IS 'The text of the query.';
+COMMENT ON COLUMN colbert._query.asked_at IS 'When it was asked.';
+COMMENT ON COLUMN colbert._query.expires_at IS 'Until when somebody waits for it.';
+COMMENT ON COLUMN colbert._query.claimed_until IS 'Until when a worker is at it; NULL while none was.';
+COMMENT ON COLUMN colbert._query.encoded_at IS 'When a worker answered.';
+COMMENT ON COLUMN colbert._query.vectors IS 'Its token vectors, once a worker has stored them.';
+COMMENT ON COLUMN colbert._query.error IS 'Why it cannot be encoded.';
+
+CREATE TABLE colbert._query_worker (
+  index_id integer NOT NULL REFERENCES colbert._index ON DELETE CASCADE,
+  role name NOT NULL,
+  PRIMARY KEY (index_id, role)
+);
+
+COMMENT ON TABLE colbert._query_worker IS
+  'The roles that may encode the queries of others, beside the owner of the table. Not a public interface: call allow_query_worker.';
+COMMENT ON COLUMN colbert._query_worker.index_id IS 'The index.';
+COMMENT ON COLUMN colbert._query_worker.role IS 'The role.';
+
+-- Everybody may read who is named; the owner of the table names them.
+ALTER TABLE colbert._query_worker ENABLE ROW LEVEL SECURITY;
+CREATE POLICY read ON colbert._query_worker FOR SELECT USING (true);
+CREATE POLICY write ON colbert._query_worker
+  USING (EXISTS (SELECT FROM colbert._index AS i
+                   JOIN pg_catalog.pg_class AS c ON c.oid = i.source
+                  WHERE i.id = index_id AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
+GRANT SELECT, INSERT, DELETE ON colbert._query_worker TO PUBLIC;
+
+-- A role writes and reads queries of its own, for indexes whose arrays it may read. Those of others are read, answered
+-- and cleared away by the owner of the table and by the roles that the owner has named.
+ALTER TABLE colbert._query ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON colbert._query
+  USING (role = current_user)
+  WITH CHECK (role = current_user
+              AND EXISTS (SELECT FROM colbert._index AS i
+                           WHERE i.id = index_id
+                             AND pg_catalog.has_column_privilege(i.source, i.embeddings, 'SELECT')));
+CREATE POLICY work ON colbert._query
+  USING (index_id IN (SELECT i.id
+                        FROM colbert._index AS i
+                        JOIN pg_catalog.pg_class AS c ON c.oid = i.source
+                       WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE')
+                          OR EXISTS (SELECT FROM colbert._query_worker AS w
+                                      WHERE w.index_id = i.id AND w.role = current_user)));
+
+-- Nobody chooses the role of a row, or gives it to another.
+GRANT SELECT, DELETE ON colbert._query TO PUBLIC;
+GRANT INSERT (index_id, digest, model, query_text, expires_at),
+      UPDATE (asked_at, expires_at, claimed_until, encoded_at, vectors, error) ON colbert._query TO PUBLIC;
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0014_queries', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -8713,6 +8799,578 @@ END;
 COMMENT ON FUNCTION colbert.pending(regclass) IS
   'How many documents of a table have no vectors yet, are being encoded, and have failed: as the view pending, but of another''s table, too.';
 
+-- sql/functions/asking/_asked_index.sql
+-- The index that a query in text is for. Its model has to be known: vectors of another one would find nothing.
+CREATE OR REPLACE FUNCTION colbert._asked_index(source regclass, query_text text, embeddings name)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_asked_index$
+DECLARE
+  _index colbert._index := colbert._find_text_index(source, embeddings);
+BEGIN
+  IF query_text IS NULL OR query_text !~ '\S' THEN
+    RAISE EXCEPTION 'the query is empty'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Pass a text with a word in it.';
+  ELSIF length(query_text) > 20000 THEN
+    RAISE EXCEPTION 'the query has % characters, and 20,000 are the most', length(query_text)
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Ask a shorter question: a model reads no more than some hundred words.';
+  ELSIF jsonb_typeof(_index.options -> 'model') IS DISTINCT FROM 'object' THEN
+    RAISE EXCEPTION 'the index on table "%" does not know its model yet', _index.source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Run colbert-pg worker as the owner of the table: its model becomes that of the index.';
+  END IF;
+  RETURN _index;
+END
+$_asked_index$;
+
+COMMENT ON FUNCTION colbert._asked_index(regclass, text, name) IS
+  'The registry row of an index for a query in text, or an error.';
+
+-- Names a query of a model. A text itself may be too long for an index.
+CREATE OR REPLACE FUNCTION colbert._query_digest(model jsonb, query_text text)
+RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN sha256(convert_to(jsonb_build_array(model, query_text)::text, 'UTF8'));
+
+COMMENT ON FUNCTION colbert._query_digest(jsonb, text) IS 'Names a query of a model.';
+
+-- sql/functions/asking/encoded_query.sql
+-- The vectors of a query that was encoded before, for the role that asked. It only reads, so that it answers on a standby
+-- too. What was made by another model than the index has now is not used.
+CREATE OR REPLACE FUNCTION colbert.encoded_query(
+  query_text text,
+  source regclass DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS vector[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+COST 1000
+SET search_path = pg_catalog, pg_temp
+AS $encoded_query$
+DECLARE
+  _query colbert._query := colbert._kept_query(colbert._asked_index(source, query_text, embeddings), query_text);
+BEGIN
+  IF _query.error IS NOT NULL THEN
+    RAISE EXCEPTION 'the query cannot be encoded: %', _query.error
+      USING ERRCODE = 'external_routine_exception',
+            HINT = 'Ask in other words, or look at the log of the worker.';
+  ELSIF _query.vectors IS NULL THEN
+    RAISE EXCEPTION 'the query is not encoded yet'
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'CALL colbert.encode_query(query_text, source) first, outside of a transaction block. Inside of one: '
+                   'SELECT colbert.request_query(query_text, source), commit, and search in the next.';
+  END IF;
+  RETURN _query.vectors;
+END
+$encoded_query$;
+
+COMMENT ON FUNCTION colbert.encoded_query(text, regclass, name) IS
+  'The vectors of a query that encode_query or request_query has asked for, for any function that takes vectors; an error when they are not there. It only reads.';
+
+-- The caller's own row of a query, if there is one.
+CREATE OR REPLACE FUNCTION colbert._kept_query(index colbert._index, query_text text)
+RETURNS colbert._query
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_kept_query$
+DECLARE
+  _model jsonb := index.options -> 'model';
+  _query colbert._query;
+BEGIN
+  SELECT q.*
+    INTO _query
+    FROM colbert._query AS q
+   WHERE q.index_id = index.id AND q.role = current_user
+     AND q.digest = colbert._query_digest(_model, _kept_query.query_text)
+     AND q.model = _model AND q.query_text = _kept_query.query_text;
+  RETURN _query;
+END
+$_kept_query$;
+
+COMMENT ON FUNCTION colbert._kept_query(colbert._index, text) IS
+  'The caller''s row of a query, if there is one.';
+
+-- sql/functions/asking/request_query.sql
+-- Asks the workers to encode a query. They see it when the transaction commits, and are told then. Returns whether there
+-- is nothing to wait for, since the vectors are there. For transactions, where CALL colbert.encode_query may not commit.
+--
+-- A question that nobody has answered after the timeout is given up. It is cleared away by the next one of the same role,
+-- and by workers.
+CREATE OR REPLACE FUNCTION colbert.request_query(
+  query_text text,
+  source regclass DEFAULT NULL,
+  timeout interval DEFAULT '10 minutes',
+  embeddings name DEFAULT NULL)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $request_query$
+DECLARE
+  _index colbert._index := colbert._asked_index(source, query_text, embeddings);
+  _model jsonb := _index.options -> 'model';
+BEGIN
+  IF timeout IS NULL OR timeout <= interval '0' THEN
+    RAISE EXCEPTION 'timeout must be longer than nothing, not %', coalesce(timeout::text, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Give the worker time for an answer: timeout => ''10 seconds''.';
+  ELSIF (colbert._kept_query(_index, query_text)).vectors IS NOT NULL THEN
+    RETURN true;
+  ELSIF current_setting('transaction_read_only')::boolean THEN
+    RAISE EXCEPTION 'the query is not encoded yet, and nothing can be asked in a transaction that only reads'
+      USING ERRCODE = 'read_only_sql_transaction',
+            HINT = 'CALL colbert.encode_query on the primary server. Standbys have the vectors, too, a moment later.';
+  END IF;
+  DELETE FROM colbert._query AS q
+   WHERE q.index_id = _index.id AND q.role = current_user
+     AND q.vectors IS NULL AND q.expires_at < clock_timestamp()
+     AND q.digest <> colbert._query_digest(_model, request_query.query_text);
+  INSERT INTO colbert._query AS q (index_id, digest, model, query_text, expires_at)
+  VALUES (_index.id, colbert._query_digest(_model, query_text), _model, query_text, clock_timestamp() + timeout)
+  ON CONFLICT (index_id, role, digest) DO UPDATE
+     SET expires_at = greatest(q.expires_at, excluded.expires_at),
+         asked_at = clock_timestamp(),
+         claimed_until = CASE WHEN q.encoded_at IS NULL THEN q.claimed_until END,
+         encoded_at = NULL,
+         error = NULL
+   WHERE q.vectors IS NULL;
+  PERFORM pg_notify('colbert_query', _index.id::text);
+  RETURN false;
+END
+$request_query$;
+
+COMMENT ON FUNCTION colbert.request_query(text, regclass, interval, name) IS
+  'Asks the workers to encode a query, once the transaction commits; true when its vectors are there already. For transactions, in which encode_query may not commit: search in the next one.';
+
+-- sql/functions/asking/encode_query.sql
+-- Has a worker encode a query: asks, commits so that workers see the question, and looks for the answer until the
+-- timeout. Afterwards search_text and encoded_query find the vectors, which are returned as well. A question that the same
+-- role has asked before needs no worker.
+--
+-- It cannot run inside a transaction block ("invalid transaction termination"): request_query is for those.
+--
+-- Errors: no worker has taken the question in time, or none has answered it; what the worker says of it. A question is
+-- not left behind. When its client is gone, workers pass it over after the timeout, and clear it away.
+CREATE OR REPLACE PROCEDURE colbert.encode_query(
+  query_text text,
+  source regclass DEFAULT NULL,
+  timeout interval DEFAULT '10 seconds',
+  embeddings name DEFAULT NULL,
+  INOUT vectors vector[] DEFAULT NULL)
+LANGUAGE plpgsql SECURITY INVOKER
+AS $encode_query$
+DECLARE
+  _asked pg_catalog.timestamptz;
+  _pause pg_catalog.float8;
+  _gone pg_catalog.text;
+BEGIN
+  COMMIT;
+  IF NOT colbert.request_query(query_text, source, timeout, embeddings) THEN
+    COMMIT;
+    _asked := pg_catalog.clock_timestamp();
+    LOOP
+      _pause := colbert._query_pause(query_text, source, _asked, timeout, embeddings);
+      EXIT WHEN _pause IS NULL;
+      COMMIT;
+      PERFORM pg_catalog.pg_sleep(_pause);
+    END LOOP;
+    _gone := colbert._give_up_query(query_text, source, embeddings);
+    COMMIT;
+    PERFORM colbert._refuse_unanswered(_gone, timeout);
+  END IF;
+  vectors := colbert.encoded_query(query_text, source, embeddings);
+  COMMIT;
+END
+$encode_query$;
+
+COMMENT ON PROCEDURE colbert.encode_query(text, regclass, interval, name, vector[]) IS
+  'Has a worker encode a query, and waits for it: search_text finds the vectors afterwards. timeout, how long to wait at the most; not inside a transaction block.';
+
+-- How many seconds to wait before the next look at a query that was asked. NULL when it is answered, or the time is over.
+-- An answer is found after a tenth of the time that it took at the latest, or 3 ms.
+CREATE OR REPLACE FUNCTION colbert._query_pause(
+  query_text text, source regclass, asked_at timestamptz, timeout interval, embeddings name)
+RETURNS float8
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_query_pause$
+DECLARE
+  _query colbert._query := colbert._kept_query(colbert._asked_index(source, query_text, embeddings), query_text);
+  _waited float8 := extract(epoch FROM clock_timestamp() - asked_at);
+  _left float8 := extract(epoch FROM timeout) - _waited;
+BEGIN
+  RETURN CASE WHEN _query.id IS NOT NULL AND _query.encoded_at IS NULL AND _left > 0
+              THEN least(_left, greatest(0.003, least(0.1, _waited / 10))) END;
+END
+$_query_pause$;
+
+COMMENT ON FUNCTION colbert._query_pause(text, regclass, timestamptz, interval, name) IS
+  'How many seconds to wait before the next look at a query; NULL when there is nothing to wait for.';
+
+-- Takes back a query that is not answered. Returns what has become of it: "waiting" when no worker had taken it, "claimed"
+-- when one had, NULL when it is answered.
+CREATE OR REPLACE FUNCTION colbert._give_up_query(query_text text, source regclass, embeddings name)
+RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_give_up_query$
+DECLARE
+  _query colbert._query := colbert._kept_query(colbert._asked_index(source, query_text, embeddings), query_text);
+  _gone text;
+BEGIN
+  IF _query.encoded_at IS NOT NULL THEN
+    RETURN NULL;
+  END IF;
+  DELETE FROM colbert._query AS q
+   WHERE q.id = _query.id AND q.encoded_at IS NULL
+  RETURNING CASE WHEN q.claimed_until IS NULL THEN 'waiting' ELSE 'claimed' END INTO _gone;
+  RETURN CASE WHEN _query.id IS NULL THEN 'waiting' ELSE _gone END;
+END
+$_give_up_query$;
+
+COMMENT ON FUNCTION colbert._give_up_query(text, regclass, name) IS
+  'Takes back a query that is not answered; returns what has become of it.';
+
+-- Raises for a query that was not answered in time.
+CREATE OR REPLACE FUNCTION colbert._refuse_unanswered(state text, timeout interval)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_unanswered$
+BEGIN
+  IF state = 'waiting' THEN
+    RAISE EXCEPTION 'no worker has taken the query within %', timeout
+      USING ERRCODE = 'query_canceled',
+            HINT = 'Run colbert-pg worker as the owner of the table, or as a role that the owner has named with '
+                   'colbert.allow_query_worker.';
+  ELSIF state = 'claimed' THEN
+    RAISE EXCEPTION 'a worker has taken the query and not answered within %', timeout
+      USING ERRCODE = 'query_canceled',
+            HINT = 'Wait longer, timeout => ''1 minute'', or look whether the worker is alive.';
+  END IF;
+END
+$_refuse_unanswered$;
+
+COMMENT ON FUNCTION colbert._refuse_unanswered(text, interval) IS
+  'Raises for a query that was not answered in time.';
+
+-- sql/functions/asking/claim_queries.sql
+-- Takes queries that wait to be encoded, for a worker: the oldest first, at most as many as the batch. They are the
+-- worker's for the time of the lease. It is one statement, and no lock is held after it.
+--
+-- A worker that is neither the owner of the table nor named by the owner gets the queries of its own role alone.
+CREATE OR REPLACE FUNCTION colbert.claim_queries(
+  source regclass,
+  batch integer DEFAULT 32,
+  lease interval DEFAULT '5 seconds',
+  model jsonb DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (id uuid, query_text text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 1000 ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $claim_queries$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+BEGIN
+  PERFORM colbert._refuse_count('batch', batch);
+  RETURN QUERY
+    UPDATE colbert._query AS q
+       SET claimed_until = clock_timestamp() + claim_queries.lease
+     WHERE q.id IN (SELECT w.id
+                      FROM colbert._query AS w
+                     WHERE w.index_id = _index.id
+                       AND w.encoded_at IS NULL
+                       AND w.expires_at > clock_timestamp()
+                       AND coalesce(w.claimed_until <= clock_timestamp(), true)
+                       AND w.model = coalesce(claim_queries.model, _index.options -> 'model')
+                     ORDER BY w.asked_at
+                     LIMIT claim_queries.batch
+                       FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING q.id, q.query_text;
+END
+$claim_queries$;
+
+COMMENT ON FUNCTION colbert.claim_queries(regclass, integer, interval, jsonb, name) IS
+  'Takes up to batch queries that wait, for a worker to encode and hand to store_query or report_query_failure before the lease ends. model is the fingerprint of the worker''s encoder: queries for another model are left.';
+
+-- sql/functions/asking/store_query.sql
+-- Stores the vectors of a query for the role that asked. Returns whether they were stored: not when nobody waits for them
+-- any more, or another worker was faster.
+CREATE OR REPLACE FUNCTION colbert.store_query(id uuid, vectors vector[])
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 1000
+SET search_path = pg_catalog, pg_temp
+AS $store_query$
+DECLARE
+  _index colbert._index;
+BEGIN
+  SELECT i.*
+    INTO _index
+    FROM colbert._query AS q
+    JOIN colbert._index AS i ON i.id = q.index_id
+   WHERE q.id = store_query.id;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  PERFORM colbert._refuse_query(_index, vectors);
+  UPDATE colbert._query AS q
+     SET vectors = store_query.vectors, error = NULL, encoded_at = clock_timestamp()
+   WHERE q.id = store_query.id AND q.encoded_at IS NULL;
+  RETURN FOUND;
+END
+$store_query$;
+
+COMMENT ON FUNCTION colbert.store_query(uuid, vector[]) IS
+  'Stores the vectors of a query that claim_queries gave; false when nobody waits for them any more.';
+
+-- Answers a query with an error. Whoever waits for it gets the error. Asked again, it is tried again.
+CREATE OR REPLACE FUNCTION colbert.report_query_failure(id uuid, error text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $report_query_failure$
+BEGIN
+  UPDATE colbert._query AS q
+     SET error = left(coalesce(report_query_failure.error, 'no error was given'), 2000), encoded_at = clock_timestamp()
+   WHERE q.id = report_query_failure.id AND q.encoded_at IS NULL;
+  RETURN FOUND;
+END
+$report_query_failure$;
+
+COMMENT ON FUNCTION colbert.report_query_failure(uuid, text) IS
+  'Answers a query that claim_queries gave with the error of its encoding.';
+
+-- sql/functions/asking/forget_queries.sql
+-- Clears away, of the queries asked for an index: those that are older than the age or beyond the number to keep, those
+-- of a model that the index has no more, and those that nobody waits for any more. Returns how many there were. Workers call
+-- it. A role that is neither owner nor named by the owner forgets its own.
+CREATE OR REPLACE FUNCTION colbert.forget_queries(
+  source regclass,
+  keep integer DEFAULT 10000,
+  age interval DEFAULT '30 days',
+  embeddings name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $forget_queries$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+  _forgotten bigint;
+BEGIN
+  DELETE FROM colbert._query AS q
+   WHERE q.index_id = _index.id
+     AND (q.encoded_at < clock_timestamp() - forget_queries.age
+       OR q.model IS DISTINCT FROM _index.options -> 'model'
+       OR (q.vectors IS NULL AND q.expires_at < clock_timestamp())
+       OR q.id IN (SELECT k.id
+                     FROM colbert._query AS k
+                    WHERE k.index_id = _index.id AND k.encoded_at IS NOT NULL
+                    ORDER BY k.encoded_at DESC
+                   OFFSET forget_queries.keep));
+  GET DIAGNOSTICS _forgotten = ROW_COUNT;
+  RETURN _forgotten;
+END
+$forget_queries$;
+
+COMMENT ON FUNCTION colbert.forget_queries(regclass, integer, interval, name) IS
+  'Clears away old queries that were encoded, those of another model, and those that nobody waits for; returns how many. keep, how many stay; age, for how long.';
+
+-- sql/functions/asking/allow_query_worker.sql
+-- Names a role whose workers may read and answer the queries that others ask for an index, or takes that back. The owner
+-- of the table needs no naming. A role that is dropped should be taken back: it is kept by its name.
+CREATE OR REPLACE FUNCTION colbert.allow_query_worker(
+  source regclass,
+  role regrole,
+  allowed boolean DEFAULT true,
+  embeddings name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $allow_query_worker$
+DECLARE
+  _index colbert._index := colbert._find_index(source, embeddings);
+BEGIN
+  PERFORM colbert._refuse_stranger(_index.source);
+  IF allowed THEN
+    INSERT INTO colbert._query_worker (index_id, role)
+    VALUES (_index.id, pg_get_userbyid(role))
+    ON CONFLICT DO NOTHING;
+  ELSE
+    DELETE FROM colbert._query_worker AS w
+     WHERE w.index_id = _index.id AND w.role = pg_get_userbyid(allow_query_worker.role);
+  END IF;
+END
+$allow_query_worker$;
+
+COMMENT ON FUNCTION colbert.allow_query_worker(regclass, regrole, boolean, name) IS
+  'Names a role whose workers may encode the queries that others ask for a table; with allowed => false, takes that back. For the owner of the table.';
+
+-- sql/functions/asking/search_text.sql
+-- search for a query in text, with the vectors that a worker has made of it (encoded_query). Three forms, by the type of
+-- the keys, as search has them.
+CREATE OR REPLACE FUNCTION colbert.search_text(
+  source regclass,
+  query_text text,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
+RETURNS TABLE (doc_id bigint, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.doc_id, s.score
+    FROM colbert._search(source, colbert.encoded_query(query_text, source, embeddings), NULL::bigint, k, filter, params,
+                         candidates, exact, embeddings, current_setting('search_path'), min_score) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_text(regclass, text, integer, text, jsonb, integer, boolean, name, float8) IS
+  'search for a query in text, whose vectors encode_query or request_query has asked for; an error when they are not there. It only reads.';
+
+CREATE OR REPLACE FUNCTION colbert.search_text(
+  source regclass,
+  query_text text,
+  key uuid,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
+RETURNS TABLE (doc_id uuid, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.doc_id, s.score
+    FROM colbert._search(source, colbert.encoded_query(query_text, source, embeddings), key, k, filter, params,
+                         candidates, exact, embeddings, current_setting('search_path'), min_score) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_text(regclass, text, uuid, integer, text, jsonb, integer, boolean, name, float8) IS
+  'The same for keys of type uuid: key => NULL::uuid.';
+
+CREATE OR REPLACE FUNCTION colbert.search_text(
+  source regclass,
+  query_text text,
+  key text,
+  k integer DEFAULT 10,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL,
+  min_score float8 DEFAULT NULL)
+RETURNS TABLE (doc_id text, score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT s.doc_id, s.score
+    FROM colbert._search(source, colbert.encoded_query(query_text, source, embeddings), key, k, filter, params,
+                         candidates, exact, embeddings, current_setting('search_path'), min_score) AS s;
+END;
+
+COMMENT ON FUNCTION colbert.search_text(regclass, text, text, integer, text, jsonb, integer, boolean, name, float8) IS
+  'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
+
+-- sql/functions/asking/hybrid_search_text.sql
+-- hybrid_search for a query in text: its words, and the vectors that a worker has made of it (encoded_query). Three forms, by
+-- the type of the keys, as hybrid_search has them.
+CREATE OR REPLACE FUNCTION colbert.hybrid_search_text(
+  source regclass,
+  query_text text,
+  k integer DEFAULT 10,
+  content text DEFAULT NULL,
+  language regconfig DEFAULT NULL,
+  match text DEFAULT 'any',
+  text_weight float8 DEFAULT 0.5,
+  constant integer DEFAULT 60,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id bigint, score float8, maxsim_rank integer, maxsim_score float8,
+               text_rank integer, text_score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT h.doc_id, h.score, h.maxsim_rank, h.maxsim_score, h.text_rank, h.text_score
+    FROM colbert._hybrid_search(
+           source, colbert.encoded_query(query_text, source, embeddings), query_text, NULL::bigint, k, content,
+           coalesce(language, get_current_ts_config()), match, text_weight, constant, filter, params, candidates,
+           exact, embeddings, current_setting('search_path')) AS h;
+END;
+
+COMMENT ON FUNCTION colbert.hybrid_search_text(regclass, text, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
+  'hybrid_search for a query in text, which is looked for by its words and by the vectors that encode_query or request_query has asked for; an error when they are not there.';
+
+CREATE OR REPLACE FUNCTION colbert.hybrid_search_text(
+  source regclass,
+  query_text text,
+  key uuid,
+  k integer DEFAULT 10,
+  content text DEFAULT NULL,
+  language regconfig DEFAULT NULL,
+  match text DEFAULT 'any',
+  text_weight float8 DEFAULT 0.5,
+  constant integer DEFAULT 60,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id uuid, score float8, maxsim_rank integer, maxsim_score float8,
+               text_rank integer, text_score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT h.doc_id, h.score, h.maxsim_rank, h.maxsim_score, h.text_rank, h.text_score
+    FROM colbert._hybrid_search(
+           source, colbert.encoded_query(query_text, source, embeddings), query_text, key, k, content,
+           coalesce(language, get_current_ts_config()), match, text_weight, constant, filter, params, candidates,
+           exact, embeddings, current_setting('search_path')) AS h;
+END;
+
+COMMENT ON FUNCTION colbert.hybrid_search_text(regclass, text, uuid, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
+  'The same for keys of type uuid: key => NULL::uuid.';
+
+CREATE OR REPLACE FUNCTION colbert.hybrid_search_text(
+  source regclass,
+  query_text text,
+  key text,
+  k integer DEFAULT 10,
+  content text DEFAULT NULL,
+  language regconfig DEFAULT NULL,
+  match text DEFAULT 'any',
+  text_weight float8 DEFAULT 0.5,
+  constant integer DEFAULT 60,
+  filter text DEFAULT NULL,
+  params jsonb DEFAULT NULL,
+  candidates integer DEFAULT NULL,
+  exact boolean DEFAULT false,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, score float8, maxsim_rank integer, maxsim_score float8,
+               text_rank integer, text_score float8)
+LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+BEGIN ATOMIC
+  SELECT h.doc_id, h.score, h.maxsim_rank, h.maxsim_score, h.text_rank, h.text_score
+    FROM colbert._hybrid_search(
+           source, colbert.encoded_query(query_text, source, embeddings), query_text, key, k, content,
+           coalesce(language, get_current_ts_config()), match, text_weight, constant, filter, params, candidates,
+           exact, embeddings, current_setting('search_path')) AS h;
+END;
+
+COMMENT ON FUNCTION colbert.hybrid_search_text(regclass, text, text, integer, text, regconfig, text, float8, integer, text, jsonb, integer, boolean, name) IS
+  'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
+
 -- sql/functions/tuning/_timed_search.sql
 -- One search for one query of a sample: the scores found, best first, and how long it took. The document that the query
 -- was drawn from is left out.
@@ -9192,3 +9850,5 @@ SELECT pg_catalog.pg_extension_config_dump('colbert._index', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._index_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._worker', '');
 SELECT pg_catalog.pg_extension_config_dump('colbert._build', '');
+SELECT pg_catalog.pg_extension_config_dump('colbert._query', '');
+SELECT pg_catalog.pg_extension_config_dump('colbert._query_worker', '');

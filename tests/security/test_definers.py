@@ -44,6 +44,7 @@ def test_a_procedure_that_commits_names_the_schema_of_all_it_calls(
     assert {name for name, _, _ in procedures} == {
         "_run_build",
         "create_index_concurrently",
+        "encode_query",
         "maintain",
         "reindex_concurrently",
     }
