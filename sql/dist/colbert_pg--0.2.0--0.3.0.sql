@@ -1937,7 +1937,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_method_options$
 BEGIN
   CASE method
-    WHEN 'exact', 'shards' THEN RETURN jsonb '{}';
+    WHEN 'exact' THEN RETURN jsonb '{}';
     WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_options(method);
     WHEN 'plaid' THEN RETURN colbert._plaid_options();
     ELSE

@@ -129,9 +129,9 @@ def test_explain_names_the_stages_of_a_search(
     assert list(plain) == ["candidates", "scores"]
     assert "8 query tokens" in plain["candidates"][1]
     assert 10 < plain["scores"][0] <= plain["candidates"][0]
-    many = explain(""", filter => 'id > (params->>''n'')::int', params => '{"n": 100}'""")
+    many = explain(""", filter => 'id > (params->>''n'')::int', params => '{"n": 0}'""")
     assert list(many) == ["scope", "candidates", "scores"]
-    assert many["scope"] == (300, "filter")
+    assert many["scope"] == (400, "filter")
     few = explain(", filter => 'id < 20'")
     assert few["all"][0] == few["scope"][0] == 19
     assert few["candidates"] == (0, "none: scoring the whole scope is the better way")
