@@ -1218,7 +1218,7 @@ EXECUTE $part$
 -- Each query token is one min() over the unnested document: no join, no sort, no call. That is the fastest form in one
 -- process (benchmarks/). PostgreSQL keeps correlated subqueries out of parallel workers, so with parallel the same
 -- min()s are grouped by document, which workers may do. That needs memory for all documents at once: else their tokens
--- would be written to disk (_worth_workers).
+-- would be written to disk (_begin_pass).
 --
 -- It runs under the caller's search_path, under which a filter in documents means what it means to the caller. So all
 -- types match exactly, and polymorphic functions and the equality of keys name their schema: nothing that is planted
