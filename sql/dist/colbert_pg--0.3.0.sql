@@ -600,6 +600,32 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0015_tenants') THEN
+    EXECUTE $step$
+-- sql/schema/0015_tenants.sql
+-- 0.3.0: what an index derives can be kept apart by tenant
+ALTER TABLE colbert._index
+  ADD COLUMN part integer CHECK (part IS NULL),
+  ADD COLUMN tenants text[] CHECK (tenants IS NULL);
+COMMENT ON COLUMN colbert._index.part IS
+  'NULL in the table. A value of the row type has a number here where it stands for a part of the index: see the function colbert._part_of.';
+COMMENT ON COLUMN colbert._index.tenants IS 'NULL in the table. The tenants of the part.';
+
+-- Functions whose arguments are others
+DROP FUNCTION IF EXISTS colbert._create_derived(colbert._index, text, text, text, name);
+DROP FUNCTION IF EXISTS colbert._plaid_nearest(regclass, anyarray);
+DROP FUNCTION IF EXISTS colbert._sync(integer, text, anyarray, text, anyarray);
+DROP FUNCTION IF EXISTS colbert._begin_pass(colbert._index, vector[]);
+DROP FUNCTION IF EXISTS colbert._key_column(regclass, name);
+DROP FUNCTION IF EXISTS colbert._by_key_sql(colbert._index, vector[], text);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0015_tenants', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -1700,6 +1726,209 @@ $_refuse_old_snapshot$;
 COMMENT ON FUNCTION colbert._refuse_old_snapshot() IS
   'Raises unless every statement of the transaction sees what was committed before it.';
 
+-- sql/functions/tenants/_tenant_column.sql
+-- Option tenant: see index/_option_types.sql. What is derived from the documents of one tenant is kept apart from what is
+-- derived from those of others: it is a part of the index.
+CREATE OR REPLACE FUNCTION colbert._tenant_column(index colbert._index)
+RETURNS name
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN (index.options ->> 'tenant')::name;
+
+COMMENT ON FUNCTION colbert._tenant_column(colbert._index) IS
+  'The column by which an index is kept apart; NULL for an index without one.';
+
+CREATE OR REPLACE FUNCTION colbert._tenant_type(index colbert._index)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_tenant_type$
+DECLARE
+  _type text := (SELECT colbert._type_name(a.atttypid) FROM pg_attribute AS a
+                  WHERE a.attrelid = index.source AND a.attname = colbert._tenant_column(index) AND NOT a.attisdropped);
+BEGIN
+  IF _type IS NULL THEN
+    RAISE EXCEPTION 'column "%" of the index on "%" is not there any more', colbert._tenant_column(index), index.source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Was it renamed? Name it as it was, or drop the index with colbert.drop_index and create it anew.';
+  END IF;
+  RETURN _type;
+END
+$_tenant_type$;
+
+COMMENT ON FUNCTION colbert._tenant_type(colbert._index) IS
+  'The type of the column by which an index is kept apart, with its schema.';
+
+CREATE OR REPLACE FUNCTION colbert._tenant_collation_sql(index colbert._index)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT ' COLLATE ' || a.attcollation::regcollation::text
+    FROM pg_catalog.pg_attribute AS a
+   WHERE a.attrelid = index.source AND a.attname = colbert._tenant_column(index) AND a.attcollation <> 0;
+END;
+
+COMMENT ON FUNCTION colbert._tenant_collation_sql(colbert._index) IS
+  'SQL for the collation of the column by which an index is kept apart; NULL for a type without one.';
+
+-- sql/functions/tenants/_in_part_sql.sql
+-- SQL for whether a row of the source belongs to a part of an index: NULL, which format() leaves out, for a whole index.
+CREATE OR REPLACE FUNCTION colbert._in_part_sql(index colbert._index, source_row text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_in_part_sql$
+BEGIN
+  RETURN CASE
+    WHEN index.part IS NULL THEN NULL
+    WHEN index.tenants IS NULL THEN
+      format('NOT EXISTS (SELECT FROM %s AS t WHERE t.tenant OPERATOR(pg_catalog.=) %s.%I)',
+             colbert._derived_table(index, 'tenants'), source_row, colbert._tenant_column(index))
+    ELSE format('%s.%I OPERATOR(pg_catalog.=) ANY (%L::%s[])',
+                source_row, colbert._tenant_column(index), index.tenants, colbert._tenant_type(index))
+  END;
+END
+$_in_part_sql$;
+
+COMMENT ON FUNCTION colbert._in_part_sql(colbert._index, text) IS
+  'SQL for whether a row of the source belongs to a part of an index; NULL for a whole index.';
+
+-- SQL for the rows of the source that an index, or a part of it, is derived from.
+CREATE OR REPLACE FUNCTION colbert._source_sql(index colbert._index)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_source_sql$
+BEGIN
+  RETURN CASE WHEN index.part IS NULL THEN index.source::text
+              ELSE format('(SELECT s.* FROM %s AS s WHERE %s)', index.source, colbert._in_part_sql(index, 's')) END;
+END
+$_source_sql$;
+
+COMMENT ON FUNCTION colbert._source_sql(colbert._index) IS
+  'SQL for the rows of the source that an index, or a part of it, is derived from.';
+
+-- sql/functions/tenants/_part_of.sql
+-- The part of an index that a tenant's documents belong to: the index, with the number of the part and the tenant. All
+-- that works on an index works on a part of it: reads its rows of the source alone, and its rows of the derived tables.
+--
+-- A tenant with few documents has no part of its own. Nothing is derived from them, and searches score them all: part 0,
+-- of the method exact. An index that is not kept apart is its own only part.
+CREATE OR REPLACE FUNCTION colbert._part_of(index colbert._index, tenant text)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_part_of$
+BEGIN
+  IF colbert._tenant_column(index) IS NULL THEN
+    RETURN index;
+  ELSIF tenant IS NULL THEN
+    RAISE EXCEPTION 'a document of table "%" has no tenant', index.source
+      USING ERRCODE = 'not_null_violation',
+            HINT = format('Column "%s" keeps the index apart by tenant and must not be NULL.',
+                          colbert._tenant_column(index));
+  END IF;
+  IF NOT colbert._method_is_exact(index.method) THEN
+    EXECUTE format('SELECT t.part FROM %s AS t WHERE t.tenant = $1::%s',
+                   colbert._derived_table(index, 'tenants'), colbert._tenant_type(index))
+       INTO index.part
+      USING tenant;
+  END IF;
+  index.tenants := ARRAY[tenant];
+  IF index.part IS NULL THEN
+    index.part := 0;
+    index.method := 'exact';
+  END IF;
+  RETURN index;
+END
+$_part_of$;
+
+COMMENT ON FUNCTION colbert._part_of(colbert._index, text) IS
+  'The part of an index that a tenant''s documents belong to; the index itself where it is not kept apart.';
+
+CREATE OR REPLACE FUNCTION colbert._part_of_document(index colbert._index, doc_id text)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_part_of_document$
+DECLARE
+  _tenant text;
+BEGIN
+  IF colbert._tenant_column(index) IS NULL THEN
+    RETURN index;
+  END IF;
+  EXECUTE format('SELECT s.%I::text FROM %s AS s WHERE s.%I = $1::%s', colbert._tenant_column(index), index.source, index.key,
+                 (colbert._source_types(index)).key_type)
+     INTO _tenant
+    USING doc_id;
+  RETURN colbert._part_of(index, _tenant);
+END
+$_part_of_document$;
+
+COMMENT ON FUNCTION colbert._part_of_document(colbert._index, text) IS
+  'The part of an index that a document of the source belongs to.';
+
+-- For what goes through all of an index.
+CREATE OR REPLACE FUNCTION colbert._parts(index colbert._index)
+RETURNS SETOF colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_parts$
+DECLARE
+  _tenant text;
+BEGIN
+  IF colbert._tenant_column(index) IS NULL OR colbert._method_is_exact(index.method) THEN
+    RETURN NEXT index;
+    RETURN;
+  END IF;
+  FOR _tenant IN EXECUTE format('SELECT t.tenant::text FROM %s AS t ORDER BY t.part',
+                                colbert._derived_table(index, 'tenants')) LOOP
+    RETURN NEXT colbert._part_of(index, _tenant);
+  END LOOP;
+  index.part := 0;
+  index.method := 'exact';
+  RETURN NEXT index;
+END
+$_parts$;
+
+COMMENT ON FUNCTION colbert._parts(colbert._index) IS
+  'The parts of an index, one for each tenant that has one, and one for all others; the index itself where it is not kept apart.';
+
+-- sql/functions/tenants/_tenants_of_sql.sql
+-- SQL for an array of the tenants of a relation (tenant): the least, and then the next above it, until there is none. With
+-- an index that begins with the tenant it looks up each tenant once, however many rows there are. PostgreSQL has no plan
+-- of its own for that (https://wiki.postgresql.org/wiki/Loose_indexscan).
+CREATE OR REPLACE FUNCTION colbert._tenants_of_sql(relation text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format(
+  'ARRAY(WITH RECURSIVE seen (tenant) AS ('
+  '  (SELECT r.tenant FROM %1$s AS r ORDER BY r.tenant LIMIT 1)'
+  '  UNION ALL'
+  '  SELECT (SELECT r.tenant FROM %1$s AS r WHERE r.tenant OPERATOR(pg_catalog.>) seen.tenant ORDER BY r.tenant LIMIT 1)'
+  '    FROM seen WHERE seen.tenant IS NOT NULL)'
+  ' SELECT seen.tenant FROM seen WHERE seen.tenant IS NOT NULL)',
+  relation);
+
+COMMENT ON FUNCTION colbert._tenants_of_sql(text) IS
+  'SQL for an array of the tenants of a relation, each looked up once.';
+
+CREATE OR REPLACE FUNCTION colbert._leads_with_tenant(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT EXISTS (SELECT
+                   FROM pg_catalog.pg_index AS i
+                   JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                   JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+                   JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
+                  WHERE i.indrelid = index.source
+                    AND a.attname = colbert._tenant_column(index)
+                    AND m.amname = 'btree' AND i.indisvalid AND i.indpred IS NULL);
+END;
+
+COMMENT ON FUNCTION colbert._leads_with_tenant(colbert._index) IS
+  'Whether the source has an index that begins with the tenant.';
+
 -- sql/functions/derived/_derived_comment.sql
 -- Only the owner of a table or a function can write its comment: so it proves what belongs to an index.
 CREATE OR REPLACE FUNCTION colbert._derived_comment(index colbert._index)
@@ -1744,7 +1973,7 @@ COMMENT ON FUNCTION colbert._derived_name(regclass, name, text) IS
   'The name of a table, function or trigger that belongs to an index; cut, with a hash, when it would be too long.';
 
 -- sql/functions/derived/_derived_tables.sql
--- The tables of an index, in the order in which they were made. The registry says which they are, and the owner of a
+-- The tables of an index, the last that was made first: policies of later ones name earlier ones. The registry says which they are, and the owner of a
 -- source may write its registry row. The tables' comments, which only the tables' owner can write, say that they belong
 -- to this index. So nobody can be led to drop or change another table.
 CREATE OR REPLACE FUNCTION colbert._derived_tables(index colbert._index)
@@ -1756,7 +1985,7 @@ BEGIN ATOMIC
     JOIN pg_catalog.pg_class AS c ON c.oid = t.id
    WHERE c.relkind = 'r'
      AND obj_description(c.oid, 'pg_class') = colbert._derived_comment(index)
-   ORDER BY t.position;
+   ORDER BY t.position DESC;
 END;
 
 COMMENT ON FUNCTION colbert._derived_tables(colbert._index) IS
@@ -1869,7 +2098,7 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
 
 -- sql/functions/derived/_create_derived.sql
 -- Makes a table of derived data beside the source, and enters it in the registry with suffix as its name. The table
--- belongs to the source's owner, and is unlogged where the source is. doc_id is its column of keys, where it has one.
+-- belongs to the source's owner, and is unlogged where the source is.
 --
 -- Everybody may read the table, and sees the rows of the documents that they may read in the source. The policy asks
 -- the source, as the reader. What it asks for is the key and the column that the rows were derived from: the array, or
@@ -1880,9 +2109,18 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
 --
 -- Some rows are about no single document, such as the mean of tokens of many. They would tell a reader who may not see
 -- all documents about the others, so such a reader sees none of them. (The subquery finds nothing. It is there for its
--- check of privileges.)
+-- check of privileges.) Where the index is kept apart by tenant, such rows belong to a part, and a reader sees those of
+-- tenants of whom they see some document. What a reader may see of a statement's rows is then found out once.
+--
+-- about: what the rows are about, by which they are shown
+--
+--   documents              one document each: column doc_id
+--   documents of tenants   the same where keys may be unique within a tenant only: and column tenant, as text
+--   tenants                one tenant each: column tenant
+--   parts                  the documents of one tenant: column part, as in the table "tenants"
+--   NULL                   all documents
 CREATE OR REPLACE FUNCTION colbert._create_derived(
-  index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL, seen name DEFAULT NULL)
+  index colbert._index, suffix text, columns text, about text DEFAULT NULL, seen name DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -1898,12 +2136,10 @@ BEGIN
   EXECUTE format('REVOKE ALL ON TABLE %1$s FROM PUBLIC; GRANT SELECT ON TABLE %1$s TO PUBLIC', _table);
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', _table);
   EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
-                 'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR EXISTS '
-                 '(SELECT FROM %2$s AS s WHERE %3$s AND s.%4$I IS NOT NULL AND s.%5$I IS NOT NULL OFFSET 0))',
+                 'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR %3$s)',
                  _table, index.source,
-                 CASE WHEN doc_id IS NULL THEN 'false'
-                      ELSE format('s.%I = %s.%I', index.key, _table, doc_id) END,
-                 index.key, coalesce(seen, index.embeddings));
+                 colbert._shown_sql(index, _table, about, format('s.%I IS NOT NULL AND s.%I IS NOT NULL',
+                                                                 index.key, coalesce(seen, index.embeddings))));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   UPDATE colbert._index AS i
      SET tables = i.tables || _table::regclass,
@@ -1915,6 +2151,36 @@ $_create_derived$;
 
 COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
+
+-- visible is SQL for whether the reader sees what the rows were derived from in the row s of the source.
+CREATE OR REPLACE FUNCTION colbert._shown_sql(index colbert._index, derived text, about text, visible text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_shown_sql$
+DECLARE
+  _tenant name := colbert._tenant_column(index);
+BEGIN
+  RETURN CASE about
+    WHEN 'documents' THEN
+      format('EXISTS (SELECT FROM %s AS s WHERE s.%I = %s.doc_id AND %s OFFSET 0)',
+             index.source, index.key, derived, visible)
+    WHEN 'documents of tenants' THEN
+      format('EXISTS (SELECT FROM %1$s AS s WHERE s.%2$I = %3$s.doc_id AND s.%4$I::text = %3$s.tenant AND %5$s OFFSET 0)',
+             index.source, index.key, derived, _tenant, visible)
+    WHEN 'tenants' THEN
+      format('%s.tenant = ANY (%s)', derived,
+             colbert._tenants_of_sql(format('(SELECT s.%I AS tenant FROM %s AS s WHERE %s)', _tenant, index.source, visible)))
+    WHEN 'parts' THEN
+      format('%s.part = ANY (ARRAY(SELECT t.part FROM %s AS t))', derived,
+             (SELECT colbert._registered_table(i, 'tenants') FROM colbert._index AS i WHERE i.id = index.id))
+    ELSE format('EXISTS (SELECT FROM %s AS s WHERE false AND %s OFFSET 0)', index.source, visible)
+  END;
+END
+$_shown_sql$;
+
+COMMENT ON FUNCTION colbert._shown_sql(colbert._index, text, text, text) IS
+  'SQL for whether a row of a derived table is about what the reader may see in the source.';
 
 -- sql/functions/derived/_create_tables.sql
 -- Makes the tables of an index, empty: those of its method, and the table of attempts where texts are encoded. Returns
@@ -1954,6 +2220,17 @@ RETURN method = 'exact';
 
 COMMENT ON FUNCTION colbert._method_is_exact(text) IS
   'Whether a method derives nothing, so that every search scores all documents.';
+
+-- Centroids of plaid are about no single document: where row-level security applies to the caller, only those of a
+-- tenant's own part are shown (_create_derived).
+CREATE OR REPLACE FUNCTION colbert._method_finds(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN NOT colbert._method_is_exact(index.method)
+       AND NOT (index.method = 'plaid' AND index.part IS NULL AND pg_catalog.row_security_active(index.source));
+
+COMMENT ON FUNCTION colbert._method_finds(colbert._index) IS
+  'Whether an index has candidates for the caller; false where it can only score all documents.';
 
 CREATE OR REPLACE FUNCTION colbert._method_options(method text)
 RETURNS jsonb
@@ -2242,9 +2519,9 @@ BEGIN
     PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
   END IF;
   IF 'changes' = ANY (index.table_names) THEN
-    EXECUTE format('INSERT INTO %s (doc_id) VALUES ($1::%s)',
+    EXECUTE format('INSERT INTO %s (doc_id, tenant) VALUES ($1::%s, $2)',
                    colbert._derived_table(index, 'changes'), (colbert._source_types(index)).key_type)
-      USING doc_id;
+      USING doc_id, index.tenants[1];
   END IF;
 END
 $_note_change$;
@@ -2393,7 +2670,7 @@ BEGIN
     index, 'tokens',
     format('doc_id %s NOT NULL, position integer NOT NULL, embedding %s NOT NULL, '
            'PRIMARY KEY (doc_id, position)', _key_type, _type),
-    'doc_id');
+    'documents');
 END
 $_tokens_create$;
 
@@ -2806,37 +3083,67 @@ COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array 
 -- centroid would take 3.5 bytes a token instead of 25 and save a millisecond of a search (SciFact), but every writer of a
 -- document would have to change the arrays of a hundred centroids that other writers are changing. Twice as many
 -- centroids find one or two points more, for twice their size and 1.4 times the time to build.
+--
+-- Where the index is kept apart by tenant, a tenant with enough documents (_plaid_few_documents) has a part of the index:
+-- centroids, postings and documents with its number, of its tokens alone. One index of pgvector's on the centroids of all
+-- would answer one tenant by what others have. So the centroids of a part are in lists: a centroid is in the list whose
+-- centre is nearest, and a search reads the lists nearest to it, as pgvector's ivfflat does.
+--
+--   tenants      which tenants have a part, and how much was in it when it was built
+--   lists        the centres of the lists
 CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_create$
 DECLARE
-  _postings regclass;
+  _tenant text := CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN colbert._tenant_type(index) END;
+  _part text := CASE WHEN _tenant IS NOT NULL THEN ', part integer NOT NULL' END;
+  _table regclass;
 BEGIN
   IF index.dimensions > 4000 THEN
     RAISE EXCEPTION 'plaid takes vectors of at most 4000 dimensions, not %', index.dimensions
       USING ERRCODE = 'program_limit_exceeded',
             HINT = 'That is the limit of pgvector''s index on the centroids. Use the method exact.';
   END IF;
-  PERFORM colbert._create_derived(
+  IF _tenant IS NOT NULL THEN
+    PERFORM colbert._create_derived(
+      index, 'tenants',
+      format('part integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant %s%s NOT NULL UNIQUE, '
+             'documents integer NOT NULL DEFAULT 0, centroids integer NOT NULL DEFAULT 0, postings bigint NOT NULL DEFAULT 0',
+             _tenant, colbert._tenant_collation_sql(index)),
+      'tenants');
+    _table := colbert._create_derived(
+      index, 'lists',
+      format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, part integer NOT NULL, centre %s NOT NULL',
+             colbert._plaid_type(index)),
+      'parts');
+    EXECUTE format('CREATE INDEX ON %s (part)', _table);
+  END IF;
+  _table := colbert._create_derived(
     index, 'centroids',
-    format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
-           colbert._plaid_type(index)));
-  _postings := colbert._create_derived(
-    index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL');
-  EXECUTE format('CREATE INDEX ON %s (centroid_id)', _postings);
+    format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL%s%s',
+           colbert._plaid_type(index), _part, CASE WHEN _tenant IS NOT NULL THEN ', list_id integer NOT NULL' END),
+    CASE WHEN _tenant IS NOT NULL THEN 'parts' END);
+  IF _tenant IS NOT NULL THEN
+    EXECUTE format('CREATE INDEX ON %s (list_id)', _table);
+  END IF;
+  _table := colbert._create_derived(
+    index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL' || coalesce(_part, ''),
+    CASE WHEN _tenant IS NOT NULL THEN 'parts' END);
+  EXECUTE format('CREATE INDEX ON %s (centroid_id)', _table);
   PERFORM colbert._create_derived(
     index, 'documents',
-    format('doc_id %s PRIMARY KEY, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
-           'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL',
-           (colbert._source_types(index)).key_type),
-    'doc_id');
+    format('doc_id %s NOT NULL, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
+           'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL%s, PRIMARY KEY (%s)',
+           (colbert._source_types(index)).key_type, _part,
+           CASE WHEN _tenant IS NOT NULL THEN 'part, doc_id' ELSE 'doc_id' END),
+    CASE WHEN _tenant IS NOT NULL THEN 'parts' ELSE 'documents' END);
 END
 $_plaid_create$;
 
 COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
-  'Makes the tables of a plaid index, empty: centroids, postings, documents.';
+  'Makes the tables of a plaid index, empty: centroids, postings, documents; and tenants and lists where it is kept apart.';
 
 -- sql/functions/methods/plaid/_plaid_few_centroids.sql
 -- Fewer centroids than these have an index that grows with them; more are worth training lists for.
@@ -2847,6 +3154,43 @@ RETURN 1000;
 
 COMMENT ON FUNCTION colbert._plaid_few_centroids() IS
   'The number of centroids below which they count as few.';
+
+-- sql/functions/methods/plaid/_plaid_few_documents.sql
+-- A tenant with fewer documents than these has no part of the index. To score all of them takes as long as a search.
+CREATE OR REPLACE FUNCTION colbert._plaid_few_documents()
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN 300;
+
+COMMENT ON FUNCTION colbert._plaid_few_documents() IS
+  'The number of documents of a tenant below which nothing is derived from them.';
+
+-- sql/functions/methods/plaid/_plaid_size.sql
+-- Of a part, as it was when it was built; of a whole index, as the planner estimates it.
+CREATE OR REPLACE FUNCTION colbert._plaid_size(
+  index colbert._index, OUT documents float8, OUT centroids float8, OUT postings float8)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_size$
+BEGIN
+  IF index.part > 0 THEN
+    EXECUTE format('SELECT t.documents, t.centroids, t.postings FROM %s AS t WHERE t.part = $1 AND t.tenant = ANY ($2::%s[])',
+                   colbert._derived_table(index, 'tenants'), colbert._tenant_type(index))
+       INTO documents, centroids, postings
+      USING index.part, index.tenants;
+  ELSE
+    documents := colbert._estimated_rows(colbert._registered_table(index, 'documents'));
+    centroids := colbert._estimated_rows(colbert._registered_table(index, 'centroids'));
+    postings := colbert._estimated_rows(colbert._registered_table(index, 'postings'));
+  END IF;
+  documents := greatest(1, documents);
+  centroids := greatest(1, centroids);
+  postings := greatest(1, postings);
+END
+$_plaid_size$;
+
+COMMENT ON FUNCTION colbert._plaid_size(colbert._index) IS
+  'About how many documents, centroids and postings a plaid index, or a part of one, has.';
 
 -- sql/functions/methods/plaid/_plaid_few.sql
 -- To score a document takes 26 µs, and 21 ns for each pair of a query token and a document token. A search takes 5 ms, .5
@@ -2859,8 +3203,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_few$
 DECLARE
   _query_tokens integer := cardinality(query);
-  _tokens float8 := 1.3 * colbert._estimated_rows(colbert._registered_table(index, 'postings'))
-                    / greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'documents')));
+  _size record := colbert._plaid_size(index);
+  _tokens float8 := 1.3 * _size.postings / _size.documents;
   _read float8 := _query_tokens * coalesce((colbert._plaid_reading(index, effort)).postings, 0);
 BEGIN
   RETURN 100 + (5000 + 0.5 * _read) / (26 + 0.021 * _query_tokens * _tokens);
@@ -2895,17 +3239,42 @@ $_plaid_index_centroids$;
 COMMENT ON FUNCTION colbert._plaid_index_centroids(regclass, integer) IS
   'Builds pgvector''s index on a table of centroids: ivfflat, or hnsw while they are few.';
 
+-- sql/functions/methods/plaid/_plaid_near_sql.sql
+-- SQL for the centroids c among which those nearest to q.token are, for a FROM clause whose ORDER BY says which those are:
+-- all of an index, which pgvector's index on them finds; or of a part, those of its nearest lists.
+CREATE OR REPLACE FUNCTION colbert._plaid_near_sql(index colbert._index, lists integer)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_near_sql$
+BEGIN
+  RETURN CASE
+    WHEN index.part IS NULL THEN format('%s AS c', colbert._derived_table(index, 'centroids'))
+    ELSE format('(SELECT l.id FROM %s AS l WHERE l.part OPERATOR(pg_catalog.=) %s'
+                '  ORDER BY l.centre OPERATOR(%I.<#>) q.token LIMIT %s) AS l'
+                ' JOIN %s AS c ON c.list_id OPERATOR(pg_catalog.=) l.id',
+                colbert._derived_table(index, 'lists'), index.part, colbert._vector_schema(), lists,
+                colbert._derived_table(index, 'centroids'))
+  END;
+END
+$_plaid_near_sql$;
+
+COMMENT ON FUNCTION colbert._plaid_near_sql(colbert._index, integer) IS
+  'SQL for the centroids among which those nearest to a token are, of an index or of a part of it.';
+
 -- sql/functions/methods/plaid/_plaid_nearest.sql
--- The nearest centroid of each token, in the order of the tokens, through pgvector's index on the centroids. Three of
--- its lists hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact: reading
+-- The nearest centroid of each token, in the order of the tokens, through pgvector's index on the centroids. centroids is
+-- SQL for them, as of _plaid_near_sql. Three lists hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact: reading
 -- twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971). Of 8,000
 -- centroids, three lists had the nearest for .84 of the tokens, hnsw with 8 neighbours for .89 in 1.3 times the time, with
 -- 20 for .96 in 2.5 times.
-CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids regclass, tokens anyarray)
+CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids text, tokens anyarray)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 COST 1000000
 SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 SET jit = off
 SET ivfflat.probes = 3
 SET hnsw.ef_search = 10
@@ -2914,9 +3283,9 @@ DECLARE
   _nearest integer[];
 BEGIN
   EXECUTE format(
-    'SELECT array_agg((SELECT c.id FROM %1$s AS c '
-    '                   ORDER BY c.centroid OPERATOR(%2$I.<#>) colbert._direction(u.token)::%2$I.halfvec LIMIT 1) ORDER BY u.position)'
-    '  FROM unnest($1) WITH ORDINALITY AS u (token, position)',
+    'SELECT array_agg((SELECT c.id FROM %1$s ORDER BY c.centroid OPERATOR(%2$I.<#>) q.token LIMIT 1) ORDER BY q.position)'
+    '  FROM (SELECT colbert._direction(u.token)::%2$I.halfvec AS token, u.position'
+    '          FROM unnest($1) WITH ORDINALITY AS u (token, position) OFFSET 0) AS q',
     centroids, colbert._vector_schema())
      INTO _nearest
     USING tokens;
@@ -2924,7 +3293,7 @@ BEGIN
 END
 $_plaid_nearest$;
 
-COMMENT ON FUNCTION colbert._plaid_nearest(regclass, anyarray) IS
+COMMENT ON FUNCTION colbert._plaid_nearest(text, anyarray) IS
   'The id of the nearest centroid of each token.';
 
 -- sql/functions/methods/plaid/_plaid_centroid_ids.sql
@@ -2937,7 +3306,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_centroid_ids$
 BEGIN
   RETURN ARRAY(SELECT DISTINCT n.id
-                 FROM unnest(colbert._plaid_nearest(colbert._registered_table(index, 'centroids'), embeddings)) AS n (id)
+                 FROM unnest(colbert._plaid_nearest(colbert._plaid_near_sql(index, 3), embeddings)) AS n (id)
                 ORDER BY n.id);
 END
 $_plaid_centroid_ids$;
@@ -2957,7 +3326,6 @@ SET client_min_messages = warning
 AS $_plaid_train$
 DECLARE
   _centroids regclass := colbert._derived_table(index, 'centroids');
-  _schema name := colbert._vector_schema();
   _sample_per_centroid constant integer := 4;
   _tokens float8 := colbert._plaid_estimated_tokens(index);
   _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, 16 * sqrt(_tokens)));
@@ -2970,7 +3338,7 @@ BEGIN
     '          FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) AS u (token) '
     '         WHERE random() * $1 < $2 '
     '           AND (colbert._document_problem(s.%3$I, $3, $4)).problem IS NULL) AS d',
-    colbert._plaid_type(index), index.source, index.embeddings)
+    colbert._plaid_type(index), colbert._source_sql(index), index.embeddings)
     USING _tokens, _wanted * _sample_per_centroid, index.dimensions, colbert._normalized(index);
   EXECUTE format('CREATE TEMPORARY TABLE colbert_drawn AS '
                  'SELECT s.id::integer, s.centroid FROM pg_temp.colbert_sample AS s WHERE s.id <= $1')
@@ -2980,22 +3348,65 @@ BEGIN
   IF _wanted >= colbert._plaid_few_centroids() THEN
     PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
   END IF;
-  EXECUTE format(
-    'INSERT INTO %1$s (centroid, trained) '
-    'SELECT %2$I.l2_normalize(%2$I.avg(n.token))::%3$s, true '
-    '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest($1, a.tokens)) AS centroid_id '
-    '          FROM (SELECT array_agg(s.centroid) AS tokens FROM pg_temp.colbert_sample AS s) AS a) AS n '
-    ' GROUP BY n.centroid_id '
-    'HAVING %2$I.l2_norm(%2$I.avg(n.token)) > 0',
-    _centroids, _schema, colbert._plaid_type(index))
-    USING 'pg_temp.colbert_drawn'::regclass;
+  IF index.part IS NULL THEN
+    EXECUTE format('INSERT INTO %s (centroid, trained) SELECT m.centroid, true FROM (%s) AS m',
+                   _centroids, colbert._plaid_means_sql(index, 'colbert_sample', 'colbert_drawn'));
+    PERFORM colbert._plaid_index_centroids(_centroids, _wanted);
+  ELSE
+    EXECUTE 'CREATE TEMPORARY TABLE colbert_means AS '
+            || colbert._plaid_means_sql(index, 'colbert_sample', 'colbert_drawn');
+    PERFORM colbert._plaid_list_centroids(index);
+    DROP TABLE pg_temp.colbert_means;
+  END IF;
   DROP TABLE pg_temp.colbert_sample, pg_temp.colbert_drawn;
-  PERFORM colbert._plaid_index_centroids(_centroids, _wanted);
 END
 $_plaid_train$;
 
 COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
-  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them.';
+  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them, or their lists.';
+
+-- SQL for the means of the vectors of one temporary table, by the vector of another one that is nearest.
+CREATE OR REPLACE FUNCTION colbert._plaid_means_sql(index colbert._index, vectors text, nearest text)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format(
+  'SELECT %1$I.l2_normalize(%1$I.avg(n.token))::%2$s AS centroid '
+  '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest(%3$L, a.tokens)) AS centroid_id '
+  '          FROM (SELECT array_agg(s.centroid) AS tokens FROM pg_temp.%4$I AS s) AS a) AS n '
+  ' GROUP BY n.centroid_id '
+  'HAVING %1$I.l2_norm(%1$I.avg(n.token)) > 0',
+  colbert._vector_schema(), colbert._plaid_type(index), format('pg_temp.%I AS c', nearest), vectors);
+
+COMMENT ON FUNCTION colbert._plaid_means_sql(colbert._index, text, text) IS
+  'SQL for the means of vectors, by the one of others that is nearest.';
+
+-- The centroids of a part, from the temporary table of means, and their lists: 3 * sqrt(centroids) of these, as pgvector's
+-- index has for a whole index. Their centres are centroids drawn at random, each moved to the mean of those nearest to it.
+CREATE OR REPLACE FUNCTION colbert._plaid_list_centroids(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_list_centroids$
+DECLARE
+  _lists regclass := colbert._derived_table(index, 'lists');
+BEGIN
+  CREATE TEMPORARY TABLE colbert_centres AS
+    SELECT row_number() OVER ()::integer AS id, m.centroid
+      FROM (SELECT d.centroid FROM pg_temp.colbert_means AS d ORDER BY random()
+             LIMIT (SELECT ceil(3 * sqrt(count(*))) FROM pg_temp.colbert_means)) AS m;
+  EXECUTE format('INSERT INTO %s (part, centre) SELECT %s, m.centroid FROM (%s) AS m',
+                 _lists, index.part, colbert._plaid_means_sql(index, 'colbert_means', 'colbert_centres'));
+  EXECUTE format('INSERT INTO %1$s (centroid, trained, part, list_id) '
+                 'SELECT m.centroid, true, %2$s, '
+                 '       (SELECT l.id FROM %3$s AS l WHERE l.part = %2$s ORDER BY l.centre OPERATOR(%4$I.<#>) m.centroid LIMIT 1)'
+                 '  FROM pg_temp.colbert_means AS m',
+                 colbert._derived_table(index, 'centroids'), index.part, _lists, colbert._vector_schema());
+  DROP TABLE pg_temp.colbert_centres;
+END
+$_plaid_list_centroids$;
+
+COMMENT ON FUNCTION colbert._plaid_list_centroids(colbert._index) IS
+  'Puts the trained centroids of a part of an index in lists.';
 
 -- The size of the arrays tells, so that they need not be read.
 CREATE OR REPLACE FUNCTION colbert._plaid_estimated_tokens(index colbert._index)
@@ -3008,7 +3419,7 @@ DECLARE
   _tokens bigint;
 BEGIN
   EXECUTE format('SELECT ceil(sum(pg_column_size(s.%I) - 24.0) / $1) FROM %s AS s '
-                 ' WHERE pg_column_size(s.%1$I) > 24', index.embeddings, index.source)
+                 ' WHERE pg_column_size(s.%1$I) > 24', index.embeddings, colbert._source_sql(index))
      INTO _tokens
     USING 8 + CASE WHEN _element = 'bit' THEN 4 * ceil(index.dimensions / 32.0)
                    WHEN _element LIKE '%halfvec' THEN 2 * index.dimensions
@@ -3020,9 +3431,96 @@ $_plaid_estimated_tokens$;
 COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
 
+-- sql/functions/methods/plaid/_plaid_build_part_step.sql
+-- The first step finds the tenants that get a part, the largest first. Each step after that trains and files one part. The
+-- last one makes the planner see them.
+CREATE OR REPLACE FUNCTION colbert._plaid_build_part_step(index colbert._index, step integer, steps integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_build_part_step$
+DECLARE
+  _tenants regclass := colbert._derived_table(index, 'tenants');
+  _documents regclass := colbert._derived_table(index, 'documents');
+  _postings regclass := colbert._derived_table(index, 'postings');
+  _tenant text;
+  _part colbert._index;
+BEGIN
+  IF step = 1 THEN
+    EXECUTE format('INSERT INTO %s (tenant) SELECT t.tenant FROM (%s) AS t ORDER BY t.documents DESC LIMIT $1',
+                   _tenants, colbert._plaid_large_tenants_sql(index))
+      USING steps - 2;
+    EXECUTE format('ANALYZE %s', _tenants);
+    RETURN;
+  ELSIF step = steps THEN
+    EXECUTE format('ANALYZE %s, %s, %s, %s, %s', _tenants, _documents, _postings,
+                   colbert._derived_table(index, 'lists'), colbert._derived_table(index, 'centroids'));
+    RETURN;
+  END IF;
+
+  EXECUTE format('SELECT t.tenant::text FROM %s AS t ORDER BY t.part OFFSET $1 - 2 LIMIT 1', _tenants)
+     INTO _tenant
+    USING step;
+  IF _tenant IS NULL THEN
+    RETURN;  -- there are fewer than there were when the steps were counted
+  END IF;
+  _part := colbert._part_of(index, _tenant);
+  PERFORM colbert._plaid_train(_part);
+  EXECUTE format('INSERT INTO %s (doc_id, tokens, centroid_ids, digest, part) '
+                 'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest, $2 FROM colbert._plaid_filed($1, 1, 1) AS a',
+                 _documents, (colbert._source_types(index)).key_type)
+    USING _part, _part.part;
+  EXECUTE format('INSERT INTO %s (centroid_id, ordinal, part) '
+                 'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal, d.part FROM %s AS d WHERE d.part = $1 ORDER BY 1, 2',
+                 _postings, _documents)
+    USING _part.part;
+  EXECUTE format('UPDATE %s AS t '
+                 '   SET documents = d.documents, postings = d.postings, '
+                 '       centroids = (SELECT count(*) FROM %s AS c JOIN %s AS l ON l.id = c.list_id WHERE l.part = $1) '
+                 '  FROM (SELECT count(*) AS documents, coalesce(sum(cardinality(d.centroid_ids)), 0) AS postings '
+                 '          FROM %s AS d WHERE d.part = $1) AS d '
+                 ' WHERE t.part = $1',
+                 _tenants, colbert._derived_table(index, 'centroids'), colbert._derived_table(index, 'lists'), _documents)
+    USING _part.part;
+END
+$_plaid_build_part_step$;
+
+COMMENT ON FUNCTION colbert._plaid_build_part_step(colbert._index, integer, integer) IS
+  'Finds the tenants that get a part of the index, or builds one part.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_large_tenants_sql(index colbert._index)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format(
+  'SELECT s.%1$I AS tenant, count(*) AS documents FROM %2$s AS s WHERE pg_column_size(s.%3$I) > 24 '
+  ' GROUP BY s.%1$I HAVING count(*) >= %4$s',
+  colbert._tenant_column(index), index.source, index.embeddings, colbert._plaid_few_documents());
+
+COMMENT ON FUNCTION colbert._plaid_large_tenants_sql(colbert._index) IS
+  'SQL for the tenants with enough documents for a part of the index, and how many they have.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_large_tenants(index colbert._index)
+RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_large_tenants$
+DECLARE
+  _count integer;
+BEGIN
+  IF colbert._tenant_column(index) IS NOT NULL THEN
+    EXECUTE format('SELECT count(*) FROM (%s) AS t', colbert._plaid_large_tenants_sql(index)) INTO _count;
+  END IF;
+  RETURN _count;
+END
+$_plaid_large_tenants$;
+
+COMMENT ON FUNCTION colbert._plaid_large_tenants(colbert._index) IS
+  'How many tenants have enough documents for a part of the index; NULL where it is not kept apart.';
+
 -- sql/functions/methods/plaid/_plaid_build_step.sql
 -- The first step trains the centroids on what is in the source. Each step after that files a batch of documents, in
--- parallel workers where the server has them. The last one writes the postings of all.
+-- parallel workers where the server has them. The last one writes the postings of all. An index that is kept apart is built
+-- part by part (_plaid_build_part_step).
 CREATE OR REPLACE FUNCTION colbert._plaid_build_step(index colbert._index, step integer, steps integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3032,7 +3530,9 @@ DECLARE
   _documents regclass := colbert._derived_table(index, 'documents');
   _postings regclass := colbert._derived_table(index, 'postings');
 BEGIN
-  IF step = 1 THEN
+  IF colbert._tenant_column(index) IS NOT NULL THEN
+    PERFORM colbert._plaid_build_part_step(index, step, steps);
+  ELSIF step = 1 THEN
     PERFORM colbert._plaid_train(index);
   ELSIF step < steps THEN
     EXECUTE format('INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
@@ -3055,7 +3555,7 @@ COMMENT ON FUNCTION colbert._plaid_build_step(colbert._index, integer, integer) 
 CREATE OR REPLACE FUNCTION colbert._plaid_build_steps(index colbert._index)
 RETURNS integer
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
-RETURN 2 + colbert._batches(index);
+RETURN 2 + coalesce(colbert._plaid_large_tenants(index), colbert._batches(index));
 
 COMMENT ON FUNCTION colbert._plaid_build_steps(colbert._index) IS
   'In how many steps a plaid index is built.';
@@ -3076,7 +3576,7 @@ BEGIN
     ' WHERE %4$s '
     '   AND pg_column_size(s.%2$I) > 24 '
     '   AND (colbert._document_problem(s.%2$I, $4, $5)).problem IS NULL',
-    index.key, index.embeddings, index.source, colbert._in_batch_sql(index))
+    index.key, index.embeddings, colbert._source_sql(index), colbert._in_batch_sql(index))
     USING index, batch, batches, index.dimensions, colbert._normalized(index);
 END
 $_plaid_filed$;
@@ -3097,7 +3597,7 @@ DECLARE
   _old regclass := (colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}'))[1];
   _name text;
 BEGIN
-  FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP
+  FOREACH _name IN ARRAY array_remove(array_remove(colbert._table_names(index), 'attempts'), 'changes') LOOP
     EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));
   END LOOP;
   PERFORM colbert._method_build(index);
@@ -3121,12 +3621,13 @@ BEGIN
   PERFORM colbert._plaid_grow(index, embeddings);
   EXECUTE format(
     'WITH document AS ('
-    '  INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
-    '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
+    '  INSERT INTO %1$s (doc_id, tokens, centroid_ids, digest%4$s) '
+    '  VALUES ($2::%2$s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)%5$s) '
     '  RETURNING ordinal, centroid_ids) '
-    'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
+    'INSERT INTO %3$s (centroid_id, ordinal%4$s) SELECT unnest(d.centroid_ids), d.ordinal%5$s FROM document AS d',
     colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
-    colbert._derived_table(index, 'postings'))
+    colbert._derived_table(index, 'postings'),
+    CASE WHEN index.part IS NOT NULL THEN ', part' END, ', ' || index.part)
     USING index, doc_id, embeddings;
 END
 $_plaid_put$;
@@ -3137,7 +3638,7 @@ COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
 -- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
 -- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
 -- n).) The number of centroids is taken from their ids, which are given out one after the other: nothing has to be
--- counted.
+-- counted. The part of a tenant does not grow. It is built anew when it has twice as many documents.
 CREATE OR REPLACE FUNCTION colbert._plaid_grow(index colbert._index, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3147,6 +3648,9 @@ DECLARE
   _centroids regclass := colbert._derived_table(index, 'centroids');
   _count integer;
 BEGIN
+  IF index.part IS NOT NULL THEN
+    RETURN;
+  END IF;
   EXECUTE format('SELECT max(c.id) - min(c.id) + 1 FROM %s AS c', _centroids) INTO _count;
   IF _count >= (index.options ->> 'centroids')::integer THEN
     RETURN;
@@ -3175,10 +3679,10 @@ AS $_plaid_remove$
 BEGIN
   EXECUTE format(
     'WITH document AS ('
-    '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s RETURNING d.ordinal, d.centroid_ids) '
+    '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s%s RETURNING d.ordinal, d.centroid_ids) '
     'DELETE FROM %s AS p USING document AS d '
     ' WHERE p.centroid_id = ANY (d.centroid_ids) AND p.ordinal = d.ordinal',
-    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, ' AND d.part = ' || index.part,
     colbert._derived_table(index, 'postings'))
     USING doc_id;
 END
@@ -3220,8 +3724,7 @@ COMMENT ON FUNCTION colbert._plaid_clear(colbert._index) IS 'Takes all documents
 -- Some hundred bytes of memory are needed for each document that is reached, more than work_mem's default of 4 MB from
 -- about a hundred thousand on.
 --
--- Where row-level security applies to the caller, the policy of the centroids and postings shows none. There are no
--- candidates then, nothing is read for them, and the search scores all that the caller may see.
+-- The part of a tenant is read like an index of its own.
 CREATE OR REPLACE FUNCTION colbert._plaid_candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
 RETURNS TABLE (doc_id text, gain float8)
@@ -3251,7 +3754,7 @@ DECLARE
                     max(- r.distance) - 0.8::pg_catalog.float8 * min(min(- r.distance)) OVER () AS gain
                FROM (SELECT p.ordinal, c.distance
                        FROM (SELECT c.id, c.centroid OPERATOR(%2$I.<#>) q.token AS distance
-                               FROM %3$s AS c
+                               FROM %3$s
                               ORDER BY c.centroid OPERATOR(%2$I.<#>) q.token
                               LIMIT $3) AS c
                        JOIN %4$s AS p ON p.centroid_id = c.id %8$s
@@ -3269,15 +3772,12 @@ DECLARE
      ORDER BY r.gain DESC, r.ordinal
      LIMIT $5
     $candidates$,
-    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 'centroids'),
+    colbert._plaid_type(index), colbert._vector_schema(), colbert._plaid_near_sql(index, _reading.lists),
     colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
     CASE WHEN NOT scope.restricted OR _ordinals IS NOT NULL THEN 'LIMIT $5' END,
     CASE WHEN _ordinals IS NULL THEN colbert._in_scope_sql(scope, 'd.doc_id') END,
     CASE WHEN _ordinals IS NOT NULL THEN 'AND p.ordinal OPERATOR(pg_catalog.=) ANY ($6)' END);
 BEGIN
-  IF row_security_active(index.source) THEN
-    RETURN;
-  END IF;
   PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);
@@ -3299,14 +3799,13 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_reading$
 DECLARE
   _nprobe integer := colbert._knob('nprobe', NULL, index.options, NULL);
-  _centroids float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'centroids')));
-  _postings float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'postings')));
+  _size record := colbert._plaid_size(index);
 BEGIN
   postings := CASE WHEN _nprobe IS NULL THEN ceil(effort.factor * 5 * sqrt(effort.documents * sqrt(effort.k))
                                               * power(greatest(1, effort.documents / 5000), 0.15)) END;
   -- Where all are as large as their mean, half of these hold the postings.
-  centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _centroids / _postings));
-  lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
+  centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _size.centroids / _size.postings));
+  lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_size.centroids))));
 END
 $_plaid_reading$;
 
@@ -3323,12 +3822,12 @@ DECLARE
   _documents regclass := colbert._derived_table(index, 'documents');
   _ordinals integer[];
 BEGIN
-  IF scope.restricted AND NOT row_security_active(index.source) THEN
+  IF scope.restricted THEN
     PERFORM set_config('search_path', scope.search_path, true);
     EXECUTE pg_catalog.format(
       'SELECT pg_catalog.array_agg(d.ordinal) FROM (SELECT s.doc_id FROM %s AS s LIMIT $1) AS s'
-      '  JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) s.doc_id',
-      scope.documents, _documents)
+      '  JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) s.doc_id%s',
+      scope.documents, _documents, ' AND d.part OPERATOR(pg_catalog.=) ' || index.part)
        INTO _ordinals
       USING at_most + 1, scope.params;
   END IF;
@@ -3363,13 +3862,13 @@ BEGIN
              count(c.id) = count(*) AS known
         FROM %5$s AS p
         LEFT JOIN %4$s AS c ON c.id = p.centroid_id
-       %10$s
+       WHERE true%11$s%10$s
        GROUP BY p.ordinal
     ), filed AS MATERIALIZED (
       SELECT d.doc_id, d.digest, p.known AND p.centroid_ids = d.centroid_ids AS complete
         FROM %6$s AS d
         LEFT JOIN posted AS p ON p.ordinal = d.ordinal
-       WHERE %8$s
+       WHERE %8$s%12$s
     )
     SELECT CASE WHEN f.doc_id IS NULL THEN 'missing document'
                 WHEN d.doc_id IS NULL THEN 'orphaned document'
@@ -3390,17 +3889,18 @@ BEGIN
     UNION ALL
     SELECT 'orphaned postings', NULL, format('%%s postings of no document', count(*))
       FROM %5$s AS p
-     WHERE %9$L::boolean
+     WHERE %9$L::boolean%11$s
        AND NOT EXISTS (SELECT FROM %6$s AS d WHERE d.ordinal = p.ordinal)
     HAVING count(*) > 0
     $problems$,
-    index.key, index.embeddings, index.source, colbert._derived_table(index, 'centroids'),
+    index.key, index.embeddings, colbert._source_sql(index), colbert._derived_table(index, 'centroids'),
     colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
     colbert._in_sample_sql(format('s.%I', index.key), sample, seed), colbert._in_sample_sql('d.doc_id', sample, seed),
     sample >= 1,
-    CASE WHEN sample < 1 THEN format('WHERE p.ordinal IN (SELECT d.ordinal FROM %s AS d WHERE %s)',
+    CASE WHEN sample < 1 THEN format(' AND p.ordinal IN (SELECT d.ordinal FROM %s AS d WHERE %s)',
                                      colbert._derived_table(index, 'documents'),
-                                     colbert._in_sample_sql('d.doc_id', sample, seed)) END)
+                                     colbert._in_sample_sql('d.doc_id', sample, seed)) END,
+    ' AND p.part = ' || index.part, ' AND d.part = ' || index.part)
     USING index.dimensions, colbert._normalized(index);
 END
 $_plaid_problems$;
@@ -3479,6 +3979,10 @@ BEGIN
   IF NOT colbert._plaid_readable(index) THEN
     RETURN;
   END IF;
+  IF colbert._tenant_column(index) IS NOT NULL THEN
+    SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state_of_parts(index) AS s;
+    RETURN;
+  END IF;
   _count := colbert._plaid_centroid_count(index);
   IF _count.trained >= colbert._plaid_few_centroids() AND colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}') IS NULL THEN
     state := 'broken';
@@ -3493,6 +3997,34 @@ $_plaid_state$;
 
 COMMENT ON FUNCTION colbert._plaid_state(colbert._index) IS
   'Whether pgvector''s index on the centroids is there, and whether retraining is due; NULL when all is well.';
+
+-- Parts are due anew when they have twice as many documents as they were built from, and when tenants without a part have
+-- enough for one: together a tenth of all of these.
+CREATE OR REPLACE FUNCTION colbert._plaid_state_of_parts(index colbert._index, OUT state text, OUT advice text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_state_of_parts$
+DECLARE
+  _outgrown bigint;
+  _documents bigint;
+  _all bigint;
+BEGIN
+  EXECUTE format(
+    'SELECT count(*) FILTER (WHERE g.documents > 2 * coalesce(t.documents, 0)), '
+    '       sum(g.documents) FILTER (WHERE g.documents > 2 * coalesce(t.documents, 0)), sum(g.documents) '
+    '  FROM (%s) AS g LEFT JOIN %s AS t ON t.tenant = g.tenant',
+    colbert._plaid_large_tenants_sql(index), colbert._derived_table(index, 'tenants'))
+     INTO _outgrown, _documents, _all;
+  IF _documents > _all / 10 THEN
+    state := 'stale';
+    advice := format('%s of %s documents are of %s tenants that have outgrown the index, run reindex',
+                     _documents, _all, _outgrown);
+  END IF;
+END
+$_plaid_state_of_parts$;
+
+COMMENT ON FUNCTION colbert._plaid_state_of_parts(colbert._index) IS
+  'Whether parts of an index are due to be built anew; NULL when all is well.';
 
 -- sql/functions/methods/plaid/_plaid_mend.sql
 -- The documents were mended before. Postings of no document go, and pgvector's index comes back.
@@ -3593,7 +4125,7 @@ DECLARE
   _found bigint;
 BEGIN
   EXECUTE format('SELECT count(colbert._put($1, $2, s.%I)) FROM %s AS s WHERE s.%I = $2::%s',
-                 index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+                 index.embeddings, colbert._source_sql(index), index.key, (colbert._source_types(index)).key_type)
      INTO _found
     USING index, doc_id;
   IF _found = 0 THEN
@@ -3611,17 +4143,23 @@ COMMENT ON FUNCTION colbert._put_current(colbert._index, text) IS
 --
 -- What goes in is what the source holds at this moment. The row of the event may be older: the events of a statement's
 -- rows wait for its end, and a trigger on the first of them may have changed the others again.
+--
+-- Where the index is kept apart by tenant, the old row is of the old tenant's part, and the new one of the new tenant's.
 CREATE OR REPLACE FUNCTION colbert._sync(
-  index_id integer, old_key text, old_embeddings anyarray, new_key text, new_embeddings anyarray)
+  index_id integer, old_key text, old_embeddings anyarray, new_key text, new_embeddings anyarray,
+  old_tenant text DEFAULT NULL, new_tenant text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_sync$
 DECLARE
   _index colbert._index;
+  _old colbert._index;
+  _new colbert._index;
+  _moved boolean := old_key <> new_key OR old_tenant <> new_tenant;
 BEGIN
   -- pgvector takes 0 and -0 for equal: array_send tells them apart.
-  IF old_key = new_key AND old_embeddings IS NOT DISTINCT FROM new_embeddings
+  IF old_key = new_key AND _moved IS NOT TRUE AND old_embeddings IS NOT DISTINCT FROM new_embeddings
      AND array_send(old_embeddings) IS NOT DISTINCT FROM array_send(new_embeddings) THEN
     RETURN;
   END IF;
@@ -3630,25 +4168,26 @@ BEGIN
   IF old_key IS NOT NULL THEN
     PERFORM colbert._forget_attempts(_index, old_key);
   END IF;
-  IF row_security_active(_index.source) THEN  -- FORCE: even the owner may not see the row
-    IF old_key <> new_key OR new_key IS NULL THEN
-      PERFORM colbert._method_remove(_index, old_key);
+  IF _moved OR new_key IS NULL THEN
+    _old := colbert._part_of(_index, old_tenant);
+    IF row_security_active(_index.source) THEN  -- FORCE: even the owner may not see the row
+      PERFORM colbert._method_remove(_old, old_key);
+    ELSE
+      PERFORM colbert._put_current(_old, old_key);
     END IF;
-    IF new_key IS NOT NULL THEN
-      PERFORM colbert._put(_index, new_key, new_embeddings);
-    END IF;
-  ELSE
-    IF old_key <> new_key OR new_key IS NULL THEN
-      PERFORM colbert._put_current(_index, old_key);
-    END IF;
-    IF new_key IS NOT NULL THEN
-      PERFORM colbert._put_current(_index, new_key);
+  END IF;
+  IF new_key IS NOT NULL THEN
+    _new := colbert._part_of(_index, new_tenant);
+    IF row_security_active(_index.source) THEN
+      PERFORM colbert._put(_new, new_key, new_embeddings);
+    ELSE
+      PERFORM colbert._put_current(_new, new_key);
     END IF;
   END IF;
 END
 $_sync$;
 
-COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray) IS
+COMMENT ON FUNCTION colbert._sync(integer, text, anyarray, text, anyarray, text, text) IS
   'Takes the old row out of an index and puts the new one in: what the row triggers call.';
 
 -- sql/functions/sync/_sync_truncate.sql
@@ -3761,13 +4300,15 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     PERFORM colbert._sync_truncate(%1$s);%4$s
   ELSE
-    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);%5$s
+    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I%6$s);%5$s
   END IF;
   RETURN NULL;
 END
 $body$,
     index.id, index.key, index.embeddings,
-    (colbert._text_sync_sql(index)).before, (colbert._text_sync_sql(index)).after);
+    (colbert._text_sync_sql(index)).before, (colbert._text_sync_sql(index)).after,
+    CASE WHEN colbert._tenant_column(index) IS NOT NULL
+         THEN format(', OLD.%1$I::text, NEW.%1$I::text', colbert._tenant_column(index)) END);
 BEGIN
   IF EXISTS (SELECT FROM pg_trigger AS t
               WHERE t.tgfoid = to_regprocedure(_names.sync_function || '()')
@@ -3929,11 +4470,16 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Pass the key as the table has it.';
   END IF;
+  PERFORM colbert._refuse_ambiguous(_index, colbert._scope(_index, NULL, NULL, NULL), ARRAY[doc_id::text]);
   EXECUTE format('UPDATE %s SET %I = %s WHERE %I = $1::%s',
                  _index.source, _index.embeddings, _stored, _index.key, _types.key_type)
     USING doc_id, vectors;
   GET DIAGNOSTICS _updated = ROW_COUNT;
-  IF _updated = 0 THEN
+  IF _updated = 0 AND colbert._key_within_tenant(_index) THEN
+    RAISE EXCEPTION 'document "%" is not in table "%"', doc_id, _index.source
+      USING ERRCODE = 'no_data_found',
+            HINT = format('INSERT it with its "%s", which belongs to its key.', colbert._tenant_column(_index));
+  ELSIF _updated = 0 THEN
     EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, %s) '
                    'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
                    _index.source, _index.key, _index.embeddings, _types.key_type, _stored)
@@ -3942,7 +4488,7 @@ BEGIN
 
   IF NOT colbert._triggers(_index) THEN
     EXECUTE format('SELECT colbert._put($1, $3::text, %s)', _stored)
-      USING _index, vectors, doc_id;
+      USING colbert._part_of_document(_index, doc_id::text), vectors, doc_id;
   END IF;
 END
 $upsert$;
@@ -4080,6 +4626,7 @@ COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
 --   text         the column that workers encode: a row with a text and no array is pending
+--   tenant       the column of the source by which derived data is kept apart (tenants/)
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
 --   effort       how much of the index a search reads, in times of what it reads by itself (search/_effort.sql)
 --   margin       by how many standard deviations the next candidate must fall short before a search stops
@@ -4090,7 +4637,7 @@ RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN colbert._method_options(method)
        || '{"normalized": "boolean", "dimensions": "integer", "model": "any", "effort": "number", "margin": "number",
-            "candidates": "integer", "patience": "integer", "triggers": "boolean", "text": "string"}'::jsonb;
+            "candidates": "integer", "patience": "integer", "tenant": "string", "triggers": "boolean", "text": "string"}'::jsonb;
 
 COMMENT ON FUNCTION colbert._option_types(text) IS
   'The options that an index of a method takes, and their types.';
@@ -4172,10 +4719,80 @@ $_refuse_text_column$;
 COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
   'Raises unless the column that option "text" names can be encoded; does nothing without the option.';
 
+-- sql/functions/tenants/_refuse_tenant_column.sql
+-- Refuses a tenant column that cannot keep an index apart; a hint where searches would be slow.
+CREATE OR REPLACE FUNCTION colbert._refuse_tenant_column(source regclass, method text, options jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_tenant_column$
+DECLARE
+  _name name := options ->> 'tenant';
+  _column pg_attribute;
+BEGIN
+  IF _name IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT a.* INTO _column
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source AND a.attname = _name AND a.attnum > 0 AND NOT a.attisdropped;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'tenant column "%" of table "%" does not exist', _name, source
+      USING ERRCODE = 'undefined_column',
+            HINT = 'Name the column that says whose a document is: options => ''{"tenant": "tenant_id"}''.';
+  ELSIF _column.atttypid NOT IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype, 'text'::regtype,
+                                 'varchar'::regtype) THEN
+    RAISE EXCEPTION 'tenant column "%" of table "%" is of type %', _name, source,
+                    format_type(_column.atttypid, _column.atttypmod)
+      USING ERRCODE = 'datatype_mismatch',
+            HINT = 'It must be bigint, integer, smallint, uuid, text or varchar.';
+  ELSIF NOT _column.attnotnull THEN
+    RAISE EXCEPTION 'tenant column "%" of table "%" may be NULL', _name, source
+      USING ERRCODE = 'not_null_violation',
+            DETAIL = 'A document without a tenant would belong to nobody.',
+            HINT = format('ALTER TABLE %s ALTER %I SET NOT NULL', source, _name);
+  ELSIF (SELECT NOT c.collisdeterministic FROM pg_collation AS c WHERE c.oid = _column.attcollation) THEN
+    RAISE EXCEPTION 'tenant column "%" of table "%" has a collation that takes different texts for equal', _name, source
+      USING ERRCODE = 'feature_not_supported',
+            HINT = 'Give the column a deterministic collation.';
+  ELSIF method NOT IN ('exact', 'plaid') THEN
+    RAISE EXCEPTION 'method % does not keep tenants apart', method
+      USING ERRCODE = 'feature_not_supported',
+            DETAIL = 'Its index is one graph, or one set of lists, of the tokens of all.',
+            HINT = 'Use the method plaid with the option "tenant", or leave the option out: row-level security holds then, too.';
+  END IF;
+END
+$_refuse_tenant_column$;
+
+COMMENT ON FUNCTION colbert._refuse_tenant_column(regclass, text, jsonb) IS
+  'Raises unless the column that option "tenant" names can keep an index apart; does nothing without the option.';
+
 -- sql/functions/index/_key_column.sql
--- The column that names a document: the one that is asked for, or else the single-column primary key. It has to be
--- unique by itself and NOT NULL.
-CREATE OR REPLACE FUNCTION colbert._key_column(source regclass, key name)
+-- Whether a column names a document: it is NOT NULL, no array, and has a unique index, by itself or with the tenant.
+CREATE OR REPLACE FUNCTION colbert._names_documents(source regclass, key name, tenant name)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT EXISTS (SELECT
+                   FROM pg_catalog.pg_index AS i
+                   JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attname = key
+                   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+                   LEFT JOIN pg_catalog.pg_attribute AS b ON b.attrelid = i.indrelid AND b.attname = tenant
+                  WHERE i.indrelid = source
+                    AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+                    AND a.attnotnull
+                    AND t.typcategory <> 'A'
+                    AND (i.indnkeyatts = 1 AND i.indkey[0] = a.attnum
+                         OR i.indnkeyatts = 2 AND b.attnotnull
+                            AND (i.indkey[0], i.indkey[1]) IN ((a.attnum, b.attnum), (b.attnum, a.attnum))));
+END;
+
+COMMENT ON FUNCTION colbert._names_documents(regclass, name, name) IS
+  'Whether a column names a document, by itself or together with the tenant.';
+
+-- The column that names a document: the one that is asked for, or else the primary key, of which the tenant may be a part.
+-- It has to be NOT NULL, and unique by itself or within a tenant.
+CREATE OR REPLACE FUNCTION colbert._key_column(source regclass, key name, tenant name)
 RETURNS name
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -4185,14 +4802,15 @@ DECLARE
 BEGIN
   SELECT a.attname
     INTO _found
-    FROM pg_index AS i
-    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-   WHERE i.indrelid = source
-     AND i.indnkeyatts = 1
-     AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
-     AND a.attnotnull
-     AND (SELECT t.typcategory FROM pg_type AS t WHERE t.oid = a.atttypid) <> 'A'
-     AND CASE WHEN key IS NULL THEN i.indisprimary ELSE a.attname = key END
+    FROM pg_attribute AS a
+   WHERE a.attrelid = source
+     AND a.attnum > 0
+     AND colbert._names_documents(source, a.attname, tenant)
+     AND CASE WHEN key IS NOT NULL THEN a.attname = key
+              ELSE EXISTS (SELECT FROM pg_index AS i
+                            WHERE i.indrelid = source AND i.indisprimary AND a.attnum = ANY (i.indkey)
+                              AND (i.indnkeyatts = 1 OR a.attname <> tenant)) END
+   ORDER BY a.attnum
    LIMIT 1;
 
   IF FOUND THEN
@@ -4215,8 +4833,29 @@ BEGIN
 END
 $_key_column$;
 
-COMMENT ON FUNCTION colbert._key_column(regclass, name) IS
-  'The column that names a document: unique by itself and NOT NULL; the primary key when none is asked for.';
+COMMENT ON FUNCTION colbert._key_column(regclass, name, name) IS
+  'The column that names a document: NOT NULL, and unique by itself or within a tenant; the primary key when none is asked for.';
+
+-- sql/functions/index/_bad_documents.sql
+-- Arrays that may not be indexed: written while the triggers were off.
+CREATE OR REPLACE FUNCTION colbert._bad_documents(index colbert._index, sample float8, seed text)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_bad_documents$
+BEGIN
+  RETURN QUERY EXECUTE format(
+    'SELECT %L, s.%2$I::text, p.problem FROM %3$s AS s '
+    ' CROSS JOIN LATERAL colbert._document_problem(s.%4$I, $1, $2) AS p '
+    ' WHERE %5$s AND p.problem IS NOT NULL ORDER BY s.%2$I',
+    'bad document', index.key, colbert._source_sql(index), index.embeddings,
+    colbert._in_sample_sql(format('s.%I', index.key), sample, seed))
+    USING index.dimensions, colbert._normalized(index);
+END
+$_bad_documents$;
+
+COMMENT ON FUNCTION colbert._bad_documents(colbert._index, float8, text) IS
+  'The documents of the source, or of a part of it, that may not be indexed.';
 
 -- sql/functions/index/_vector_dimensions.sql
 -- The length of the vectors in a column: as declared (vector(128)[]), as the options say, or that of the first vector
@@ -4377,13 +5016,14 @@ DECLARE
   _method text := coalesce(method, colbert._default_method(source, options));
 BEGIN
   PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
+          colbert._refuse_tenant_column(source, _method, options),
           colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_text_column(source, embeddings, options);
   PERFORM colbert._forget_dropped_sources(),
           colbert._refuse_second_index(source, embeddings);
 
   INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, table_names)
-  VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
+  VALUES (source, embeddings, colbert._key_column(source, key, options ->> 'tenant'), _method, options,
           colbert._vector_dimensions(source, embeddings, options), '{}')
   RETURNING * INTO _index;
   RETURN _index;
@@ -4528,15 +5168,8 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  RETURN QUERY EXECUTE format(
-    'SELECT %L, s.%2$I::text, p.problem FROM %3$s AS s '
-    ' CROSS JOIN LATERAL colbert._document_problem(s.%4$I, $1, $2) AS p '
-    ' WHERE %5$s AND p.problem IS NOT NULL ORDER BY s.%2$I',
-    'bad document', _index.key, _index.source, _index.embeddings,
-    colbert._in_sample_sql(format('s.%I', _index.key), sample, _seed))
-    USING _index.dimensions, colbert._normalized(_index);
-
   IF colbert._lacks_tables(_index) THEN
+    RETURN QUERY SELECT d.problem, d.doc_id, d.detail FROM colbert._bad_documents(_index, sample, _seed) AS d;
     problem := 'missing table';
     detail := 'a table of the index was dropped';
     RETURN NEXT;
@@ -4548,13 +5181,29 @@ BEGIN
       RETURN NEXT;
     END IF;
     RETURN QUERY
-      SELECT p.problem, p.doc_id, p.detail FROM colbert._method_problems(_index, sample, _seed) AS p ORDER BY 1, 2;
+      SELECT p.problem, p.doc_id, p.detail
+        FROM colbert._parts(_index) AS i
+       CROSS JOIN LATERAL colbert._part_problems(i, sample, _seed) AS p
+       ORDER BY p.problem <> 'bad document', p.problem, p.doc_id;
   END IF;
 END
 $check_index$;
 
 COMMENT ON FUNCTION colbert.check_index(regclass, name, float8) IS
   'Every way in which an index differs from the arrays: no rows when there is none. For the owner of the table.';
+
+-- The problems of the documents of an index, or of a part of it.
+CREATE OR REPLACE FUNCTION colbert._part_problems(part colbert._index, sample float8, seed text)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT b.problem, b.doc_id, b.detail FROM colbert._bad_documents(part, sample, seed) AS b
+  UNION ALL
+  SELECT p.problem, p.doc_id, p.detail FROM colbert._method_problems(part, sample, seed) AS p;
+END;
+
+COMMENT ON FUNCTION colbert._part_problems(colbert._index, float8, text) IS
+  'What is the matter with the documents of an index, or of a part of it.';
 
 -- sql/functions/index/repair_index.sql
 -- Mends what check_index finds. Bad documents can be mended by their writer alone: they are taken out of the index.
@@ -4567,6 +5216,7 @@ SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _part colbert._index;
   _mended bigint := 0;
   _doc_id text;
 BEGIN
@@ -4587,10 +5237,12 @@ BEGIN
      FROM colbert._derived_tables(_index) AS t
     WHERE colbert._owner(t) <> colbert._owner(_index.source);
 
-  FOR _doc_id IN
-    SELECT DISTINCT c.doc_id FROM colbert.check_index(source, embeddings) AS c WHERE c.doc_id IS NOT NULL
-  LOOP
-    _mended := _mended + colbert._mend_document(_index, _doc_id);
+  FOR _part IN SELECT p.* FROM colbert._parts(_index) AS p WHERE NOT colbert._method_is_exact(p.method) LOOP
+    FOR _doc_id IN
+      SELECT DISTINCT p.doc_id FROM colbert._part_problems(_part, 1, '') AS p WHERE p.doc_id IS NOT NULL
+    LOOP
+      _mended := _mended + colbert._mend_document(_part, _doc_id);
+    END LOOP;
   END LOOP;
   PERFORM colbert._method_mend(_index);
   RETURN _mended;
@@ -4618,7 +5270,7 @@ BEGIN
       'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
       'SELECT p.problem IS NOT NULL '
       '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
-      index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+      index.embeddings, colbert._source_sql(index), index.key, (colbert._source_types(index)).key_type)
        INTO _bad
       USING doc_id, index.dimensions, colbert._normalized(index);
     EXIT WHEN _gone AND _bad IS NULL;
@@ -4749,6 +5401,10 @@ BEGIN
         AND NOT EXISTS (SELECT FROM pg_attribute AS a
                          WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
     RETURN format('column "%s" is gone or of another type', colbert._text_column(index));
+  ELSIF colbert._tenant_column(index) IS NOT NULL
+        AND NOT EXISTS (SELECT FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = colbert._tenant_column(index)) THEN
+    RETURN format('column "%s" is gone or of another type', colbert._tenant_column(index));
   ELSIF colbert._lacks_tables(index) THEN
     RETURN 'a table of the index was dropped, run repair_index';
   ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
@@ -4985,7 +5641,8 @@ BEGIN
     PERFORM colbert._create_attempts(index);
   END IF;
   PERFORM colbert._create_derived(
-    index, 'changes', format('doc_id %s', (colbert._source_types(index)).key_type), 'doc_id');
+    index, 'changes', format('doc_id %s, tenant text', (colbert._source_types(index)).key_type),
+    CASE WHEN colbert._tenant_column(index) IS NULL THEN 'documents' ELSE 'documents of tenants' END);
   RETURN 0;
 END
 $_start_build$;
@@ -5064,20 +5721,21 @@ DECLARE
   _listed refcursor;
   _truncated bigint;
   _doc_id text;
+  _tenant text;
   _rows tid[];
 BEGIN
   OPEN _listed FOR EXECUTE format(
-    'SELECT c.doc_id::text, array_agg(c.ctid) FROM %s AS c WHERE c.doc_id IS NOT NULL GROUP BY c.doc_id', changes);
+    'SELECT c.doc_id::text, c.tenant, array_agg(c.ctid) FROM %s AS c WHERE c.doc_id IS NOT NULL GROUP BY c.doc_id, c.tenant', changes);
   EXECUTE format('DELETE FROM %s AS c WHERE c.doc_id IS NULL', changes);
   GET DIAGNOSTICS _truncated = ROW_COUNT;
   IF _truncated > 0 THEN
     PERFORM colbert._method_clear(built);
   END IF;
   LOOP
-    FETCH _listed INTO _doc_id, _rows;
+    FETCH _listed INTO _doc_id, _tenant, _rows;
     EXIT WHEN NOT FOUND OR clock_timestamp() > _until;
     EXECUTE format('DELETE FROM %s AS c WHERE c.ctid = ANY ($1)', changes) USING _rows;
-    PERFORM colbert._put_current(built, _doc_id);
+    PERFORM colbert._put_current(colbert._part_of(built, _tenant), _doc_id);
   END LOOP;
   CLOSE _listed;
   RETURN _doc_id IS NULL;
@@ -5096,7 +5754,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_swap_build$
 DECLARE
-  _former text[] := colbert._method_table_names(index.method) || '{changes}';
+  _former text[] := array_remove(index.table_names, 'attempts');
 BEGIN
   UPDATE colbert._index AS i
      SET method = build.method,
@@ -5626,7 +6284,7 @@ COMMENT ON FUNCTION colbert._least_score(colbert._index, vector[], float8) IS
   'The least score that is wanted; NULL where no min_score is given.';
 
 -- sql/functions/search/_source_rows_sql.sql
--- SQL for the rows of a source as a relation (doc_id, <name>), where <name> is what the SQL expression value gives. The
+-- SQL for the rows of a source, or of a part of it, as a relation (doc_id, <name>), where <name> is what the SQL expression value gives. The
 -- rows are those that meet the filter, the caller's own SQL condition over the columns of the source. It takes its
 -- values from the jsonb params, which are $2 in the statement.
 CREATE OR REPLACE FUNCTION colbert._source_rows_sql(
@@ -5640,7 +6298,8 @@ BEGIN
     '(SELECT d.doc_id, d.%1$I'
     '   FROM (SELECT $2 AS params) AS args'
     '  CROSS JOIN LATERAL (SELECT %2$I AS doc_id, %3$s AS %1$I FROM %4$s%5$s) AS d)',
-    name, index.key, value, index.source, E' WHERE (' || filter || E'\n)');
+    name, index.key, value, index.source,
+    ' WHERE ' || nullif(concat_ws(' AND ', colbert._in_part_sql(index, index.source::text), '(' || filter || E'\n)'), ''));
 END
 $_source_rows_sql$;
 
@@ -5788,7 +6447,7 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- four collections of benchmarks/results/defaults.txt, and on fifty thousand documents made of one of them.
 --
 -- Under row-level security a search counts as one of ten thousand documents: how many there are that the reader does not
--- see must not change what it finds.
+-- see must not change what it finds. The part of a tenant counts as it is.
 --
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
@@ -5805,7 +6464,8 @@ DECLARE
 BEGIN
   _effort.k := k;
   _effort.factor := colbert._factor('effort', index.options, 1);
-  _effort.documents := CASE WHEN row_security_active(index.source) THEN 10000
+  _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
+                            WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
@@ -5844,8 +6504,8 @@ COMMENT ON FUNCTION colbert._count_matching(colbert._scope, bigint) IS
 
 -- sql/functions/search/_candidates.sql
 -- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
--- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates, or
--- the scope is so small that to score all of it costs less than to find candidates in it (_method_few).
+-- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates for
+-- this caller, or the scope is so small that to score all of it costs less than to find candidates in it (_method_few).
 CREATE OR REPLACE FUNCTION colbert._candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
   OUT keys text[], OUT gains float8[])
@@ -5855,7 +6515,7 @@ AS $_candidates$
 DECLARE
   _few bigint;
 BEGIN
-  IF colbert._method_is_exact(index.method) THEN
+  IF NOT colbert._method_finds(index) THEN
     RETURN;
   END IF;
   IF scope.restricted THEN
@@ -6025,8 +6685,11 @@ COMMENT ON FUNCTION colbert._documents_in_order_sql(text, text) IS
 -- group all tokens by document (_scoring_sql), for which each document takes 100 bytes and 16 for each query token.
 -- Where that would come to more than 512 MB, or to more columns than a row can have, one process does it alone.
 --
+-- Where row-level security hides documents, those that are left are counted.
+--
 -- The arrays are long and stored apart, so that the size of the table tells the planner little about the work.
-CREATE OR REPLACE FUNCTION colbert._begin_pass(index colbert._index, query vector[])
+CREATE OR REPLACE FUNCTION colbert._begin_pass(
+  index colbert._index, query vector[], scope colbert._scope)
 RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -6036,7 +6699,8 @@ DECLARE
   _kilobytes float8 := 1.2 * _documents * (100 + 16 * cardinality(query)) / 1024;
 BEGIN
   IF current_setting('max_parallel_workers_per_gather')::integer = 0 OR _documents < 1000
-     OR _kilobytes > 524288 OR cardinality(query) > 1000 THEN
+     OR _kilobytes > 524288 OR cardinality(query) > 1000
+     OR row_security_active(index.source) AND colbert._count_matching(scope, 1000) < 1000 THEN
     RETURN false;
   END IF;
   PERFORM set_config('min_parallel_table_scan_size', '0', true),
@@ -6047,25 +6711,12 @@ BEGIN
 END
 $_begin_pass$;
 
-COMMENT ON FUNCTION colbert._begin_pass(colbert._index, vector[]) IS
+COMMENT ON FUNCTION colbert._begin_pass(colbert._index, vector[], colbert._scope) IS
   'Whether parallel workers are to score all documents, after setting what they need.';
 
 -- sql/functions/search/_search.sql
--- One search, from the query to its rows:
---
---   1. the scope: the documents that the filter and row-level security leave           (_scope)
---   2. candidates: the method of the index names the documents worth scoring, in order (_candidates)
---   3. scores: the exact MaxSim of the candidates, from the arrays, until going on      (_score_candidates)
---      is not worth it
---
--- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search faster, never
--- shorter. That pass runs in parallel workers where they are worth starting (_begin_pass). Its settings hold
--- for that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long
--- as the rest of a search.
---
--- An index over shards hands the search on to them (_search_shards).
---
--- What scores less than min_score is left out at the very end, when there may be fewer than k.
+-- One search, from the query to its rows. An index over shards hands it on to them (_search_shards), and one that is kept
+-- apart by tenant searches part by part (_search_tenants).
 --
 -- The function is STABLE, so that a search sees one snapshot. It reads only. key has the type in which keys are
 -- returned. Ties follow the key's own type.
@@ -6077,25 +6728,13 @@ RETURNS TABLE (doc_id anyelement, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
-SET jit = off
-SET min_parallel_table_scan_size = '8MB'
-SET parallel_setup_cost = 1000
-SET parallel_tuple_cost = 0.1
-SET work_mem = '32MB'
 AS $_search$
 DECLARE
   _index colbert._index := colbert._find_any_index(source, embeddings);
-  _types record := colbert._source_types(_index);
-  _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
-  _effort colbert._effort;
-  _found record;
-  _keys text[];
-  _scores float8[];
   _least_score float8;
-  _statement text;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
-          colbert._refuse_key_type(_index.source, _types.key_base, pg_typeof(key));
+          colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
   _least_score := colbert._least_score(_index, query, min_score);
   IF _index.method = 'shards' THEN
     RETURN QUERY
@@ -6108,14 +6747,66 @@ BEGIN
   -- TRUNCATE and drop_index lock the source first, then the derived tables. In another order they and a search could
   -- wait for each other.
   EXECUTE format('SELECT FROM %s LIMIT 0', _index.source);
+  IF colbert._tenant_column(_index) IS NULL THEN
+    RETURN QUERY
+      SELECT s.doc_id, s.score
+        FROM colbert._search_documents(_index, query, key, k, filter, params, candidates, exact,
+                                       search_path, _least_score) AS s;
+  ELSE
+    RETURN QUERY
+      SELECT s.doc_id, s.score
+        FROM colbert._search_tenants(_index, query, key, k, filter, params, candidates, exact,
+                                     search_path, _least_score) AS s;
+  END IF;
+END
+$_search$;
+
+COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
+  'The body of all forms of search; search_path is the caller''s.';
+
+-- One search of the documents of an index, or of a part of it:
+--
+--   1. the scope: the documents that the filter and row-level security leave           (_scope)
+--   2. candidates: the method of the index names the documents worth scoring, in order (_candidates)
+--   3. scores: the exact MaxSim of the candidates, from the arrays, until going on      (_score_candidates)
+--      is not worth it
+--
+-- Without candidates, or with fewer than k of them, all of the scope is scored: an index makes a search faster, never
+-- shorter. That pass runs in parallel workers where they are worth starting (_begin_pass). Its settings hold
+-- for that pass alone: with them, the planner starts workers for every look at the catalog, which takes ten times as long
+-- as the rest of a search.
+--
+-- What scores less than least_score is left out at the very end, when there may be fewer than k.
+CREATE OR REPLACE FUNCTION colbert._search_documents(
+  index colbert._index, query vector[], key anyelement, k integer, filter text, params jsonb,
+  candidates integer, exact boolean, search_path text, least_score float8)
+RETURNS TABLE (doc_id anyelement, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET min_parallel_table_scan_size = '8MB'
+SET parallel_setup_cost = 1000
+SET parallel_tuple_cost = 0.1
+SET work_mem = '32MB'
+AS $_search_documents$
+DECLARE
+  _types record := colbert._source_types(index);
+  _scope colbert._scope := colbert._scope(index, filter, params, search_path);
+  _effort colbert._effort;
+  _found record;
+  _keys text[];
+  _scores float8[];
+  _statement text;
+BEGIN
   IF exact IS NOT TRUE THEN
-    _effort := colbert._effort(_index, cardinality(query), k, candidates);
-    _found := colbert._candidates(_index, query, _scope, _effort);
+    _effort := colbert._effort(index, cardinality(query), k, candidates);
+    _found := colbert._candidates(index, query, _scope, _effort);
     IF cardinality(_found.keys) >= k THEN
       SELECT array_agg(s.doc_id), array_agg(s.score)
         INTO _keys, _scores
-        FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort,
-                                       _least_score) AS s;
+        FROM colbert._score_candidates(index, query, _scope, _found.keys, _found.gains, _effort,
+                                       least_score) AS s;
     END IF;
   END IF;
 
@@ -6124,21 +6815,187 @@ BEGIN
       'SELECT s.doc_id::%s, s.score FROM unnest($1::%s[], $2) AS s (doc_id, score) '
       ' WHERE $4 IS NULL OR s.score >= $4 ORDER BY s.score DESC, s.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)), _types.key_cast)
-      USING _keys, _scores, k, _least_score;
+      USING _keys, _scores, k, least_score;
   ELSE
     _statement := format(
       'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $3',
       colbert._type_name(pg_typeof(key)),
-      colbert._scoring_sql(query, _types.element, _scope.documents, colbert._begin_pass(_index, query)),
-      CASE WHEN _least_score IS NOT NULL THEN ' WHERE r.score >= $4' END);
+      colbert._scoring_sql(query, _types.element, _scope.documents, colbert._begin_pass(index, query, _scope)),
+      CASE WHEN least_score IS NOT NULL THEN ' WHERE r.score >= $4' END);
     PERFORM set_config('search_path', _scope.search_path, true);
-    RETURN QUERY EXECUTE _statement USING query[:], params, k, _least_score;
+    RETURN QUERY EXECUTE _statement USING query[:], params, k, least_score;
   END IF;
 END
-$_search$;
+$_search_documents$;
 
-COMMENT ON FUNCTION colbert._search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
-  'The body of all forms of search; search_path is the caller''s.';
+COMMENT ON FUNCTION colbert._search_documents(colbert._index, vector[], anyelement, integer, text, jsonb, integer, boolean, text, float8) IS
+  'The best documents of an index, or of a part of it, by their exact scores.';
+
+-- sql/functions/tenants/_visible_tenants.sql
+-- The tenants of whom a search sees documents, as text. Without an index that begins with the tenant, all rows are read for
+-- that.
+CREATE OR REPLACE FUNCTION colbert._visible_tenants(
+  index colbert._index, filter text, params jsonb, search_path text)
+RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $_visible_tenants$
+DECLARE
+  _rows text := colbert._source_rows_sql(index, 'tenant', quote_ident(colbert._tenant_column(index)), filter);
+  _statement text := CASE WHEN colbert._leads_with_tenant(index) THEN 'SELECT ' || colbert._tenants_of_sql(_rows)
+                          ELSE format('SELECT ARRAY(SELECT DISTINCT r.tenant FROM %s AS r)', _rows) END;
+  _tenants text[];
+BEGIN
+  IF filter IS NOT NULL THEN
+    PERFORM set_config('search_path', search_path, true);
+  END IF;
+  EXECUTE pg_catalog.format('SELECT (%s)::pg_catalog.text[]', _statement) INTO _tenants USING NULL::text, params;
+  RETURN _tenants;
+END
+$_visible_tenants$;
+
+COMMENT ON FUNCTION colbert._visible_tenants(colbert._index, text, jsonb, text) IS
+  'The tenants of whom a search sees documents, as text.';
+
+-- The parts that hold those documents. All tenants that have no part of their own are one.
+CREATE OR REPLACE FUNCTION colbert._visible_parts(index colbert._index, visible text[])
+RETURNS SETOF colbert._index
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_visible_parts$
+DECLARE
+  _part integer;
+  _tenant text;
+BEGIN
+  FOR _part, _tenant IN
+    EXECUTE format('SELECT t.part, t.tenant::text FROM %s AS t WHERE t.tenant = ANY ($1::%s[]) ORDER BY t.part',
+                   colbert._derived_table(index, 'tenants'), colbert._tenant_type(index))
+      USING visible
+  LOOP
+    index.part := _part;
+    index.tenants := ARRAY[_tenant];
+    visible := array_remove(visible, _tenant);
+    RETURN NEXT index;
+  END LOOP;
+  IF cardinality(visible) > 0 THEN
+    index.part := 0;
+    index.tenants := visible;
+    index.method := 'exact';
+    RETURN NEXT index;
+  END IF;
+END
+$_visible_parts$;
+
+COMMENT ON FUNCTION colbert._visible_parts(colbert._index, text[]) IS
+  'The parts of an index that hold the documents of some tenants; those without a part of their own are one.';
+
+-- sql/functions/tenants/_refuse_ambiguous.sql
+-- Where keys are unique within a tenant only, a key that the caller sees in two tenants names no document.
+CREATE OR REPLACE FUNCTION colbert._refuse_ambiguous(index colbert._index, scope colbert._scope, keys text[])
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_ambiguous$
+DECLARE
+  _key text;
+BEGIN
+  IF NOT colbert._key_within_tenant(index) THEN
+    RETURN;
+  END IF;
+  DECLARE
+    _statement text := format(
+      'SELECT d.doc_id::pg_catalog.text FROM %s AS d GROUP BY d.doc_id HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1',
+      colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast));
+  BEGIN
+    PERFORM set_config('search_path', scope.search_path, true);
+    EXECUTE _statement INTO _key USING NULL::text, scope.params, keys;
+  END;
+  IF _key IS NOT NULL THEN
+    RAISE EXCEPTION 'document "%" of table "%" is there in several tenants', _key, index.source
+      USING ERRCODE = 'cardinality_violation',
+            DETAIL = pg_catalog.format('Keys of this table are unique together with "%s" only.', colbert._tenant_column(index)),
+            HINT = 'Name one tenant in the filter, or ask as a role that sees one.';
+  END IF;
+END
+$_refuse_ambiguous$;
+
+COMMENT ON FUNCTION colbert._refuse_ambiguous(colbert._index, colbert._scope, text[]) IS
+  'Raises for a key that is there in several tenants of a scope, where keys are unique within a tenant only.';
+
+CREATE OR REPLACE FUNCTION colbert._key_within_tenant(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT colbert._tenant_column(index) IS NOT NULL AND NOT colbert._names_documents(index.source, index.key, NULL);
+END;
+
+COMMENT ON FUNCTION colbert._key_within_tenant(colbert._index) IS
+  'Whether the keys of an index are unique within a tenant only.';
+
+-- sql/functions/tenants/_search_tenants.sql
+-- One search of an index that is kept apart by tenant: each part that holds documents which the caller sees is searched by
+-- itself, and the best k of all parts are the best of all. What the parts before have found is the least that a document
+-- of the next one must score. A caller who sees one tenant reads what belongs to it, and nothing else.
+CREATE OR REPLACE FUNCTION colbert._search_tenants(
+  index colbert._index, query vector[], key anyelement, k integer, filter text, params jsonb,
+  candidates integer, exact boolean, search_path text, least_score float8)
+RETURNS TABLE (doc_id anyelement, score float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $_search_tenants$
+DECLARE
+  _key_cast text := (colbert._source_types(index)).key_cast;
+  _part colbert._index;
+  _found record;
+  _keys text[] := '{}';
+  _scores float8[] := '{}';
+BEGIN
+  FOR _part IN
+    SELECT p.* FROM colbert._parts_to_search(index, filter, params, exact, search_path) AS p
+  LOOP
+    SELECT array_agg(s.doc_id) AS keys, array_agg(s.score) AS scores
+      INTO _found
+      FROM colbert._search_documents(_part, query, NULL::text, k, filter, params, candidates, exact, search_path,
+                                     CASE WHEN cardinality(_scores) < k THEN least_score
+                                          ELSE greatest(least_score, _scores[k]) END) AS s;
+    EXECUTE format(
+      'SELECT coalesce(array_agg(b.doc_id::text), ''{}''), coalesce(array_agg(b.score), ''{}'') '
+      '  FROM (SELECT f.doc_id::%s, f.score FROM unnest($1, $2) AS f (doc_id, score) '
+      '         ORDER BY f.score DESC, 1 LIMIT $3) AS b', _key_cast)
+       INTO _keys, _scores
+      USING _keys || _found.keys, _scores || _found.scores, k;
+  END LOOP;
+  PERFORM colbert._refuse_ambiguous(index, colbert._scope(index, filter, params, search_path), _keys);
+  RETURN QUERY EXECUTE format(
+    'SELECT f.doc_id::%s, f.score FROM unnest($1, $2) WITH ORDINALITY AS f (doc_id, score, rank) ORDER BY f.rank',
+    colbert._type_name(pg_typeof(key)))
+    USING _keys, _scores;
+END
+$_search_tenants$;
+
+COMMENT ON FUNCTION colbert._search_tenants(colbert._index, vector[], anyelement, integer, text, jsonb, integer, boolean, text, float8) IS
+  'The body of a search of an index that is kept apart by tenant.';
+
+CREATE OR REPLACE FUNCTION colbert._parts_to_search(
+  index colbert._index, filter text, params jsonb, exact boolean, search_path text)
+RETURNS SETOF colbert._index
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_parts_to_search$
+BEGIN
+  IF exact OR colbert._method_is_exact(index.method) THEN
+    RETURN NEXT index;
+  ELSE
+    RETURN QUERY
+      SELECT p.* FROM colbert._visible_parts(index, colbert._visible_tenants(index, filter, params, search_path)) AS p;
+  END IF;
+END
+$_parts_to_search$;
+
+COMMENT ON FUNCTION colbert._parts_to_search(colbert._index, text, jsonb, boolean, text) IS
+  'The parts of an index that a search goes through; the index itself where all documents are scored.';
 
 -- sql/functions/search/search.sql
 -- The k documents of a table that answer a query best, best first, ties in the order of their keys. Scores are exact.
@@ -6231,6 +7088,7 @@ DECLARE
   _index colbert._index := colbert._find_any_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
+  _scope colbert._scope;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
@@ -6250,12 +7108,14 @@ BEGIN
     RETURN;
   END IF;
 
+  _scope := colbert._scope(_index, NULL, NULL, NULL);
+  PERFORM colbert._refuse_ambiguous(_index, _scope, ids::text[]);
   RETURN QUERY EXECUTE format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $4',
     format_type(_id_type, -1),
     colbert._scoring_sql(
       query, _types.element,
-      colbert._documents_of_keys_sql((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
+      colbert._documents_of_keys_sql(_scope.documents, _types.key_cast),
       false),
     CASE WHEN min_score IS NOT NULL THEN ' WHERE r.score >= $5' END)
     USING query[:], NULL::jsonb, ids::text[], k, colbert._least_score(_index, query, min_score);
@@ -6359,7 +7219,7 @@ BEGIN
   END IF;
 
   IF exact OR colbert._method_is_exact(_index.method) THEN
-    _parallel := colbert._begin_pass(_index, query);
+    _parallel := colbert._begin_pass(_index, query, _scope);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
                                            min_score);
@@ -7369,10 +8229,10 @@ COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, text, intege
   'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
 
 -- sql/functions/search/_by_key_sql.sql
--- Completes a statement about one document. The template takes the SQL for the query's vectors and that for the relation
+-- Completes a statement about the document doc_id. The template takes the SQL for the query's vectors and that for the relation
 -- (doc_id, embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
 CREATE OR REPLACE FUNCTION colbert._by_key_sql(
-  index colbert._index, query vector[], template text)
+  index colbert._index, query vector[], doc_id text, template text)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -7380,13 +8240,14 @@ AS $_by_key_sql$
 DECLARE
   _types record := colbert._source_types(index);
 BEGIN
-  PERFORM colbert._refuse_query(index, query);
+  PERFORM colbert._refuse_query(index, query),
+          colbert._refuse_ambiguous(index, colbert._scope(index, NULL, NULL, NULL), ARRAY[doc_id]);
   RETURN format(template, colbert._query_sql(_types.element),
                 colbert._documents_of_keys_sql(colbert._documents_sql(index), _types.key_cast));
 END
 $_by_key_sql$;
 
-COMMENT ON FUNCTION colbert._by_key_sql(colbert._index, vector[], text) IS
+COMMENT ON FUNCTION colbert._by_key_sql(colbert._index, vector[], text, text) IS
   'Completes the SQL of maxsim and maxsim_matches by key.';
 
 -- sql/functions/search/maxsim.sql
@@ -7403,7 +8264,7 @@ DECLARE
   _score float8;
 BEGIN
   EXECUTE colbert._by_key_sql(
-            colbert._find_index(source, embeddings), query,
+            colbert._find_index(source, embeddings), query, doc_id::text,
             'SELECT colbert._weighted_maxsim(%s, d.embeddings, colbert._query_weights($1)) FROM %s AS d')
      INTO _score
     USING query, NULL::jsonb, ARRAY[doc_id::text];
@@ -7428,7 +8289,7 @@ AS $maxsim_matches$
 BEGIN
   RETURN QUERY
     EXECUTE colbert._by_key_sql(
-              colbert._find_index(source, embeddings), query,
+              colbert._find_index(source, embeddings), query, doc_id::text,
               'SELECT m.query_position, m.document_position, '
               '       m.similarity * coalesce((colbert._query_weights($1))[m.query_position], 1) '
               '  FROM %2$s AS d CROSS JOIN LATERAL colbert._maxsim_matches(%1$s, d.embeddings) AS m')
@@ -8266,7 +9127,7 @@ DECLARE
     format('doc_id %s PRIMARY KEY, attempts integer NOT NULL, worker text NOT NULL, '
            'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
            'failed_at timestamptz, error text', (colbert._source_types(index)).key_type),
-    'doc_id', colbert._text_column(index));
+    'documents', colbert._text_column(index));
 BEGIN
   EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);

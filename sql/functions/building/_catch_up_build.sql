@@ -41,20 +41,21 @@ DECLARE
   _listed refcursor;
   _truncated bigint;
   _doc_id text;
+  _tenant text;
   _rows tid[];
 BEGIN
   OPEN _listed FOR EXECUTE format(
-    'SELECT c.doc_id::text, array_agg(c.ctid) FROM %s AS c WHERE c.doc_id IS NOT NULL GROUP BY c.doc_id', changes);
+    'SELECT c.doc_id::text, c.tenant, array_agg(c.ctid) FROM %s AS c WHERE c.doc_id IS NOT NULL GROUP BY c.doc_id, c.tenant', changes);
   EXECUTE format('DELETE FROM %s AS c WHERE c.doc_id IS NULL', changes);
   GET DIAGNOSTICS _truncated = ROW_COUNT;
   IF _truncated > 0 THEN
     PERFORM colbert._method_clear(built);
   END IF;
   LOOP
-    FETCH _listed INTO _doc_id, _rows;
+    FETCH _listed INTO _doc_id, _tenant, _rows;
     EXIT WHEN NOT FOUND OR clock_timestamp() > _until;
     EXECUTE format('DELETE FROM %s AS c WHERE c.ctid = ANY ($1)', changes) USING _rows;
-    PERFORM colbert._put_current(built, _doc_id);
+    PERFORM colbert._put_current(colbert._part_of(built, _tenant), _doc_id);
   END LOOP;
   CLOSE _listed;
   RETURN _doc_id IS NULL;

@@ -6,7 +6,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_swap_build$
 DECLARE
-  _former text[] := colbert._method_table_names(index.method) || '{changes}';
+  _former text[] := array_remove(index.table_names, 'attempts');
 BEGIN
   UPDATE colbert._index AS i
      SET method = build.method,

@@ -1,5 +1,5 @@
 -- Makes a table of derived data beside the source, and enters it in the registry with suffix as its name. The table
--- belongs to the source's owner, and is unlogged where the source is. doc_id is its column of keys, where it has one.
+-- belongs to the source's owner, and is unlogged where the source is.
 --
 -- Everybody may read the table, and sees the rows of the documents that they may read in the source. The policy asks
 -- the source, as the reader. What it asks for is the key and the column that the rows were derived from: the array, or
@@ -10,9 +10,18 @@
 --
 -- Some rows are about no single document, such as the mean of tokens of many. They would tell a reader who may not see
 -- all documents about the others, so such a reader sees none of them. (The subquery finds nothing. It is there for its
--- check of privileges.)
+-- check of privileges.) Where the index is kept apart by tenant, such rows belong to a part, and a reader sees those of
+-- tenants of whom they see some document. What a reader may see of a statement's rows is then found out once.
+--
+-- about: what the rows are about, by which they are shown
+--
+--   documents              one document each: column doc_id
+--   documents of tenants   the same where keys may be unique within a tenant only: and column tenant, as text
+--   tenants                one tenant each: column tenant
+--   parts                  the documents of one tenant: column part, as in the table "tenants"
+--   NULL                   all documents
 CREATE OR REPLACE FUNCTION colbert._create_derived(
-  index colbert._index, suffix text, columns text, doc_id text DEFAULT NULL, seen name DEFAULT NULL)
+  index colbert._index, suffix text, columns text, about text DEFAULT NULL, seen name DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -28,12 +37,10 @@ BEGIN
   EXECUTE format('REVOKE ALL ON TABLE %1$s FROM PUBLIC; GRANT SELECT ON TABLE %1$s TO PUBLIC', _table);
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', _table);
   EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
-                 'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR EXISTS '
-                 '(SELECT FROM %2$s AS s WHERE %3$s AND s.%4$I IS NOT NULL AND s.%5$I IS NOT NULL OFFSET 0))',
+                 'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR %3$s)',
                  _table, index.source,
-                 CASE WHEN doc_id IS NULL THEN 'false'
-                      ELSE format('s.%I = %s.%I', index.key, _table, doc_id) END,
-                 index.key, coalesce(seen, index.embeddings));
+                 colbert._shown_sql(index, _table, about, format('s.%I IS NOT NULL AND s.%I IS NOT NULL',
+                                                                 index.key, coalesce(seen, index.embeddings))));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   UPDATE colbert._index AS i
      SET tables = i.tables || _table::regclass,
@@ -45,3 +52,33 @@ $_create_derived$;
 
 COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
+
+-- visible is SQL for whether the reader sees what the rows were derived from in the row s of the source.
+CREATE OR REPLACE FUNCTION colbert._shown_sql(index colbert._index, derived text, about text, visible text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_shown_sql$
+DECLARE
+  _tenant name := colbert._tenant_column(index);
+BEGIN
+  RETURN CASE about
+    WHEN 'documents' THEN
+      format('EXISTS (SELECT FROM %s AS s WHERE s.%I = %s.doc_id AND %s OFFSET 0)',
+             index.source, index.key, derived, visible)
+    WHEN 'documents of tenants' THEN
+      format('EXISTS (SELECT FROM %1$s AS s WHERE s.%2$I = %3$s.doc_id AND s.%4$I::text = %3$s.tenant AND %5$s OFFSET 0)',
+             index.source, index.key, derived, _tenant, visible)
+    WHEN 'tenants' THEN
+      format('%s.tenant = ANY (%s)', derived,
+             colbert._tenants_of_sql(format('(SELECT s.%I AS tenant FROM %s AS s WHERE %s)', _tenant, index.source, visible)))
+    WHEN 'parts' THEN
+      format('%s.part = ANY (ARRAY(SELECT t.part FROM %s AS t))', derived,
+             (SELECT colbert._registered_table(i, 'tenants') FROM colbert._index AS i WHERE i.id = index.id))
+    ELSE format('EXISTS (SELECT FROM %s AS s WHERE false AND %s OFFSET 0)', index.source, visible)
+  END;
+END
+$_shown_sql$;
+
+COMMENT ON FUNCTION colbert._shown_sql(colbert._index, text, text, text) IS
+  'SQL for whether a row of a derived table is about what the reader may see in the source.';

@@ -14,7 +14,7 @@ DECLARE
     format('doc_id %s PRIMARY KEY, attempts integer NOT NULL, worker text NOT NULL, '
            'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
            'failed_at timestamptz, error text', (colbert._source_types(index)).key_type),
-    'doc_id', colbert._text_column(index));
+    'documents', colbert._text_column(index));
 BEGIN
   EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);

@@ -52,6 +52,10 @@ BEGIN
         AND NOT EXISTS (SELECT FROM pg_attribute AS a
                          WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
     RETURN format('column "%s" is gone or of another type', colbert._text_column(index));
+  ELSIF colbert._tenant_column(index) IS NOT NULL
+        AND NOT EXISTS (SELECT FROM pg_attribute AS a
+                         WHERE a.attrelid = index.source AND a.attname = colbert._tenant_column(index)) THEN
+    RETURN format('column "%s" is gone or of another type', colbert._tenant_column(index));
   ELSIF colbert._lacks_tables(index) THEN
     RETURN 'a table of the index was dropped, run repair_index';
   ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t

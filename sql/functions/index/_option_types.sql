@@ -4,6 +4,7 @@
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
 --   text         the column that workers encode: a row with a text and no array is pending
+--   tenant       the column of the source by which derived data is kept apart (tenants/)
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
 --   effort       how much of the index a search reads, in times of what it reads by itself (search/_effort.sql)
 --   margin       by how many standard deviations the next candidate must fall short before a search stops
@@ -14,7 +15,7 @@ RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN colbert._method_options(method)
        || '{"normalized": "boolean", "dimensions": "integer", "model": "any", "effort": "number", "margin": "number",
-            "candidates": "integer", "patience": "integer", "triggers": "boolean", "text": "string"}'::jsonb;
+            "candidates": "integer", "patience": "integer", "tenant": "string", "triggers": "boolean", "text": "string"}'::jsonb;
 
 COMMENT ON FUNCTION colbert._option_types(text) IS
   'The options that an index of a method takes, and their types.';

@@ -10,13 +10,14 @@ DECLARE
   _method text := coalesce(method, colbert._default_method(source, options));
 BEGIN
   PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
+          colbert._refuse_tenant_column(source, _method, options),
           colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_text_column(source, embeddings, options);
   PERFORM colbert._forget_dropped_sources(),
           colbert._refuse_second_index(source, embeddings);
 
   INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions, table_names)
-  VALUES (source, embeddings, colbert._key_column(source, key), _method, options,
+  VALUES (source, embeddings, colbert._key_column(source, key, options ->> 'tenant'), _method, options,
           colbert._vector_dimensions(source, embeddings, options), '{}')
   RETURNING * INTO _index;
   RETURN _index;

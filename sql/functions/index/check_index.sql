@@ -34,15 +34,8 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  RETURN QUERY EXECUTE format(
-    'SELECT %L, s.%2$I::text, p.problem FROM %3$s AS s '
-    ' CROSS JOIN LATERAL colbert._document_problem(s.%4$I, $1, $2) AS p '
-    ' WHERE %5$s AND p.problem IS NOT NULL ORDER BY s.%2$I',
-    'bad document', _index.key, _index.source, _index.embeddings,
-    colbert._in_sample_sql(format('s.%I', _index.key), sample, _seed))
-    USING _index.dimensions, colbert._normalized(_index);
-
   IF colbert._lacks_tables(_index) THEN
+    RETURN QUERY SELECT d.problem, d.doc_id, d.detail FROM colbert._bad_documents(_index, sample, _seed) AS d;
     problem := 'missing table';
     detail := 'a table of the index was dropped';
     RETURN NEXT;
@@ -54,10 +47,26 @@ BEGIN
       RETURN NEXT;
     END IF;
     RETURN QUERY
-      SELECT p.problem, p.doc_id, p.detail FROM colbert._method_problems(_index, sample, _seed) AS p ORDER BY 1, 2;
+      SELECT p.problem, p.doc_id, p.detail
+        FROM colbert._parts(_index) AS i
+       CROSS JOIN LATERAL colbert._part_problems(i, sample, _seed) AS p
+       ORDER BY p.problem <> 'bad document', p.problem, p.doc_id;
   END IF;
 END
 $check_index$;
 
 COMMENT ON FUNCTION colbert.check_index(regclass, name, float8) IS
   'Every way in which an index differs from the arrays: no rows when there is none. For the owner of the table.';
+
+-- The problems of the documents of an index, or of a part of it.
+CREATE OR REPLACE FUNCTION colbert._part_problems(part colbert._index, sample float8, seed text)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT b.problem, b.doc_id, b.detail FROM colbert._bad_documents(part, sample, seed) AS b
+  UNION ALL
+  SELECT p.problem, p.doc_id, p.detail FROM colbert._method_problems(part, sample, seed) AS p;
+END;
+
+COMMENT ON FUNCTION colbert._part_problems(colbert._index, float8, text) IS
+  'What is the matter with the documents of an index, or of a part of it.';

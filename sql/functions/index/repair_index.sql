@@ -8,6 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
+  _part colbert._index;
   _mended bigint := 0;
   _doc_id text;
 BEGIN
@@ -28,10 +29,12 @@ BEGIN
      FROM colbert._derived_tables(_index) AS t
     WHERE colbert._owner(t) <> colbert._owner(_index.source);
 
-  FOR _doc_id IN
-    SELECT DISTINCT c.doc_id FROM colbert.check_index(source, embeddings) AS c WHERE c.doc_id IS NOT NULL
-  LOOP
-    _mended := _mended + colbert._mend_document(_index, _doc_id);
+  FOR _part IN SELECT p.* FROM colbert._parts(_index) AS p WHERE NOT colbert._method_is_exact(p.method) LOOP
+    FOR _doc_id IN
+      SELECT DISTINCT p.doc_id FROM colbert._part_problems(_part, 1, '') AS p WHERE p.doc_id IS NOT NULL
+    LOOP
+      _mended := _mended + colbert._mend_document(_part, _doc_id);
+    END LOOP;
   END LOOP;
   PERFORM colbert._method_mend(_index);
   RETURN _mended;
@@ -59,7 +62,7 @@ BEGIN
       'WITH document AS MATERIALIZED (SELECT s.%1$I AS embeddings FROM %2$s AS s WHERE s.%3$I = $1::%4$s FOR UPDATE) '
       'SELECT p.problem IS NOT NULL '
       '  FROM document AS d CROSS JOIN LATERAL colbert._document_problem(d.embeddings, $2, $3) AS p',
-      index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+      index.embeddings, colbert._source_sql(index), index.key, (colbert._source_types(index)).key_type)
        INTO _bad
       USING doc_id, index.dimensions, colbert._normalized(index);
     EXIT WHEN _gone AND _bad IS NULL;

@@ -15,9 +15,9 @@ BEGIN
     PERFORM FROM colbert._index AS i WHERE i.id = index.id FOR SHARE;
   END IF;
   IF 'changes' = ANY (index.table_names) THEN
-    EXECUTE format('INSERT INTO %s (doc_id) VALUES ($1::%s)',
+    EXECUTE format('INSERT INTO %s (doc_id, tenant) VALUES ($1::%s, $2)',
                    colbert._derived_table(index, 'changes'), (colbert._source_types(index)).key_type)
-      USING doc_id;
+      USING doc_id, index.tenants[1];
   END IF;
 END
 $_note_change$;

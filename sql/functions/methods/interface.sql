@@ -12,6 +12,17 @@ RETURN method = 'exact';
 COMMENT ON FUNCTION colbert._method_is_exact(text) IS
   'Whether a method derives nothing, so that every search scores all documents.';
 
+-- Centroids of plaid are about no single document: where row-level security applies to the caller, only those of a
+-- tenant's own part are shown (_create_derived).
+CREATE OR REPLACE FUNCTION colbert._method_finds(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN NOT colbert._method_is_exact(index.method)
+       AND NOT (index.method = 'plaid' AND index.part IS NULL AND pg_catalog.row_security_active(index.source));
+
+COMMENT ON FUNCTION colbert._method_finds(colbert._index) IS
+  'Whether an index has candidates for the caller; false where it can only score all documents.';
+
 CREATE OR REPLACE FUNCTION colbert._method_options(method text)
 RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

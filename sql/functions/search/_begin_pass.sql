@@ -5,8 +5,11 @@
 -- group all tokens by document (_scoring_sql), for which each document takes 100 bytes and 16 for each query token.
 -- Where that would come to more than 512 MB, or to more columns than a row can have, one process does it alone.
 --
+-- Where row-level security hides documents, those that are left are counted.
+--
 -- The arrays are long and stored apart, so that the size of the table tells the planner little about the work.
-CREATE OR REPLACE FUNCTION colbert._begin_pass(index colbert._index, query vector[])
+CREATE OR REPLACE FUNCTION colbert._begin_pass(
+  index colbert._index, query vector[], scope colbert._scope)
 RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -16,7 +19,8 @@ DECLARE
   _kilobytes float8 := 1.2 * _documents * (100 + 16 * cardinality(query)) / 1024;
 BEGIN
   IF current_setting('max_parallel_workers_per_gather')::integer = 0 OR _documents < 1000
-     OR _kilobytes > 524288 OR cardinality(query) > 1000 THEN
+     OR _kilobytes > 524288 OR cardinality(query) > 1000
+     OR row_security_active(index.source) AND colbert._count_matching(scope, 1000) < 1000 THEN
     RETURN false;
   END IF;
   PERFORM set_config('min_parallel_table_scan_size', '0', true),
@@ -27,5 +31,5 @@ BEGIN
 END
 $_begin_pass$;
 
-COMMENT ON FUNCTION colbert._begin_pass(colbert._index, vector[]) IS
+COMMENT ON FUNCTION colbert._begin_pass(colbert._index, vector[], colbert._scope) IS
   'Whether parallel workers are to score all documents, after setting what they need.';

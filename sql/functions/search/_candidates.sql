@@ -1,6 +1,6 @@
 -- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
--- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates, or
--- the scope is so small that to score all of it costs less than to find candidates in it (_method_few).
+-- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates for
+-- this caller, or the scope is so small that to score all of it costs less than to find candidates in it (_method_few).
 CREATE OR REPLACE FUNCTION colbert._candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
   OUT keys text[], OUT gains float8[])
@@ -10,7 +10,7 @@ AS $_candidates$
 DECLARE
   _few bigint;
 BEGIN
-  IF colbert._method_is_exact(index.method) THEN
+  IF NOT colbert._method_finds(index) THEN
     RETURN;
   END IF;
   IF scope.restricted THEN

@@ -15,7 +15,7 @@
 -- four collections of benchmarks/results/defaults.txt, and on fifty thousand documents made of one of them.
 --
 -- Under row-level security a search counts as one of ten thousand documents: how many there are that the reader does not
--- see must not change what it finds.
+-- see must not change what it finds. The part of a tenant counts as it is.
 --
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
@@ -32,7 +32,8 @@ DECLARE
 BEGIN
   _effort.k := k;
   _effort.factor := colbert._factor('effort', index.options, 1);
-  _effort.documents := CASE WHEN row_security_active(index.source) THEN 10000
+  _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
+                            WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);

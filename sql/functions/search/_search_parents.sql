@@ -31,7 +31,7 @@ BEGIN
   END IF;
 
   IF exact OR colbert._method_is_exact(_index.method) THEN
-    _parallel := colbert._begin_pass(_index, query);
+    _parallel := colbert._begin_pass(_index, query, _scope);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
                                            min_score);

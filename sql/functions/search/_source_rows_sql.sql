@@ -1,4 +1,4 @@
--- SQL for the rows of a source as a relation (doc_id, <name>), where <name> is what the SQL expression value gives. The
+-- SQL for the rows of a source, or of a part of it, as a relation (doc_id, <name>), where <name> is what the SQL expression value gives. The
 -- rows are those that meet the filter, the caller's own SQL condition over the columns of the source. It takes its
 -- values from the jsonb params, which are $2 in the statement.
 CREATE OR REPLACE FUNCTION colbert._source_rows_sql(
@@ -12,7 +12,8 @@ BEGIN
     '(SELECT d.doc_id, d.%1$I'
     '   FROM (SELECT $2 AS params) AS args'
     '  CROSS JOIN LATERAL (SELECT %2$I AS doc_id, %3$s AS %1$I FROM %4$s%5$s) AS d)',
-    name, index.key, value, index.source, E' WHERE (' || filter || E'\n)');
+    name, index.key, value, index.source,
+    ' WHERE ' || nullif(concat_ws(' AND ', colbert._in_part_sql(index, index.source::text), '(' || filter || E'\n)'), ''));
 END
 $_source_rows_sql$;
 

@@ -11,7 +11,7 @@ DECLARE
   _score float8;
 BEGIN
   EXECUTE colbert._by_key_sql(
-            colbert._find_index(source, embeddings), query,
+            colbert._find_index(source, embeddings), query, doc_id::text,
             'SELECT colbert._weighted_maxsim(%s, d.embeddings, colbert._query_weights($1)) FROM %s AS d')
      INTO _score
     USING query, NULL::jsonb, ARRAY[doc_id::text];

@@ -11,7 +11,7 @@ AS $maxsim_matches$
 BEGIN
   RETURN QUERY
     EXECUTE colbert._by_key_sql(
-              colbert._find_index(source, embeddings), query,
+              colbert._find_index(source, embeddings), query, doc_id::text,
               'SELECT m.query_position, m.document_position, '
               '       m.similarity * coalesce((colbert._query_weights($1))[m.query_position], 1) '
               '  FROM %2$s AS d CROSS JOIN LATERAL colbert._maxsim_matches(%1$s, d.embeddings) AS m')

@@ -28,13 +28,15 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     PERFORM colbert._sync_truncate(%1$s);%4$s
   ELSE
-    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I);%5$s
+    PERFORM colbert._sync(%1$s, OLD.%2$I::text, OLD.%3$I, NEW.%2$I::text, NEW.%3$I%6$s);%5$s
   END IF;
   RETURN NULL;
 END
 $body$,
     index.id, index.key, index.embeddings,
-    (colbert._text_sync_sql(index)).before, (colbert._text_sync_sql(index)).after);
+    (colbert._text_sync_sql(index)).before, (colbert._text_sync_sql(index)).after,
+    CASE WHEN colbert._tenant_column(index) IS NOT NULL
+         THEN format(', OLD.%1$I::text, NEW.%1$I::text', colbert._tenant_column(index)) END);
 BEGIN
   IF EXISTS (SELECT FROM pg_trigger AS t
               WHERE t.tgfoid = to_regprocedure(_names.sync_function || '()')

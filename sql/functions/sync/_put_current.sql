@@ -8,7 +8,7 @@ DECLARE
   _found bigint;
 BEGIN
   EXECUTE format('SELECT count(colbert._put($1, $2, s.%I)) FROM %s AS s WHERE s.%I = $2::%s',
-                 index.embeddings, index.source, index.key, (colbert._source_types(index)).key_type)
+                 index.embeddings, colbert._source_sql(index), index.key, (colbert._source_types(index)).key_type)
      INTO _found
     USING index, doc_id;
   IF _found = 0 THEN

@@ -26,11 +26,16 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Pass the key as the table has it.';
   END IF;
+  PERFORM colbert._refuse_ambiguous(_index, colbert._scope(_index, NULL, NULL, NULL), ARRAY[doc_id::text]);
   EXECUTE format('UPDATE %s SET %I = %s WHERE %I = $1::%s',
                  _index.source, _index.embeddings, _stored, _index.key, _types.key_type)
     USING doc_id, vectors;
   GET DIAGNOSTICS _updated = ROW_COUNT;
-  IF _updated = 0 THEN
+  IF _updated = 0 AND colbert._key_within_tenant(_index) THEN
+    RAISE EXCEPTION 'document "%" is not in table "%"', doc_id, _index.source
+      USING ERRCODE = 'no_data_found',
+            HINT = format('INSERT it with its "%s", which belongs to its key.', colbert._tenant_column(_index));
+  ELSIF _updated = 0 THEN
     EXECUTE format('INSERT INTO %s (%I, %I) VALUES ($1::%s, %s) '
                    'ON CONFLICT (%2$I) DO UPDATE SET %3$I = EXCLUDED.%3$I',
                    _index.source, _index.key, _index.embeddings, _types.key_type, _stored)
@@ -39,7 +44,7 @@ BEGIN
 
   IF NOT colbert._triggers(_index) THEN
     EXECUTE format('SELECT colbert._put($1, $3::text, %s)', _stored)
-      USING _index, vectors, doc_id;
+      USING colbert._part_of_document(_index, doc_id::text), vectors, doc_id;
   END IF;
 END
 $upsert$;

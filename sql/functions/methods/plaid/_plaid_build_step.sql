@@ -1,5 +1,6 @@
 -- The first step trains the centroids on what is in the source. Each step after that files a batch of documents, in
--- parallel workers where the server has them. The last one writes the postings of all.
+-- parallel workers where the server has them. The last one writes the postings of all. An index that is kept apart is built
+-- part by part (_plaid_build_part_step).
 CREATE OR REPLACE FUNCTION colbert._plaid_build_step(index colbert._index, step integer, steps integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -9,7 +10,9 @@ DECLARE
   _documents regclass := colbert._derived_table(index, 'documents');
   _postings regclass := colbert._derived_table(index, 'postings');
 BEGIN
-  IF step = 1 THEN
+  IF colbert._tenant_column(index) IS NOT NULL THEN
+    PERFORM colbert._plaid_build_part_step(index, step, steps);
+  ELSIF step = 1 THEN
     PERFORM colbert._plaid_train(index);
   ELSIF step < steps THEN
     EXECUTE format('INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
@@ -32,7 +35,7 @@ COMMENT ON FUNCTION colbert._plaid_build_step(colbert._index, integer, integer) 
 CREATE OR REPLACE FUNCTION colbert._plaid_build_steps(index colbert._index)
 RETURNS integer
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
-RETURN 2 + colbert._batches(index);
+RETURN 2 + coalesce(colbert._plaid_large_tenants(index), colbert._batches(index));
 
 COMMENT ON FUNCTION colbert._plaid_build_steps(colbert._index) IS
   'In how many steps a plaid index is built.';
@@ -53,7 +56,7 @@ BEGIN
     ' WHERE %4$s '
     '   AND pg_column_size(s.%2$I) > 24 '
     '   AND (colbert._document_problem(s.%2$I, $4, $5)).problem IS NULL',
-    index.key, index.embeddings, index.source, colbert._in_batch_sql(index))
+    index.key, index.embeddings, colbert._source_sql(index), colbert._in_batch_sql(index))
     USING index, batch, batches, index.dimensions, colbert._normalized(index);
 END
 $_plaid_filed$;

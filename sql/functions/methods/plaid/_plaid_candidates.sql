@@ -17,8 +17,7 @@
 -- Some hundred bytes of memory are needed for each document that is reached, more than work_mem's default of 4 MB from
 -- about a hundred thousand on.
 --
--- Where row-level security applies to the caller, the policy of the centroids and postings shows none. There are no
--- candidates then, nothing is read for them, and the search scores all that the caller may see.
+-- The part of a tenant is read like an index of its own.
 CREATE OR REPLACE FUNCTION colbert._plaid_candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
 RETURNS TABLE (doc_id text, gain float8)
@@ -48,7 +47,7 @@ DECLARE
                     max(- r.distance) - 0.8::pg_catalog.float8 * min(min(- r.distance)) OVER () AS gain
                FROM (SELECT p.ordinal, c.distance
                        FROM (SELECT c.id, c.centroid OPERATOR(%2$I.<#>) q.token AS distance
-                               FROM %3$s AS c
+                               FROM %3$s
                               ORDER BY c.centroid OPERATOR(%2$I.<#>) q.token
                               LIMIT $3) AS c
                        JOIN %4$s AS p ON p.centroid_id = c.id %8$s
@@ -66,15 +65,12 @@ DECLARE
      ORDER BY r.gain DESC, r.ordinal
      LIMIT $5
     $candidates$,
-    colbert._plaid_type(index), colbert._vector_schema(), colbert._derived_table(index, 'centroids'),
+    colbert._plaid_type(index), colbert._vector_schema(), colbert._plaid_near_sql(index, _reading.lists),
     colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
     CASE WHEN NOT scope.restricted OR _ordinals IS NOT NULL THEN 'LIMIT $5' END,
     CASE WHEN _ordinals IS NULL THEN colbert._in_scope_sql(scope, 'd.doc_id') END,
     CASE WHEN _ordinals IS NOT NULL THEN 'AND p.ordinal OPERATOR(pg_catalog.=) ANY ($6)' END);
 BEGIN
-  IF row_security_active(index.source) THEN
-    RETURN;
-  END IF;
   PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);
@@ -96,14 +92,13 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_reading$
 DECLARE
   _nprobe integer := colbert._knob('nprobe', NULL, index.options, NULL);
-  _centroids float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'centroids')));
-  _postings float8 := greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'postings')));
+  _size record := colbert._plaid_size(index);
 BEGIN
   postings := CASE WHEN _nprobe IS NULL THEN ceil(effort.factor * 5 * sqrt(effort.documents * sqrt(effort.k))
                                               * power(greatest(1, effort.documents / 5000), 0.15)) END;
   -- Where all are as large as their mean, half of these hold the postings.
-  centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _centroids / _postings));
-  lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_centroids))));
+  centroids := coalesce(_nprobe, colbert._to_count(8 + 2 * postings * _size.centroids / _size.postings));
+  lists := least(32768, greatest(4, ceil(3 * centroids / sqrt(_size.centroids))));
 END
 $_plaid_reading$;
 
@@ -120,12 +115,12 @@ DECLARE
   _documents regclass := colbert._derived_table(index, 'documents');
   _ordinals integer[];
 BEGIN
-  IF scope.restricted AND NOT row_security_active(index.source) THEN
+  IF scope.restricted THEN
     PERFORM set_config('search_path', scope.search_path, true);
     EXECUTE pg_catalog.format(
       'SELECT pg_catalog.array_agg(d.ordinal) FROM (SELECT s.doc_id FROM %s AS s LIMIT $1) AS s'
-      '  JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) s.doc_id',
-      scope.documents, _documents)
+      '  JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) s.doc_id%s',
+      scope.documents, _documents, ' AND d.part OPERATOR(pg_catalog.=) ' || index.part)
        INTO _ordinals
       USING at_most + 1, scope.params;
   END IF;

@@ -11,34 +11,64 @@
 -- centroid would take 3.5 bytes a token instead of 25 and save a millisecond of a search (SciFact), but every writer of a
 -- document would have to change the arrays of a hundred centroids that other writers are changing. Twice as many
 -- centroids find one or two points more, for twice their size and 1.4 times the time to build.
+--
+-- Where the index is kept apart by tenant, a tenant with enough documents (_plaid_few_documents) has a part of the index:
+-- centroids, postings and documents with its number, of its tokens alone. One index of pgvector's on the centroids of all
+-- would answer one tenant by what others have. So the centroids of a part are in lists: a centroid is in the list whose
+-- centre is nearest, and a search reads the lists nearest to it, as pgvector's ivfflat does.
+--
+--   tenants      which tenants have a part, and how much was in it when it was built
+--   lists        the centres of the lists
 CREATE OR REPLACE FUNCTION colbert._plaid_create(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_create$
 DECLARE
-  _postings regclass;
+  _tenant text := CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN colbert._tenant_type(index) END;
+  _part text := CASE WHEN _tenant IS NOT NULL THEN ', part integer NOT NULL' END;
+  _table regclass;
 BEGIN
   IF index.dimensions > 4000 THEN
     RAISE EXCEPTION 'plaid takes vectors of at most 4000 dimensions, not %', index.dimensions
       USING ERRCODE = 'program_limit_exceeded',
             HINT = 'That is the limit of pgvector''s index on the centroids. Use the method exact.';
   END IF;
-  PERFORM colbert._create_derived(
+  IF _tenant IS NOT NULL THEN
+    PERFORM colbert._create_derived(
+      index, 'tenants',
+      format('part integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant %s%s NOT NULL UNIQUE, '
+             'documents integer NOT NULL DEFAULT 0, centroids integer NOT NULL DEFAULT 0, postings bigint NOT NULL DEFAULT 0',
+             _tenant, colbert._tenant_collation_sql(index)),
+      'tenants');
+    _table := colbert._create_derived(
+      index, 'lists',
+      format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, part integer NOT NULL, centre %s NOT NULL',
+             colbert._plaid_type(index)),
+      'parts');
+    EXECUTE format('CREATE INDEX ON %s (part)', _table);
+  END IF;
+  _table := colbert._create_derived(
     index, 'centroids',
-    format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL',
-           colbert._plaid_type(index)));
-  _postings := colbert._create_derived(
-    index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL');
-  EXECUTE format('CREATE INDEX ON %s (centroid_id)', _postings);
+    format('id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, centroid %s NOT NULL, trained boolean NOT NULL%s%s',
+           colbert._plaid_type(index), _part, CASE WHEN _tenant IS NOT NULL THEN ', list_id integer NOT NULL' END),
+    CASE WHEN _tenant IS NOT NULL THEN 'parts' END);
+  IF _tenant IS NOT NULL THEN
+    EXECUTE format('CREATE INDEX ON %s (list_id)', _table);
+  END IF;
+  _table := colbert._create_derived(
+    index, 'postings', 'centroid_id integer NOT NULL, ordinal integer NOT NULL' || coalesce(_part, ''),
+    CASE WHEN _tenant IS NOT NULL THEN 'parts' END);
+  EXECUTE format('CREATE INDEX ON %s (centroid_id)', _table);
   PERFORM colbert._create_derived(
     index, 'documents',
-    format('doc_id %s PRIMARY KEY, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
-           'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL',
-           (colbert._source_types(index)).key_type),
-    'doc_id');
+    format('doc_id %s NOT NULL, ordinal integer GENERATED ALWAYS AS IDENTITY UNIQUE, '
+           'tokens integer NOT NULL, centroid_ids integer[] NOT NULL, digest bytea NOT NULL%s, PRIMARY KEY (%s)',
+           (colbert._source_types(index)).key_type, _part,
+           CASE WHEN _tenant IS NOT NULL THEN 'part, doc_id' ELSE 'doc_id' END),
+    CASE WHEN _tenant IS NOT NULL THEN 'parts' ELSE 'documents' END);
 END
 $_plaid_create$;
 
 COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
-  'Makes the tables of a plaid index, empty: centroids, postings, documents.';
+  'Makes the tables of a plaid index, empty: centroids, postings, documents; and tenants and lists where it is kept apart.';

@@ -8,8 +8,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_few$
 DECLARE
   _query_tokens integer := cardinality(query);
-  _tokens float8 := 1.3 * colbert._estimated_rows(colbert._registered_table(index, 'postings'))
-                    / greatest(1, colbert._estimated_rows(colbert._registered_table(index, 'documents')));
+  _size record := colbert._plaid_size(index);
+  _tokens float8 := 1.3 * _size.postings / _size.documents;
   _read float8 := _query_tokens * coalesce((colbert._plaid_reading(index, effort)).postings, 0);
 BEGIN
   RETURN 100 + (5000 + 0.5 * _read) / (26 + 0.021 * _query_tokens * _tokens);

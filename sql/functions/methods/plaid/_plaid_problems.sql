@@ -21,13 +21,13 @@ BEGIN
              count(c.id) = count(*) AS known
         FROM %5$s AS p
         LEFT JOIN %4$s AS c ON c.id = p.centroid_id
-       %10$s
+       WHERE true%11$s%10$s
        GROUP BY p.ordinal
     ), filed AS MATERIALIZED (
       SELECT d.doc_id, d.digest, p.known AND p.centroid_ids = d.centroid_ids AS complete
         FROM %6$s AS d
         LEFT JOIN posted AS p ON p.ordinal = d.ordinal
-       WHERE %8$s
+       WHERE %8$s%12$s
     )
     SELECT CASE WHEN f.doc_id IS NULL THEN 'missing document'
                 WHEN d.doc_id IS NULL THEN 'orphaned document'
@@ -48,17 +48,18 @@ BEGIN
     UNION ALL
     SELECT 'orphaned postings', NULL, format('%%s postings of no document', count(*))
       FROM %5$s AS p
-     WHERE %9$L::boolean
+     WHERE %9$L::boolean%11$s
        AND NOT EXISTS (SELECT FROM %6$s AS d WHERE d.ordinal = p.ordinal)
     HAVING count(*) > 0
     $problems$,
-    index.key, index.embeddings, index.source, colbert._derived_table(index, 'centroids'),
+    index.key, index.embeddings, colbert._source_sql(index), colbert._derived_table(index, 'centroids'),
     colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
     colbert._in_sample_sql(format('s.%I', index.key), sample, seed), colbert._in_sample_sql('d.doc_id', sample, seed),
     sample >= 1,
-    CASE WHEN sample < 1 THEN format('WHERE p.ordinal IN (SELECT d.ordinal FROM %s AS d WHERE %s)',
+    CASE WHEN sample < 1 THEN format(' AND p.ordinal IN (SELECT d.ordinal FROM %s AS d WHERE %s)',
                                      colbert._derived_table(index, 'documents'),
-                                     colbert._in_sample_sql('d.doc_id', sample, seed)) END)
+                                     colbert._in_sample_sql('d.doc_id', sample, seed)) END,
+    ' AND p.part = ' || index.part, ' AND d.part = ' || index.part)
     USING index.dimensions, colbert._normalized(index);
 END
 $_plaid_problems$;

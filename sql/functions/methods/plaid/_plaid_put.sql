@@ -7,12 +7,13 @@ BEGIN
   PERFORM colbert._plaid_grow(index, embeddings);
   EXECUTE format(
     'WITH document AS ('
-    '  INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
-    '  VALUES ($2::%s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)) '
+    '  INSERT INTO %1$s (doc_id, tokens, centroid_ids, digest%4$s) '
+    '  VALUES ($2::%2$s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)%5$s) '
     '  RETURNING ordinal, centroid_ids) '
-    'INSERT INTO %s (centroid_id, ordinal) SELECT unnest(d.centroid_ids), d.ordinal FROM document AS d',
+    'INSERT INTO %3$s (centroid_id, ordinal%4$s) SELECT unnest(d.centroid_ids), d.ordinal%5$s FROM document AS d',
     colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
-    colbert._derived_table(index, 'postings'))
+    colbert._derived_table(index, 'postings'),
+    CASE WHEN index.part IS NOT NULL THEN ', part' END, ', ' || index.part)
     USING index, doc_id, embeddings;
 END
 $_plaid_put$;
@@ -23,7 +24,7 @@ COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
 -- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
 -- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
 -- n).) The number of centroids is taken from their ids, which are given out one after the other: nothing has to be
--- counted.
+-- counted. The part of a tenant does not grow. It is built anew when it has twice as many documents.
 CREATE OR REPLACE FUNCTION colbert._plaid_grow(index colbert._index, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -33,6 +34,9 @@ DECLARE
   _centroids regclass := colbert._derived_table(index, 'centroids');
   _count integer;
 BEGIN
+  IF index.part IS NOT NULL THEN
+    RETURN;
+  END IF;
   EXECUTE format('SELECT max(c.id) - min(c.id) + 1 FROM %s AS c', _centroids) INTO _count;
   IF _count >= (index.options ->> 'centroids')::integer THEN
     RETURN;

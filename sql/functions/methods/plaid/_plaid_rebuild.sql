@@ -10,7 +10,7 @@ DECLARE
   _old regclass := (colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}'))[1];
   _name text;
 BEGIN
-  FOREACH _name IN ARRAY ARRAY['centroids', 'postings', 'documents'] LOOP
+  FOREACH _name IN ARRAY array_remove(array_remove(colbert._table_names(index), 'attempts'), 'changes') LOOP
     EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));
   END LOOP;
   PERFORM colbert._method_build(index);

@@ -6,10 +6,10 @@ AS $_plaid_remove$
 BEGIN
   EXECUTE format(
     'WITH document AS ('
-    '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s RETURNING d.ordinal, d.centroid_ids) '
+    '  DELETE FROM %s AS d WHERE d.doc_id = $1::%s%s RETURNING d.ordinal, d.centroid_ids) '
     'DELETE FROM %s AS p USING document AS d '
     ' WHERE p.centroid_id = ANY (d.centroid_ids) AND p.ordinal = d.ordinal',
-    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
+    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type, ' AND d.part = ' || index.part,
     colbert._derived_table(index, 'postings'))
     USING doc_id;
 END

@@ -10,6 +10,10 @@ BEGIN
   IF NOT colbert._plaid_readable(index) THEN
     RETURN;
   END IF;
+  IF colbert._tenant_column(index) IS NOT NULL THEN
+    SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state_of_parts(index) AS s;
+    RETURN;
+  END IF;
   _count := colbert._plaid_centroid_count(index);
   IF _count.trained >= colbert._plaid_few_centroids() AND colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}') IS NULL THEN
     state := 'broken';
@@ -24,3 +28,31 @@ $_plaid_state$;
 
 COMMENT ON FUNCTION colbert._plaid_state(colbert._index) IS
   'Whether pgvector''s index on the centroids is there, and whether retraining is due; NULL when all is well.';
+
+-- Parts are due anew when they have twice as many documents as they were built from, and when tenants without a part have
+-- enough for one: together a tenth of all of these.
+CREATE OR REPLACE FUNCTION colbert._plaid_state_of_parts(index colbert._index, OUT state text, OUT advice text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_state_of_parts$
+DECLARE
+  _outgrown bigint;
+  _documents bigint;
+  _all bigint;
+BEGIN
+  EXECUTE format(
+    'SELECT count(*) FILTER (WHERE g.documents > 2 * coalesce(t.documents, 0)), '
+    '       sum(g.documents) FILTER (WHERE g.documents > 2 * coalesce(t.documents, 0)), sum(g.documents) '
+    '  FROM (%s) AS g LEFT JOIN %s AS t ON t.tenant = g.tenant',
+    colbert._plaid_large_tenants_sql(index), colbert._derived_table(index, 'tenants'))
+     INTO _outgrown, _documents, _all;
+  IF _documents > _all / 10 THEN
+    state := 'stale';
+    advice := format('%s of %s documents are of %s tenants that have outgrown the index, run reindex',
+                     _documents, _all, _outgrown);
+  END IF;
+END
+$_plaid_state_of_parts$;
+
+COMMENT ON FUNCTION colbert._plaid_state_of_parts(colbert._index) IS
+  'Whether parts of an index are due to be built anew; NULL when all is well.';

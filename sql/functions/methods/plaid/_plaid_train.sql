@@ -9,7 +9,6 @@ SET client_min_messages = warning
 AS $_plaid_train$
 DECLARE
   _centroids regclass := colbert._derived_table(index, 'centroids');
-  _schema name := colbert._vector_schema();
   _sample_per_centroid constant integer := 4;
   _tokens float8 := colbert._plaid_estimated_tokens(index);
   _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, 16 * sqrt(_tokens)));
@@ -22,7 +21,7 @@ BEGIN
     '          FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) AS u (token) '
     '         WHERE random() * $1 < $2 '
     '           AND (colbert._document_problem(s.%3$I, $3, $4)).problem IS NULL) AS d',
-    colbert._plaid_type(index), index.source, index.embeddings)
+    colbert._plaid_type(index), colbert._source_sql(index), index.embeddings)
     USING _tokens, _wanted * _sample_per_centroid, index.dimensions, colbert._normalized(index);
   EXECUTE format('CREATE TEMPORARY TABLE colbert_drawn AS '
                  'SELECT s.id::integer, s.centroid FROM pg_temp.colbert_sample AS s WHERE s.id <= $1')
@@ -32,22 +31,65 @@ BEGIN
   IF _wanted >= colbert._plaid_few_centroids() THEN
     PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
   END IF;
-  EXECUTE format(
-    'INSERT INTO %1$s (centroid, trained) '
-    'SELECT %2$I.l2_normalize(%2$I.avg(n.token))::%3$s, true '
-    '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest($1, a.tokens)) AS centroid_id '
-    '          FROM (SELECT array_agg(s.centroid) AS tokens FROM pg_temp.colbert_sample AS s) AS a) AS n '
-    ' GROUP BY n.centroid_id '
-    'HAVING %2$I.l2_norm(%2$I.avg(n.token)) > 0',
-    _centroids, _schema, colbert._plaid_type(index))
-    USING 'pg_temp.colbert_drawn'::regclass;
+  IF index.part IS NULL THEN
+    EXECUTE format('INSERT INTO %s (centroid, trained) SELECT m.centroid, true FROM (%s) AS m',
+                   _centroids, colbert._plaid_means_sql(index, 'colbert_sample', 'colbert_drawn'));
+    PERFORM colbert._plaid_index_centroids(_centroids, _wanted);
+  ELSE
+    EXECUTE 'CREATE TEMPORARY TABLE colbert_means AS '
+            || colbert._plaid_means_sql(index, 'colbert_sample', 'colbert_drawn');
+    PERFORM colbert._plaid_list_centroids(index);
+    DROP TABLE pg_temp.colbert_means;
+  END IF;
   DROP TABLE pg_temp.colbert_sample, pg_temp.colbert_drawn;
-  PERFORM colbert._plaid_index_centroids(_centroids, _wanted);
 END
 $_plaid_train$;
 
 COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
-  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them.';
+  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them, or their lists.';
+
+-- SQL for the means of the vectors of one temporary table, by the vector of another one that is nearest.
+CREATE OR REPLACE FUNCTION colbert._plaid_means_sql(index colbert._index, vectors text, nearest text)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format(
+  'SELECT %1$I.l2_normalize(%1$I.avg(n.token))::%2$s AS centroid '
+  '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest(%3$L, a.tokens)) AS centroid_id '
+  '          FROM (SELECT array_agg(s.centroid) AS tokens FROM pg_temp.%4$I AS s) AS a) AS n '
+  ' GROUP BY n.centroid_id '
+  'HAVING %1$I.l2_norm(%1$I.avg(n.token)) > 0',
+  colbert._vector_schema(), colbert._plaid_type(index), format('pg_temp.%I AS c', nearest), vectors);
+
+COMMENT ON FUNCTION colbert._plaid_means_sql(colbert._index, text, text) IS
+  'SQL for the means of vectors, by the one of others that is nearest.';
+
+-- The centroids of a part, from the temporary table of means, and their lists: 3 * sqrt(centroids) of these, as pgvector's
+-- index has for a whole index. Their centres are centroids drawn at random, each moved to the mean of those nearest to it.
+CREATE OR REPLACE FUNCTION colbert._plaid_list_centroids(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_list_centroids$
+DECLARE
+  _lists regclass := colbert._derived_table(index, 'lists');
+BEGIN
+  CREATE TEMPORARY TABLE colbert_centres AS
+    SELECT row_number() OVER ()::integer AS id, m.centroid
+      FROM (SELECT d.centroid FROM pg_temp.colbert_means AS d ORDER BY random()
+             LIMIT (SELECT ceil(3 * sqrt(count(*))) FROM pg_temp.colbert_means)) AS m;
+  EXECUTE format('INSERT INTO %s (part, centre) SELECT %s, m.centroid FROM (%s) AS m',
+                 _lists, index.part, colbert._plaid_means_sql(index, 'colbert_means', 'colbert_centres'));
+  EXECUTE format('INSERT INTO %1$s (centroid, trained, part, list_id) '
+                 'SELECT m.centroid, true, %2$s, '
+                 '       (SELECT l.id FROM %3$s AS l WHERE l.part = %2$s ORDER BY l.centre OPERATOR(%4$I.<#>) m.centroid LIMIT 1)'
+                 '  FROM pg_temp.colbert_means AS m',
+                 colbert._derived_table(index, 'centroids'), index.part, _lists, colbert._vector_schema());
+  DROP TABLE pg_temp.colbert_centres;
+END
+$_plaid_list_centroids$;
+
+COMMENT ON FUNCTION colbert._plaid_list_centroids(colbert._index) IS
+  'Puts the trained centroids of a part of an index in lists.';
 
 -- The size of the arrays tells, so that they need not be read.
 CREATE OR REPLACE FUNCTION colbert._plaid_estimated_tokens(index colbert._index)
@@ -60,7 +102,7 @@ DECLARE
   _tokens bigint;
 BEGIN
   EXECUTE format('SELECT ceil(sum(pg_column_size(s.%I) - 24.0) / $1) FROM %s AS s '
-                 ' WHERE pg_column_size(s.%1$I) > 24', index.embeddings, index.source)
+                 ' WHERE pg_column_size(s.%1$I) > 24', index.embeddings, colbert._source_sql(index))
      INTO _tokens
     USING 8 + CASE WHEN _element = 'bit' THEN 4 * ceil(index.dimensions / 32.0)
                    WHEN _element LIKE '%halfvec' THEN 2 * index.dimensions

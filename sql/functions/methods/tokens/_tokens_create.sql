@@ -11,7 +11,7 @@ BEGIN
     index, 'tokens',
     format('doc_id %s NOT NULL, position integer NOT NULL, embedding %s NOT NULL, '
            'PRIMARY KEY (doc_id, position)', _key_type, _type),
-    'doc_id');
+    'documents');
 END
 $_tokens_create$;
 
