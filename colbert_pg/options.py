@@ -21,6 +21,7 @@ class Options(TypedDict, total=False):
         dimensions: of every vector, for a column declared without.
         model: whatever names the model of the vectors: a fingerprint, or a name.
         text: the column that workers encode.
+        tenant: the column by which the index is kept apart.
         triggers: without them, writers call ``colbert.upsert``. Default: true.
         effort, margin, candidates, patience: how much a search reads and scores.
         centroids, nprobe: of plaid; nprobe of ivfflat, too.
@@ -33,6 +34,7 @@ class Options(TypedDict, total=False):
     dimensions: int
     model: Any
     text: str
+    tenant: str
     triggers: bool
     effort: float
     margin: float

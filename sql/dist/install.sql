@@ -638,6 +638,8 @@ DROP FUNCTION IF EXISTS colbert._sync(integer, text, anyarray, text, anyarray);
 DROP FUNCTION IF EXISTS colbert._begin_pass(colbert._index, vector[]);
 DROP FUNCTION IF EXISTS colbert._key_column(regclass, name);
 DROP FUNCTION IF EXISTS colbert._by_key_sql(colbert._index, vector[], text);
+ALTER TYPE colbert._scope ADD ATTRIBUTE filtered boolean;
+COMMENT ON COLUMN colbert._scope.filtered IS 'Whether there is a filter.';
 $step$;
     INSERT INTO colbert._migration (name, version) VALUES ('0015_tenants', '0.3.0');
   END IF;
@@ -1986,7 +1988,8 @@ EXECUTE $part$
 -- sql/functions/tenants/_tenants_of_sql.sql
 -- SQL for an array of the tenants of a relation (tenant): the least, and then the next above it, until there is none. With
 -- an index that begins with the tenant it looks up each tenant once, however many rows there are. PostgreSQL has no plan
--- of its own for that (https://wiki.postgresql.org/wiki/Loose_indexscan).
+-- of its own for that (https://wiki.postgresql.org/wiki/Loose_indexscan). Policies of derived tables have it, too. It needs
+-- enable_seqscan = off: the planner believes that the first row of a scan of the whole table comes soon.
 CREATE OR REPLACE FUNCTION colbert._tenants_of_sql(relation text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -3337,6 +3340,7 @@ CREATE OR REPLACE FUNCTION colbert._plaid_size(
   index colbert._index, OUT documents float8, OUT centroids float8, OUT postings float8)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $_plaid_size$
 BEGIN
   IF index.part > 0 THEN
@@ -3925,6 +3929,7 @@ COST 100000 ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_seqscan = on
 SET jit = off
 SET work_mem = '32MB'
 SET ivfflat.probes = 4
@@ -3970,7 +3975,8 @@ DECLARE
     CASE WHEN _ordinals IS NULL THEN colbert._in_scope_sql(scope, 'd.doc_id') END,
     CASE WHEN _ordinals IS NOT NULL THEN 'AND p.ordinal OPERATOR(pg_catalog.=) ANY ($6)' END);
 BEGIN
-  PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
+  PERFORM set_config('enable_seqscan', (index.part IS NULL)::text, true),
+          set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _reading.centroids, _reading.postings, effort.candidates, _ordinals;
@@ -4009,13 +4015,15 @@ RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET enable_seqscan = on
 AS $_plaid_ordinals$
 DECLARE
   _documents regclass := colbert._derived_table(index, 'documents');
   _ordinals integer[];
 BEGIN
   IF scope.restricted THEN
-    PERFORM set_config('search_path', scope.search_path, true);
+    PERFORM set_config('enable_seqscan', (index.part IS NULL)::text, true),
+            set_config('search_path', scope.search_path, true);
     EXECUTE pg_catalog.format(
       'SELECT pg_catalog.array_agg(d.ordinal) FROM (SELECT s.doc_id FROM %s AS s LIMIT $1) AS s'
       '  JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) s.doc_id%s',
@@ -4732,13 +4740,16 @@ EXECUTE $part$
 -- The method of an index for which none is named. It is plaid: the fastest, the smallest, and it works from an empty
 -- table on. It is hnsw where plaid is weak:
 --
---   * row-level security: readers to whom it applies may not see centroids, so plaid scores all that they may see
+--   * row-level security: readers to whom it applies may not see centroids, so plaid scores all that they may see, unless
+--     the index is kept apart by tenant
 --   * vectors that are not normalised: a centroid stands for directions, and says nothing of lengths
 CREATE OR REPLACE FUNCTION colbert._default_method(source regclass, options jsonb)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT CASE WHEN c.relrowsecurity OR options -> 'normalized' = 'false'::jsonb THEN 'hnsw' ELSE 'plaid' END
+  SELECT CASE WHEN options ? 'tenant' THEN 'plaid'
+              WHEN c.relrowsecurity OR options -> 'normalized' = 'false'::jsonb THEN 'hnsw'
+              ELSE 'plaid' END
     FROM pg_catalog.pg_class AS c
    WHERE c.oid = source;
 END;
@@ -5286,6 +5297,16 @@ BEGIN
   VALUES (source, embeddings, colbert._key_column(source, key, options ->> 'tenant'), _method, options,
           colbert._vector_dimensions(source, embeddings, options), '{}')
   RETURNING * INTO _index;
+  IF colbert._text_column(_index) IS NOT NULL AND colbert._key_within_tenant(_index) THEN
+    RAISE EXCEPTION 'texts of table "%" cannot be encoded by keys that are unique within a tenant only', source
+      USING ERRCODE = 'feature_not_supported',
+            HINT = format('ALTER TABLE %s ADD UNIQUE (%I), or encode without the option "text".', source, _index.key);
+  END IF;
+  IF colbert._tenant_column(_index) IS NOT NULL AND NOT colbert._leads_with_tenant(_index) THEN
+    RAISE NOTICE 'no index of table "%" begins with "%": every search would read all rows to find its tenants',
+                 source, options ->> 'tenant'
+      USING HINT = format('CREATE INDEX ON %s (%I)', source, options ->> 'tenant');
+  END IF;
   RETURN _index;
 END
 $_register_index$;
@@ -5622,7 +5643,7 @@ EXECUTE $part$
 -- The state of an index, which is one word, and advice for people: what is the matter and what to do about it. The
 -- catalogs tell it. check_index looks at the data.
 --
---   ready       advice is NULL
+--   ready       advice is NULL, or says what makes searches slow
 --   stale       the data has outgrown what the index learned
 --   building    an index is made or built anew beside its writers, or that was interrupted
 --   broken      searches or writes may fail, or miss documents
@@ -5642,7 +5663,9 @@ BEGIN
     state := 'building';
     advice := colbert._build_advice(index, _build);
   ELSE
-    SELECT coalesce(s.state, 'ready'), s.advice INTO state, advice FROM colbert._method_state(index) AS s;
+    SELECT coalesce(s.state, 'ready'), coalesce(s.advice, colbert._slowness(index))
+      INTO state, advice
+      FROM colbert._method_state(index) AS s;
   END IF;
 END
 $_index_state$;
@@ -5690,6 +5713,31 @@ $_index_damage$;
 
 COMMENT ON FUNCTION colbert._index_damage(colbert._index) IS
   'What is damaged about an index, beyond its method''s tables, and what to do about it; NULL when nothing is.';
+
+-- The catalogs tell whether row-level security is on, and which indexes there are. What a policy asks for, explain_search
+-- tells.
+CREATE OR REPLACE FUNCTION colbert._slowness(index colbert._index)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_slowness$
+BEGIN
+  IF index.method <> 'plaid' THEN
+    RETURN NULL;
+  ELSIF colbert._tenant_column(index) IS NULL
+        AND (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = index.source) THEN
+    RETURN 'row-level security is on, and all documents that it leaves are scored; to search them by the index, create it with '
+           'the option "tenant", or with the method hnsw';
+  ELSIF colbert._tenant_column(index) IS NOT NULL AND NOT colbert._leads_with_tenant(index) THEN
+    RETURN format('every search reads all rows to find its tenants, CREATE INDEX ON %s (%I)',
+                  index.source, colbert._tenant_column(index));
+  END IF;
+  RETURN NULL;
+END
+$_slowness$;
+
+COMMENT ON FUNCTION colbert._slowness(colbert._index) IS
+  'What makes searches of an index slow that is in order, and what to do about it; NULL when nothing does.';
 $part$;
 
 EXECUTE $part$
@@ -5731,7 +5779,7 @@ COMMENT ON COLUMN colbert.indexes.tokens IS
 COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
 COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
 COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale, building or broken.';
-COMMENT ON COLUMN colbert.indexes.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
+COMMENT ON COLUMN colbert.indexes.advice IS 'What is the matter, or what makes searches slow, and what to do about it; NULL when nothing is.';
 
 GRANT SELECT ON colbert.indexes TO PUBLIC;
 $part$;
@@ -6694,6 +6742,7 @@ BEGIN
     colbert._documents_sql(index, filter));
   _scope.params := params;
   _scope.search_path := CASE WHEN filter IS NULL THEN current_setting('search_path') ELSE search_path END;
+  _scope.filtered := filter IS NOT NULL;
   _scope.restricted := filter IS NOT NULL OR row_security_active(index.source);
   RETURN _scope;
 END
@@ -6842,6 +6891,9 @@ EXECUTE $part$
 -- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
 -- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates for
 -- this caller, or the scope is so small that to score all of it costs less than to find candidates in it (_method_few).
+--
+-- Row-level security mostly leaves a reader all documents of a tenant, or none. So in the part of a tenant it is taken to
+-- leave all, unless more than a tenth of the first forty candidates are hidden. (What is hidden is not scored.)
 CREATE OR REPLACE FUNCTION colbert._candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
   OUT keys text[], OUT gains float8[])
@@ -6854,21 +6906,63 @@ BEGIN
   IF NOT colbert._method_finds(index) THEN
     RETURN;
   END IF;
+  query := colbert._scaled_query(query);
+  IF index.part > 0 AND scope.restricted AND NOT scope.filtered THEN
+    scope.restricted := false;
+    SELECT c.keys, c.gains INTO keys, gains FROM colbert._ranked_candidates(index, query, scope, effort) AS c;
+    IF colbert._count_visible(index, scope, keys[:40]) >= 0.9 * cardinality(keys[:40]) THEN
+      RETURN;
+    END IF;
+    scope.restricted := true;
+  END IF;
   IF scope.restricted THEN
     _few := colbert._method_few(index, query, effort);
     IF colbert._count_matching(scope, _few + 1) <= _few THEN
+      keys := NULL;
       RETURN;
     END IF;
   END IF;
-
-  SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
-    INTO keys, gains
-    FROM colbert._method_candidates(index, colbert._scaled_query(query), scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
+  SELECT c.keys, c.gains INTO keys, gains FROM colbert._ranked_candidates(index, query, scope, effort) AS c;
 END
 $_candidates$;
 
 COMMENT ON FUNCTION colbert._candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
   'The keys of the documents worth scoring and their gains; NULL when scoring the whole scope is the better way.';
+
+CREATE OR REPLACE FUNCTION colbert._ranked_candidates(
+  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
+  OUT keys text[], OUT gains float8[])
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_ranked_candidates$
+BEGIN
+  SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
+    INTO keys, gains
+    FROM colbert._method_candidates(index, query, scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
+END
+$_ranked_candidates$;
+
+COMMENT ON FUNCTION colbert._ranked_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
+  'The keys of the documents that the method of an index ranks first, and their gains.';
+
+CREATE OR REPLACE FUNCTION colbert._count_visible(index colbert._index, scope colbert._scope, keys text[])
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_count_visible$
+DECLARE
+  _visible bigint;
+BEGIN
+  EXECUTE format('SELECT count(*) FROM %s AS d',
+                 colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast))
+     INTO _visible
+    USING NULL::text, scope.params, keys;
+  RETURN _visible;
+END
+$_count_visible$;
+
+COMMENT ON FUNCTION colbert._count_visible(colbert._index, colbert._scope, text[]) IS
+  'How many documents of a list are in a scope without a filter.';
 
 -- The query of which candidates are found: where its tokens weigh other than 1, that whose heaviest token weighs 1, so
 -- that no number is too large for halfvec. Gains are compared with each other alone.
@@ -7184,17 +7278,17 @@ RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET enable_seqscan = on
 AS $_visible_tenants$
 DECLARE
-  _rows text := colbert._source_rows_sql(index, 'tenant', quote_ident(colbert._tenant_column(index)), filter);
-  _statement text := CASE WHEN colbert._leads_with_tenant(index) THEN 'SELECT ' || colbert._tenants_of_sql(_rows)
-                          ELSE format('SELECT ARRAY(SELECT DISTINCT r.tenant FROM %s AS r)', _rows) END;
+  _statement text := colbert._visible_tenants_sql(index, filter);
   _tenants text[];
 BEGIN
+  PERFORM set_config('enable_seqscan', (NOT colbert._leads_with_tenant(index))::text, true);
   IF filter IS NOT NULL THEN
     PERFORM set_config('search_path', search_path, true);
   END IF;
-  EXECUTE pg_catalog.format('SELECT (%s)::pg_catalog.text[]', _statement) INTO _tenants USING NULL::text, params;
+  EXECUTE _statement INTO _tenants USING NULL::text, params;
   RETURN _tenants;
 END
 $_visible_tenants$;
@@ -7202,11 +7296,58 @@ $_visible_tenants$;
 COMMENT ON FUNCTION colbert._visible_tenants(colbert._index, text, jsonb, text) IS
   'The tenants of whom a search sees documents, as text.';
 
+CREATE OR REPLACE FUNCTION colbert._visible_tenants_sql(index colbert._index, filter text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_visible_tenants_sql$
+DECLARE
+  _rows text := colbert._source_rows_sql(index, 'tenant', quote_ident(colbert._tenant_column(index)), filter);
+BEGIN
+  RETURN format('SELECT (%s)::pg_catalog.text[]',
+                CASE WHEN colbert._leads_with_tenant(index) THEN colbert._tenants_of_sql(_rows)
+                     ELSE format('ARRAY(SELECT DISTINCT r.tenant FROM %s AS r)', _rows) END);
+END
+$_visible_tenants_sql$;
+
+COMMENT ON FUNCTION colbert._visible_tenants_sql(colbert._index, text) IS
+  'SQL for the tenants of whom a search sees documents.';
+
+-- Whether the filter or row-level security is a condition that the index looks up. Then the plan has a condition on the
+-- tenant beside that of the recursion, which goes from one tenant to the next. How many rows are read otherwise is not
+-- said: it would tell of rows that the caller does not see.
+CREATE OR REPLACE FUNCTION colbert._looks_tenants_up(index colbert._index, filter text, params jsonb, search_path text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $_looks_tenants_up$
+DECLARE
+  _statement text := 'EXPLAIN (FORMAT JSON) ' || colbert._visible_tenants_sql(index, filter);
+  _plan json;
+BEGIN
+  IF filter IS NOT NULL THEN
+    PERFORM set_config('search_path', search_path, true);
+  END IF;
+  EXECUTE _statement INTO _plan USING NULL::text, params;
+  RETURN EXISTS (
+    SELECT
+      FROM pg_catalog.jsonb_path_query(_plan::pg_catalog.jsonb, '$.**."Index Cond"') AS c
+     WHERE pg_catalog.strpos(c #>> '{}', colbert._tenant_column(index)::pg_catalog.text) > 0
+       AND pg_catalog.strpos(c #>> '{}', 'seen.tenant') = 0
+        OR pg_catalog.strpos(c #>> '{}', ' AND ') > 0);
+END
+$_looks_tenants_up$;
+
+COMMENT ON FUNCTION colbert._looks_tenants_up(colbert._index, text, jsonb, text) IS
+  'Whether what limits a search to some tenants is a condition that an index on them looks up.';
+
 -- The parts that hold those documents. All tenants that have no part of their own are one.
 CREATE OR REPLACE FUNCTION colbert._visible_parts(index colbert._index, visible text[])
 RETURNS SETOF colbert._index
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $_visible_parts$
 DECLARE
   _part integer;
@@ -7237,26 +7378,26 @@ $part$;
 
 EXECUTE $part$
 -- sql/functions/tenants/_refuse_ambiguous.sql
--- Where keys are unique within a tenant only, a key that the caller sees in two tenants names no document.
+-- Where keys are unique within a tenant only, a key that the caller sees in two tenants names no document. With keys of
+-- NULL, all are looked at.
 CREATE OR REPLACE FUNCTION colbert._refuse_ambiguous(index colbert._index, scope colbert._scope, keys text[])
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_ambiguous$
 DECLARE
+  _statement text;
   _key text;
 BEGIN
   IF NOT colbert._key_within_tenant(index) THEN
     RETURN;
   END IF;
-  DECLARE
-    _statement text := format(
-      'SELECT d.doc_id::pg_catalog.text FROM %s AS d GROUP BY d.doc_id HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1',
-      colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast));
-  BEGIN
-    PERFORM set_config('search_path', scope.search_path, true);
-    EXECUTE _statement INTO _key USING NULL::text, scope.params, keys;
-  END;
+  _statement := format(
+    'SELECT d.doc_id::pg_catalog.text FROM %s AS d GROUP BY d.doc_id HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1',
+    CASE WHEN keys IS NULL THEN scope.documents
+         ELSE colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast) END);
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE _statement INTO _key USING NULL::pg_catalog.text, scope.params, keys;
   IF _key IS NOT NULL THEN
     RAISE EXCEPTION 'document "%" of table "%" is there in several tenants', _key, index.source
       USING ERRCODE = 'cardinality_violation',
@@ -7576,10 +7717,12 @@ BEGIN
 
   IF exact OR colbert._method_is_exact(_index.method) THEN
     _parallel := colbert._begin_pass(_index, query, _scope);
+    PERFORM colbert._refuse_ambiguous(_index, _scope, NULL);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
                                            min_score);
     _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
+    PERFORM colbert._refuse_ambiguous(_index, _scope, coalesce(_chunks, '{}'));
   END IF;
 
   _statement := format(
@@ -11027,23 +11170,84 @@ RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, r
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 ROWS 4
 SET search_path = pg_catalog, pg_temp
-SET jit = off
 AS $_explain_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
-  _scope colbert._scope := colbert._scope(_index, filter, params, search_path);
+  _least_score float8;
+  _parts colbert._index[] := ARRAY[_index];
+BEGIN
+  PERFORM colbert._refuse_search(_index, query, k, key),
+          colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
+  _least_score := colbert._least_score(_index, query, min_score);
+  IF colbert._tenant_column(_index) IS NOT NULL THEN
+    SELECT t.parts, 'tenants', t.milliseconds, t.detail
+      INTO _parts, stage, milliseconds, detail
+      FROM colbert._explain_tenants(_index, filter, params, exact, search_path) AS t;
+    RETURN NEXT;
+  END IF;
+  RETURN QUERY
+    SELECT e.stage, sum(e.documents)::bigint, sum(e.milliseconds),
+           CASE count(*) WHEN 1 THEN min(e.detail) ELSE format('%s parts of the index', count(*)) END,
+           sum(e.rows_read)::bigint
+      FROM unnest(_parts) AS i
+     CROSS JOIN LATERAL colbert._explain_documents(
+                          i, query, k, filter, params, candidates, exact, search_path, _least_score)
+                        WITH ORDINALITY AS e
+     GROUP BY e.stage
+     ORDER BY min(e.ordinality);
+END
+$_explain_search$;
+
+COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
+  'The body of all forms of explain_search; search_path is the caller''s.';
+
+-- The parts that a search goes through, and how they are found.
+CREATE OR REPLACE FUNCTION colbert._explain_tenants(
+  index colbert._index, filter text, params jsonb, exact boolean, search_path text,
+  OUT parts colbert._index[], OUT milliseconds float8, OUT detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_explain_tenants$
+DECLARE
+  _started timestamptz := clock_timestamp();
+BEGIN
+  SELECT array_agg(p) INTO parts FROM colbert._parts_to_search(index, filter, params, exact, search_path) AS p;
+  milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
+  SELECT format('%s tenants, %s parts of the index', coalesce(sum(cardinality(p.tenants)), 0),
+                count(*) FILTER (WHERE p.part > 0))
+    INTO detail
+    FROM unnest(parts) AS p;
+  IF NOT colbert._leads_with_tenant(index) THEN
+    detail := detail || format('; all rows are read for that: no index begins with "%s"', colbert._tenant_column(index));
+  ELSIF (filter IS NOT NULL OR row_security_active(index.source))
+        AND NOT colbert._looks_tenants_up(index, filter, params, search_path) THEN
+    detail := detail || format('; all rows are read for that: what the filter and row-level security ask for is no condition '
+                               'on an index that begins with "%s"', colbert._tenant_column(index));
+  END IF;
+END
+$_explain_tenants$;
+
+COMMENT ON FUNCTION colbert._explain_tenants(colbert._index, text, jsonb, boolean, text) IS
+  'The parts of an index that a search goes through, how long it takes to find them, and why.';
+
+CREATE OR REPLACE FUNCTION colbert._explain_documents(
+  index colbert._index, query vector[], k integer, filter text, params jsonb,
+  candidates integer, exact boolean, search_path text, least_score float8)
+RETURNS TABLE (stage text, documents bigint, milliseconds float8, detail text, rows_read bigint)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+ROWS 4
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $_explain_documents$
+DECLARE
+  _scope colbert._scope := colbert._scope(index, filter, params, search_path);
   _effort colbert._effort;
   _found record;
   _keys text[];
   _read bigint;
   _scored bigint := 0;
-  _least_score float8;
   _started timestamptz;
 BEGIN
-  PERFORM colbert._refuse_search(_index, query, k, key),
-          colbert._refuse_key_type(_index.source, (colbert._source_types(_index)).key_base, pg_typeof(key));
-  _least_score := colbert._least_score(_index, query, min_score);
-
   IF _scope.restricted THEN
     _started := clock_timestamp();
     stage := 'scope';
@@ -11053,17 +11257,19 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  IF exact IS NOT TRUE AND NOT colbert._method_is_exact(_index.method) THEN
-    _effort := colbert._effort(_index, cardinality(query), k, candidates);
-    _read := colbert._rows_read(_index);
+  IF exact IS NOT TRUE AND NOT colbert._method_is_exact(index.method) THEN
+    _effort := colbert._effort(index, cardinality(query), k, candidates);
+    _read := colbert._rows_read(index);
     _started := clock_timestamp();
-    _found := colbert._candidates(_index, query, _scope, _effort);
+    _found := colbert._candidates(index, query, _scope, _effort);
     stage := 'candidates';
     documents := coalesce(cardinality(_found.keys), 0);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
-    rows_read := colbert._rows_read(_index) - _read;
+    rows_read := colbert._rows_read(index) - _read;
     _keys := _found.keys;
-    detail := CASE WHEN _keys IS NULL THEN 'none: scoring the whole scope is the better way'
+    detail := CASE WHEN NOT colbert._method_finds(index)
+                   THEN 'none: row-level security applies, and centroids are of all documents; see the option "tenant"'
+                   WHEN _keys IS NULL THEN 'none: scoring the whole scope is the better way'
                    ELSE format('%s query tokens', cardinality(query)) END;
     RETURN NEXT;
     rows_read := NULL;
@@ -11072,21 +11278,21 @@ BEGIN
   IF cardinality(_keys) >= k THEN
     _started := clock_timestamp();
     _scored := (SELECT count(*)
-                  FROM colbert._score_candidates(_index, query, _scope, _found.keys, _found.gains, _effort,
-                                                  _least_score) AS s);
+                  FROM colbert._score_candidates(index, query, _scope, _found.keys, _found.gains, _effort,
+                                                  least_score) AS s);
     stage := 'scores';
     documents := _scored;
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
     detail := concat_ws(', ', format('of at most %s', _effort.candidates), 'patience ' || _effort.patience,
                         'margin ' || round(_effort.margin::numeric, 2),
-                        'least score ' || round(_least_score::numeric, 4));
+                        'least score ' || round(least_score::numeric, 4));
     RETURN NEXT;
   END IF;
 
   IF _scored < k THEN
     _started := clock_timestamp();
     PERFORM count(*)
-       FROM colbert._search(source, query, key, k, filter, params, NULL, true, embeddings, search_path, min_score) AS s;
+       FROM colbert._search_documents(index, query, NULL::text, k, filter, params, NULL, true, search_path, least_score) AS s;
     stage := 'all';
     documents := colbert._count_matching(_scope, NULL);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
@@ -11094,10 +11300,10 @@ BEGIN
     RETURN NEXT;
   END IF;
 END
-$_explain_search$;
+$_explain_documents$;
 
-COMMENT ON FUNCTION colbert._explain_search(regclass, vector[], anyelement, integer, text, jsonb, integer, boolean, name, text, float8) IS
-  'The body of all forms of explain_search; search_path is the caller''s.';
+COMMENT ON FUNCTION colbert._explain_documents(colbert._index, vector[], integer, text, jsonb, integer, boolean, text, float8) IS
+  'The stages of a search of an index, or of a part of it.';
 
 -- PostgreSQL counts rows that are read through indexes, and in scans of whole tables.
 CREATE OR REPLACE FUNCTION colbert._rows_read(index colbert._index)

@@ -1,7 +1,7 @@
 -- The state of an index, which is one word, and advice for people: what is the matter and what to do about it. The
 -- catalogs tell it. check_index looks at the data.
 --
---   ready       advice is NULL
+--   ready       advice is NULL, or says what makes searches slow
 --   stale       the data has outgrown what the index learned
 --   building    an index is made or built anew beside its writers, or that was interrupted
 --   broken      searches or writes may fail, or miss documents
@@ -21,7 +21,9 @@ BEGIN
     state := 'building';
     advice := colbert._build_advice(index, _build);
   ELSE
-    SELECT coalesce(s.state, 'ready'), s.advice INTO state, advice FROM colbert._method_state(index) AS s;
+    SELECT coalesce(s.state, 'ready'), coalesce(s.advice, colbert._slowness(index))
+      INTO state, advice
+      FROM colbert._method_state(index) AS s;
   END IF;
 END
 $_index_state$;
@@ -69,3 +71,28 @@ $_index_damage$;
 
 COMMENT ON FUNCTION colbert._index_damage(colbert._index) IS
   'What is damaged about an index, beyond its method''s tables, and what to do about it; NULL when nothing is.';
+
+-- The catalogs tell whether row-level security is on, and which indexes there are. What a policy asks for, explain_search
+-- tells.
+CREATE OR REPLACE FUNCTION colbert._slowness(index colbert._index)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_slowness$
+BEGIN
+  IF index.method <> 'plaid' THEN
+    RETURN NULL;
+  ELSIF colbert._tenant_column(index) IS NULL
+        AND (SELECT c.relrowsecurity FROM pg_class AS c WHERE c.oid = index.source) THEN
+    RETURN 'row-level security is on, and all documents that it leaves are scored; to search them by the index, create it with '
+           'the option "tenant", or with the method hnsw';
+  ELSIF colbert._tenant_column(index) IS NOT NULL AND NOT colbert._leads_with_tenant(index) THEN
+    RETURN format('every search reads all rows to find its tenants, CREATE INDEX ON %s (%I)',
+                  index.source, colbert._tenant_column(index));
+  END IF;
+  RETURN NULL;
+END
+$_slowness$;
+
+COMMENT ON FUNCTION colbert._slowness(colbert._index) IS
+  'What makes searches of an index slow that is in order, and what to do about it; NULL when nothing does.';

@@ -35,6 +35,6 @@ COMMENT ON COLUMN colbert.indexes.tokens IS
 COMMENT ON COLUMN colbert.indexes.index_bytes IS 'The size of all that was derived.';
 COMMENT ON COLUMN colbert.indexes.index_size IS 'The same for people.';
 COMMENT ON COLUMN colbert.indexes.state IS 'ready, stale, building or broken.';
-COMMENT ON COLUMN colbert.indexes.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
+COMMENT ON COLUMN colbert.indexes.advice IS 'What is the matter, or what makes searches slow, and what to do about it; NULL when nothing is.';
 
 GRANT SELECT ON colbert.indexes TO PUBLIC;

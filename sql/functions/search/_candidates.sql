@@ -1,6 +1,9 @@
 -- The documents worth scoring exactly: their keys, as text, best first, and the gain of each, which is what the index
 -- makes of its score. NULL when an exact pass over the whole scope is the better way: the method has no candidates for
 -- this caller, or the scope is so small that to score all of it costs less than to find candidates in it (_method_few).
+--
+-- Row-level security mostly leaves a reader all documents of a tenant, or none. So in the part of a tenant it is taken to
+-- leave all, unless more than a tenth of the first forty candidates are hidden. (What is hidden is not scored.)
 CREATE OR REPLACE FUNCTION colbert._candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
   OUT keys text[], OUT gains float8[])
@@ -13,21 +16,63 @@ BEGIN
   IF NOT colbert._method_finds(index) THEN
     RETURN;
   END IF;
+  query := colbert._scaled_query(query);
+  IF index.part > 0 AND scope.restricted AND NOT scope.filtered THEN
+    scope.restricted := false;
+    SELECT c.keys, c.gains INTO keys, gains FROM colbert._ranked_candidates(index, query, scope, effort) AS c;
+    IF colbert._count_visible(index, scope, keys[:40]) >= 0.9 * cardinality(keys[:40]) THEN
+      RETURN;
+    END IF;
+    scope.restricted := true;
+  END IF;
   IF scope.restricted THEN
     _few := colbert._method_few(index, query, effort);
     IF colbert._count_matching(scope, _few + 1) <= _few THEN
+      keys := NULL;
       RETURN;
     END IF;
   END IF;
-
-  SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
-    INTO keys, gains
-    FROM colbert._method_candidates(index, colbert._scaled_query(query), scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
+  SELECT c.keys, c.gains INTO keys, gains FROM colbert._ranked_candidates(index, query, scope, effort) AS c;
 END
 $_candidates$;
 
 COMMENT ON FUNCTION colbert._candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
   'The keys of the documents worth scoring and their gains; NULL when scoring the whole scope is the better way.';
+
+CREATE OR REPLACE FUNCTION colbert._ranked_candidates(
+  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort,
+  OUT keys text[], OUT gains float8[])
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_ranked_candidates$
+BEGIN
+  SELECT array_agg(c.doc_id ORDER BY c.rank), array_agg(c.gain ORDER BY c.rank)
+    INTO keys, gains
+    FROM colbert._method_candidates(index, query, scope, effort) WITH ORDINALITY AS c (doc_id, gain, rank);
+END
+$_ranked_candidates$;
+
+COMMENT ON FUNCTION colbert._ranked_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
+  'The keys of the documents that the method of an index ranks first, and their gains.';
+
+CREATE OR REPLACE FUNCTION colbert._count_visible(index colbert._index, scope colbert._scope, keys text[])
+RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_count_visible$
+DECLARE
+  _visible bigint;
+BEGIN
+  EXECUTE format('SELECT count(*) FROM %s AS d',
+                 colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast))
+     INTO _visible
+    USING NULL::text, scope.params, keys;
+  RETURN _visible;
+END
+$_count_visible$;
+
+COMMENT ON FUNCTION colbert._count_visible(colbert._index, colbert._scope, text[]) IS
+  'How many documents of a list are in a scope without a filter.';
 
 -- The query of which candidates are found: where its tokens weigh other than 1, that whose heaviest token weighs 1, so
 -- that no number is too large for halfvec. Gains are compared with each other alone.

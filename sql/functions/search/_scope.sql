@@ -31,6 +31,7 @@ BEGIN
     colbert._documents_sql(index, filter));
   _scope.params := params;
   _scope.search_path := CASE WHEN filter IS NULL THEN current_setting('search_path') ELSE search_path END;
+  _scope.filtered := filter IS NOT NULL;
   _scope.restricted := filter IS NOT NULL OR row_security_active(index.source);
   RETURN _scope;
 END

@@ -32,10 +32,12 @@ BEGIN
 
   IF exact OR colbert._method_is_exact(_index.method) THEN
     _parallel := colbert._begin_pass(_index, query, _scope);
+    PERFORM colbert._refuse_ambiguous(_index, _scope, NULL);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
                                            min_score);
     _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
+    PERFORM colbert._refuse_ambiguous(_index, _scope, coalesce(_chunks, '{}'));
   END IF;
 
   _statement := format(

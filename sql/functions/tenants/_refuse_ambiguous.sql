@@ -1,23 +1,23 @@
--- Where keys are unique within a tenant only, a key that the caller sees in two tenants names no document.
+-- Where keys are unique within a tenant only, a key that the caller sees in two tenants names no document. With keys of
+-- NULL, all are looked at.
 CREATE OR REPLACE FUNCTION colbert._refuse_ambiguous(index colbert._index, scope colbert._scope, keys text[])
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_ambiguous$
 DECLARE
+  _statement text;
   _key text;
 BEGIN
   IF NOT colbert._key_within_tenant(index) THEN
     RETURN;
   END IF;
-  DECLARE
-    _statement text := format(
-      'SELECT d.doc_id::pg_catalog.text FROM %s AS d GROUP BY d.doc_id HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1',
-      colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast));
-  BEGIN
-    PERFORM set_config('search_path', scope.search_path, true);
-    EXECUTE _statement INTO _key USING NULL::text, scope.params, keys;
-  END;
+  _statement := format(
+    'SELECT d.doc_id::pg_catalog.text FROM %s AS d GROUP BY d.doc_id HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1',
+    CASE WHEN keys IS NULL THEN scope.documents
+         ELSE colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast) END);
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE _statement INTO _key USING NULL::pg_catalog.text, scope.params, keys;
   IF _key IS NOT NULL THEN
     RAISE EXCEPTION 'document "%" of table "%" is there in several tenants', _key, index.source
       USING ERRCODE = 'cardinality_violation',

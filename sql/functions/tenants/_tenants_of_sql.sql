@@ -1,6 +1,7 @@
 -- SQL for an array of the tenants of a relation (tenant): the least, and then the next above it, until there is none. With
 -- an index that begins with the tenant it looks up each tenant once, however many rows there are. PostgreSQL has no plan
--- of its own for that (https://wiki.postgresql.org/wiki/Loose_indexscan).
+-- of its own for that (https://wiki.postgresql.org/wiki/Loose_indexscan). Policies of derived tables have it, too. It needs
+-- enable_seqscan = off: the planner believes that the first row of a scan of the whole table comes soon.
 CREATE OR REPLACE FUNCTION colbert._tenants_of_sql(relation text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER

@@ -6,17 +6,17 @@ RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET enable_seqscan = on
 AS $_visible_tenants$
 DECLARE
-  _rows text := colbert._source_rows_sql(index, 'tenant', quote_ident(colbert._tenant_column(index)), filter);
-  _statement text := CASE WHEN colbert._leads_with_tenant(index) THEN 'SELECT ' || colbert._tenants_of_sql(_rows)
-                          ELSE format('SELECT ARRAY(SELECT DISTINCT r.tenant FROM %s AS r)', _rows) END;
+  _statement text := colbert._visible_tenants_sql(index, filter);
   _tenants text[];
 BEGIN
+  PERFORM set_config('enable_seqscan', (NOT colbert._leads_with_tenant(index))::text, true);
   IF filter IS NOT NULL THEN
     PERFORM set_config('search_path', search_path, true);
   END IF;
-  EXECUTE pg_catalog.format('SELECT (%s)::pg_catalog.text[]', _statement) INTO _tenants USING NULL::text, params;
+  EXECUTE _statement INTO _tenants USING NULL::text, params;
   RETURN _tenants;
 END
 $_visible_tenants$;
@@ -24,11 +24,58 @@ $_visible_tenants$;
 COMMENT ON FUNCTION colbert._visible_tenants(colbert._index, text, jsonb, text) IS
   'The tenants of whom a search sees documents, as text.';
 
+CREATE OR REPLACE FUNCTION colbert._visible_tenants_sql(index colbert._index, filter text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_visible_tenants_sql$
+DECLARE
+  _rows text := colbert._source_rows_sql(index, 'tenant', quote_ident(colbert._tenant_column(index)), filter);
+BEGIN
+  RETURN format('SELECT (%s)::pg_catalog.text[]',
+                CASE WHEN colbert._leads_with_tenant(index) THEN colbert._tenants_of_sql(_rows)
+                     ELSE format('ARRAY(SELECT DISTINCT r.tenant FROM %s AS r)', _rows) END);
+END
+$_visible_tenants_sql$;
+
+COMMENT ON FUNCTION colbert._visible_tenants_sql(colbert._index, text) IS
+  'SQL for the tenants of whom a search sees documents.';
+
+-- Whether the filter or row-level security is a condition that the index looks up. Then the plan has a condition on the
+-- tenant beside that of the recursion, which goes from one tenant to the next. How many rows are read otherwise is not
+-- said: it would tell of rows that the caller does not see.
+CREATE OR REPLACE FUNCTION colbert._looks_tenants_up(index colbert._index, filter text, params jsonb, search_path text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $_looks_tenants_up$
+DECLARE
+  _statement text := 'EXPLAIN (FORMAT JSON) ' || colbert._visible_tenants_sql(index, filter);
+  _plan json;
+BEGIN
+  IF filter IS NOT NULL THEN
+    PERFORM set_config('search_path', search_path, true);
+  END IF;
+  EXECUTE _statement INTO _plan USING NULL::text, params;
+  RETURN EXISTS (
+    SELECT
+      FROM pg_catalog.jsonb_path_query(_plan::pg_catalog.jsonb, '$.**."Index Cond"') AS c
+     WHERE pg_catalog.strpos(c #>> '{}', colbert._tenant_column(index)::pg_catalog.text) > 0
+       AND pg_catalog.strpos(c #>> '{}', 'seen.tenant') = 0
+        OR pg_catalog.strpos(c #>> '{}', ' AND ') > 0);
+END
+$_looks_tenants_up$;
+
+COMMENT ON FUNCTION colbert._looks_tenants_up(colbert._index, text, jsonb, text) IS
+  'Whether what limits a search to some tenants is a condition that an index on them looks up.';
+
 -- The parts that hold those documents. All tenants that have no part of their own are one.
 CREATE OR REPLACE FUNCTION colbert._visible_parts(index colbert._index, visible text[])
 RETURNS SETOF colbert._index
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $_visible_parts$
 DECLARE
   _part integer;

@@ -26,6 +26,7 @@ COST 100000 ROWS 100
 SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_seqscan = on
 SET jit = off
 SET work_mem = '32MB'
 SET ivfflat.probes = 4
@@ -71,7 +72,8 @@ DECLARE
     CASE WHEN _ordinals IS NULL THEN colbert._in_scope_sql(scope, 'd.doc_id') END,
     CASE WHEN _ordinals IS NOT NULL THEN 'AND p.ordinal OPERATOR(pg_catalog.=) ANY ($6)' END);
 BEGIN
-  PERFORM set_config('ivfflat.probes', _reading.lists::text, true),
+  PERFORM set_config('enable_seqscan', (index.part IS NULL)::text, true),
+          set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);
   RETURN QUERY EXECUTE _statement USING query, scope.params, _reading.centroids, _reading.postings, effort.candidates, _ordinals;
@@ -110,13 +112,15 @@ RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET enable_seqscan = on
 AS $_plaid_ordinals$
 DECLARE
   _documents regclass := colbert._derived_table(index, 'documents');
   _ordinals integer[];
 BEGIN
   IF scope.restricted THEN
-    PERFORM set_config('search_path', scope.search_path, true);
+    PERFORM set_config('enable_seqscan', (index.part IS NULL)::text, true),
+            set_config('search_path', scope.search_path, true);
     EXECUTE pg_catalog.format(
       'SELECT pg_catalog.array_agg(d.ordinal) FROM (SELECT s.doc_id FROM %s AS s LIMIT $1) AS s'
       '  JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) s.doc_id%s',

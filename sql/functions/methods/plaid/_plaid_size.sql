@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION colbert._plaid_size(
   index colbert._index, OUT documents float8, OUT centroids float8, OUT postings float8)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $_plaid_size$
 BEGIN
   IF index.part > 0 THEN
