@@ -1,6 +1,7 @@
 """An index kept apart by tenant tells a reader nothing of tenants of whom they see no row."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -80,7 +81,7 @@ def fill(connection: psycopg.Connection, tenant: str, documents: dict[int, Matri
         )
 
 
-def answers(database: str, tenant: str, query: Matrix) -> list[object]:
+def answers(database: str, tenant: str, query: Matrix) -> list[list[Any]]:
     """All that the calls tell a tenant."""
     with psycopg.connect(as_role(database, tenant)) as session:
         return [session.execute(call.encode(), {"q": texts(query)}).fetchall() for call in CALLS]

@@ -1,6 +1,7 @@
 """Option tenant: each tenant has a part of the index, searched and kept in step by itself."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -40,7 +41,7 @@ LARGE, SMALL = 320, 12
 
 def make(
     connection: psycopg.Connection,
-    sizes: dict[object, Documents],
+    sizes: Mapping[Any, Documents],
     table: str = PLAIN,
     tenant: str = "bigint",
     dimensions: int = 16,
@@ -148,13 +149,13 @@ def test_a_search_of_several_tenants_merges_what_each_has(
 ) -> None:
     """Of two with a part of the index, and two without."""
     documents, queries = large
-    held = {
+    held: dict[int, Documents] = {
         1: dict(documents.items()),
         2: {1000 + key: document[::-1] for key, document in documents.items() if key > 10},
         3: {2000 + key: unit(rng, 5, 16) for key in range(SMALL)},
         4: {3000 + key: documents[key] for key in range(1, SMALL)},
     }
-    make(connection, dict(held))
+    make(connection, held)
     create(connection)
     assert parts(connection) == [1, 2]
     everything = {key: d for documents in held.values() for key, d in documents.items()}
@@ -503,7 +504,7 @@ def test_a_part_is_built_beside_its_writers(
         assert state == ("stale" if write.startswith("INSERT") else "ready")
 
 
-def explained(connection: psycopg.Connection, query: Matrix) -> dict[str, tuple[int, str]]:
+def explained(connection: psycopg.Connection, query: Matrix) -> dict[str, tuple[int | None, str]]:
     rows = run(
         connection,
         "SELECT stage, documents, detail FROM colbert.explain_search("
