@@ -7065,8 +7065,8 @@ DECLARE
   _key_cast text := (colbert._source_types(index)).key_cast;
   _part colbert._index;
   _found record;
-  _keys text[] := '{}';
-  _scores float8[] := '{}';
+  _keys text[] := ARRAY[]::text[];
+  _scores float8[] := ARRAY[]::float8[];
 BEGIN
   FOR _part IN
     SELECT p.* FROM colbert._parts_to_search(index, filter, params, exact, search_path) AS p

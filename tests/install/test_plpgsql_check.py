@@ -69,7 +69,9 @@ def test_functions_have_no_findings(checking: psycopg.Connection) -> None:
     # What colbert._plaid_train makes and drops as it goes.
     checking.execute(
         "CREATE TEMPORARY TABLE colbert_sample (id bigint, centroid halfvec);"
-        "CREATE TEMPORARY TABLE colbert_drawn (id integer, centroid halfvec)"
+        "CREATE TEMPORARY TABLE colbert_drawn (id integer, centroid halfvec);"
+        "CREATE TEMPORARY TABLE colbert_means (centroid halfvec);"
+        "CREATE TEMPORARY TABLE colbert_centres (id integer, centroid halfvec)"
     )
     functions = checking.execute(FUNCTIONS).fetchall()
     assert functions
