@@ -83,7 +83,7 @@ def test_a_role_of_a_managed_server_does_everything(
     for method in ("plaid", "hnsw"):
         run(session, "SELECT colbert.drop_index('documents')")
         client = Client(session, WordEncoder())
-        client.create_index("documents", method=method, options={"text": "content"})  # type: ignore[arg-type]
+        client.create_index("documents", method=method, options={"text": "content"})
         assert client.search("documents", "dog", k=1)[0].doc_id == 2
         run(session, "CALL colbert.reindex_concurrently('documents')")
         run(session, "CALL colbert.maintain()")
