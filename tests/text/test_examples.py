@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import select
 import shutil
-import socket
-import socketserver
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.pooling import over_tcp
 from tests.servers import REPOSITORY
 from tests.text.test_asking import working
 
@@ -62,40 +57,12 @@ def test_java(database: str, tmp_path: Path) -> None:
         pytest.skip("there is no Java to compile with")
     if not jar.exists():
         pytest.skip("there is no JDBC driver")
-    parts = conninfo_to_dict(database)
-    with tcp(f"{parts['host']}/.s.PGSQL.{parts['port']}") as port:
-        url = f"jdbc:postgresql://127.0.0.1:{port}/{parts['dbname']}?user={parts['user']}"
+    with over_tcp(database) as conninfo:  # Java knows no sockets of Unix
+        parts = conninfo_to_dict(conninfo)
+        url = "jdbc:postgresql://{host}:{port}/{dbname}?user={user}".format(**parts)
         program = [java, "-cp", str(jar), str(EXAMPLES / "Jdbc.java")]
         printed = run_example(database, program, tmp_path, DATABASE_URL=url)
     assert printed == ["text: the baker sells bread and rolls", "binary: 2"]
-
-
-@contextmanager
-def tcp(socket_path: str) -> Iterator[int]:
-    """A port of this machine that leads to a server's socket: Java knows no such sockets."""
-
-    class Pipe(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.socket(socket.AF_UNIX) as server:
-                server.connect(socket_path)
-                ends = {self.request: server, server: self.request}
-                while True:
-                    for end in select.select(list(ends), [], [])[0]:
-                        if not (data := end.recv(65536)):
-                            return
-                        ends[end].sendall(data)
-
-    class Ports(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-
-    with Ports(("127.0.0.1", 0), Pipe) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            yield listening.server_address[1]
-        finally:
-            listening.shutdown()
-            thread.join()
 
 
 def run_example(database: str, command: list[str], folder: Path, **variables: str) -> list[str]:
