@@ -17,8 +17,10 @@ import psycopg
 import typer
 
 from colbert_pg._working import until_stopped, working
-from colbert_pg.catalog import Model, extensions, installed_version, view
+from colbert_pg.catalog import extensions, installed_version, view
 from colbert_pg.cli import _terminal as terminal
+from colbert_pg.cli._asking import ask_worker
+from colbert_pg.cli._encoders import encoder_for
 from colbert_pg.cli._ends import print_json, reporting, terminated
 from colbert_pg.cli._lines import Lines
 from colbert_pg.cli._loading import Loaded, load_and_index
@@ -35,8 +37,6 @@ from colbert_pg.cli._table import PARENT, Table
 from colbert_pg.cli._terminal import err, out
 from colbert_pg.cli._working import shared_model
 from colbert_pg.client import Client, Explanation, Hit, HybridHit, ParentHit
-from colbert_pg.encoding import LOCAL_MODEL
-from colbert_pg.encoding._quiet import quiet_models
 from colbert_pg.errors import ColbertError, DocumentMissing
 from colbert_pg.explain import explanation_page
 from colbert_pg.install import install as install_script
@@ -45,7 +45,7 @@ from colbert_pg.vectors import Matrix, literal
 from colbert_pg.worker import Worker
 
 if TYPE_CHECKING:
-    from colbert_pg.encoding import Encoder
+    from colbert_pg.encoding import Encoder, TextEncoder
 
 MOST_SHOWN = 10  # rows of one kind that status prints
 
@@ -238,7 +238,7 @@ def load(
             known = target.model()
             if there is not None and dimensions is None and there[0] > 0 and not known:
                 dimensions = there[0]
-            encoder = _encoder(known, model, dimensions, pool)
+            encoder = encoder_for(known, model, dimensions, pool)
             if offsets:
                 encoder.document_tokens("")  # refuses where vectors are pooled
             wanted = there[1] if half is None and there is not None else bool(half)
@@ -309,10 +309,13 @@ def search(
     url: UrlOption = None,
     data: DataOption = None,
 ) -> None:
-    """Find documents."""
+    """Find documents.
+
+    A worker encodes the query where one is running, else this program does: it has to load the
+    model first, which takes many seconds. --model has it done here.
+    """
     with reporting(), database(url, data) as (connection, at):
         target = _loaded(connection, table, at)
-        client = Client(connection, _encoder(target.model(), model))
         search_options: dict[str, Any] = {
             "k": k,
             "filter": filter,
@@ -324,6 +327,11 @@ def search(
         if hybrid and min_score is not None:
             raise typer.BadParameter("--hybrid fuses ranks, not scores: leave out --min-score")
         started = perf_counter()
+        encoder: TextEncoder | None = ask_worker(target, query) if model is None else None
+        if encoder is None:
+            encoder = encoder_for(target.model(), model)
+            started = perf_counter()
+        client = Client(connection, encoder)
         if parent is None and not hybrid and target.has_chunks():
             parent = PARENT
         hits: Sequence[Hit | HybridHit | ParentHit]
@@ -380,7 +388,7 @@ def explain(
         target = _loaded(connection, table, at)
         if not target.contents([doc]):
             raise ColbertError(f"table {table} has no document with the id {doc!r}")
-        encoder = _encoder(target.model(), model)
+        encoder = encoder_for(target.model(), model)
         client = Client(connection, encoder)
         explained = client.explain(table, query, doc, content_column=target.text())
         if html is None:
@@ -509,7 +517,7 @@ def worker(
     logging.getLogger("colbert_pg").setLevel(logging.INFO)
     with reporting(), database(url, data) as (connection, at):
         known, dimensions = shared_model(connection, table, model)
-        encoder = _encoder(known, model, dimensions)
+        encoder = encoder_for(known, model, dimensions)
 
         def make(on: psycopg.Connection[Any]) -> Worker:
             lasting = timedelta(seconds=lease)
@@ -548,14 +556,17 @@ def encode_query(
     """Print the vectors of a query as SQL takes them: vector[].
 
     In psql: \\set q `colbert-pg encode-query "a question"`, then colbert.search('documents', :'q').
-    Without --table no database is asked for anything.
+    Without --table no database is asked for anything. With it, a worker of that table encodes the
+    query where one is running.
     """
     with reporting():
-        known = None
+        known, encoder = None, None
         if table is not None:
             with database(url, data) as (connection, at):
-                known = _loaded(connection, table, at).model()
-        (vectors,) = _encoder(known, model).encode_queries([query])
+                target = _loaded(connection, table, at)
+                known = target.model()
+                encoder = ask_worker(target, query) if model is None else None
+        (vectors,) = (encoder or encoder_for(known, model)).encode_queries([query])
         if not len(vectors):
             raise ColbertError("the query is empty")
         print(literal(vectors))
@@ -655,37 +666,3 @@ def _loaded(connection: psycopg.Connection[Any], table: str, at: Place) -> Table
             f"there is no table {table}: load documents first, {at.command('load', 'FILE.jsonl')}"
         )
     return target
-
-
-# Encoders
-
-
-def _encoder(
-    known: Model | None,
-    model: str | None,
-    dimensions: int | None = None,
-    pool: float | None = None,
-) -> Encoder:
-    """The encoder that was asked for; what was not asked for is as the index remembers it."""
-    if isinstance(known, str):  # the mere name of a model
-        known = {"name": known}
-    if known is not None:
-        dimensions = dimensions or known.get("dimensions")
-        pool = pool or known.get("pool_factor")
-    with err.status("Loading the model"):
-        quiet_models()
-        from colbert_pg.encoding import DEFAULT_MODEL, Encoder
-
-        if model is not None:
-            return Encoder(model, dimensions=dimensions, pool_factor=pool or 1)
-        if known is None or known.get("name") == DEFAULT_MODEL:
-            return Encoder.default(dimensions or 128, pool_factor=pool or 1)
-        if known.get("name") == LOCAL_MODEL:
-            raise ColbertError("the vectors come from a model in a directory: name it by --model")
-        return Encoder(
-            known["name"],
-            revision=known.get("revision"),
-            hidden_states=bool(known.get("hidden_states")),
-            dimensions=dimensions,
-            pool_factor=pool or 1,
-        )

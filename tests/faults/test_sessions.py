@@ -1,9 +1,6 @@
 """Callers of every kind: isolation levels, pooled connections, many clients on one document."""
 
 import itertools
-import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,14 +9,13 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import IsolationLevel
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.damage import (
     assert_sound,
     documents_table,
     waits_for_lock,
 )
-from tests.servers import private_directory, server_user
+from tests.pooling import pgbouncer
 from tests.sql.documents import (
     METHODS,
     insert,
@@ -346,42 +342,6 @@ STATE = """
     UNION ALL SELECT 'path', current_setting('search_path'), current_setting('role')
     ORDER BY 1, 2
 """
-
-
-PGBOUNCER = """
-[databases]
-{dbname} = host={host} port={port} user={user} dbname={dbname}
-[pgbouncer]
-pool_mode = transaction
-default_pool_size = 2
-server_round_robin = 1
-auth_type = any
-listen_port = {port}
-unix_socket_dir = {directory}
-logfile = {directory}/log
-"""
-"""Each transaction runs on the server's connection that has waited longest."""
-
-
-@contextmanager
-def pgbouncer(database: str) -> Iterator[str]:
-    """PgBouncer before the database, as Debian ships it; where clients connect."""
-    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
-    if not (program := shutil.which("pgbouncer", path=path)):
-        pytest.skip("PgBouncer is not installed")
-    target = conninfo_to_dict(database)
-    with private_directory() as directory:
-        settings = directory / "pgbouncer.ini"
-        settings.write_text(PGBOUNCER.format(directory=directory, **target))
-        process = subprocess.Popen([program, "--quiet", settings], user=server_user())
-        conninfo = make_conninfo(database, host=str(directory))
-        try:
-            socket = directory / f".s.PGSQL.{target['port']}"
-            wait_for(socket.is_socket, "PgBouncer")
-            yield conninfo
-        finally:
-            process.terminate()
-            process.wait()
 
 
 @contextmanager
