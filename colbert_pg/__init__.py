@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from colbert_pg.embedded import EmbeddedServer
     from colbert_pg.encoding import Encoder, QueryCache
     from colbert_pg.errors import (
+        BadPicture,
         ColbertError,
         DocumentMissing,
         EmbeddedServerError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncClient",
+    "BadPicture",
     "Client",
     "ColbertError",
     "DocumentMissing",
@@ -79,6 +81,7 @@ _MODULES = {
     "embedded": ("EmbeddedServer",),
     "encoding": ("Encoder", "QueryCache"),
     "errors": (
+        "BadPicture",
         "ColbertError",
         "DocumentMissing",
         "EmbeddedServerError",

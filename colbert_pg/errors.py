@@ -33,6 +33,10 @@ class EncoderMissing(ColbertError):  # noqa: N818
     """Text was given to a client that has no encoder."""
 
 
+class BadPicture(ColbertError):  # noqa: N818
+    """A picture or a page that cannot be read, or is too small or too large to encode."""
+
+
 class DocumentMissing(ColbertError):  # noqa: N818
     """The table has no document with the key, or none that the reader may see.
 

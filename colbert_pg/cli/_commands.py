@@ -21,9 +21,10 @@ from colbert_pg.catalog import extensions, installed_version, view
 from colbert_pg.cli import _terminal as terminal
 from colbert_pg.cli._asking import ask_worker
 from colbert_pg.cli._encoders import encoder_for
-from colbert_pg.cli._ends import print_json, reporting, terminated
+from colbert_pg.cli._ends import fail, print_json, reporting, terminated
 from colbert_pg.cli._lines import Lines
-from colbert_pg.cli._loading import Loaded, load_and_index
+from colbert_pg.cli._loading import Loaded, load_and_index, load_and_index_pages
+from colbert_pg.cli._pages import create_pages, holds_pages
 from colbert_pg.cli._places import (
     Place,
     database,
@@ -145,21 +146,30 @@ def install(
         err.print(f"colbert_pg {found} is installed")
 
 
-def _readable(file: Path) -> Path:
+def _readable(files: list[Path]) -> list[Path]:
+    for file in files:
+        _refuse_unreadable(file)
+    if len(files) > 1 and not all(map(holds_pages, files)):
+        raise typer.BadParameter("one file of JSON lines, or any number of PDF files and pictures")
+    return files
+
+
+def _refuse_unreadable(file: Path) -> None:
     if str(file) != "-" and not os.access(file, os.R_OK):
         raise typer.BadParameter(f"there is no file {str(file)!r} that can be read")
     if file.is_dir():
         raise typer.BadParameter(f"{str(file)!r} is a directory")
-    return file
 
 
 @app.command()
 def load(
-    file: Annotated[
-        Path,
+    files: Annotated[
+        list[Path],
         typer.Argument(
+            metavar="FILE...",
             help="JSON lines: objects with id (or _id), text, and maybe title; further fields go "
-            "into the columns of their names, where the table has them. - is standard input.",
+            "into the columns of their names, where the table has them. - is standard input. "
+            "Or PDF files and pictures, for a model that takes pictures.",
             callback=_readable,
             show_default=False,
         ),
@@ -222,13 +232,18 @@ def load(
     url: UrlOption = None,
     data: DataOption = None,
 ) -> None:
-    """Load documents from a file: encode, store, index.
+    """Load documents from a file, or pages and pictures: encode, store, index.
 
     Documents that are there already are left alone, changed texts and fields are replaced.
 
-    After Ctrl-C, the same command goes on where it was.
+    After Ctrl-C, the same command goes on where it was. The exit code is 1 if pages were left out.
     """
-    with reporting(), Lines.of(file) as source:
+    if holds_pages(files[0]):
+        if chunk is not None or offsets or skip_bad:
+            raise typer.BadParameter("--chunk, --offsets and --skip-bad are for texts, not pages")
+        _load_pages(files, table, model, dimensions, half, pool, method, url, data)
+        return
+    with reporting(), Lines.of(files[0]) as source:
         total = source.check(skip_bad=skip_bad)
         if source.bad:
             err.print(source.complaints(), markup=False, soft_wrap=True)
@@ -252,6 +267,36 @@ def load(
         f"{loaded.added} {rows} added, {loaded.changed} changed, {loaded.unchanged} as they were"
     )
     _print_notices(loaded, table, chunked=chunk is not None)
+
+
+def _load_pages(
+    files: Sequence[Path],
+    table: str,
+    model: str | None,
+    dimensions: int | None,
+    half: bool | None,
+    pool: float | None,
+    method: Method | None,
+    url: str | None,
+    data: Path | None,
+) -> None:
+    with reporting():
+        with database(url, data, anew=True) as (connection, _):
+            target = Table(connection, table)
+            encoder = encoder_for(target.model(), model, dimensions, pool)
+            encoder.encode_pictures([])  # refuses a model that takes none
+            there = target.page_vectors()
+            wanted = there[1] if half is None and there is not None else bool(half)
+            create_pages(target, encoder.dimensions, wanted)
+            loaded = load_and_index_pages(target, encoder, files, method, err)
+        err.print(
+            f"{loaded.added} pages added, {loaded.changed} changed, "
+            f"{loaded.unchanged} as they were, {loaded.removed} removed"
+        )
+        for refused in loaded.refused:
+            err.print(refused, markup=False, soft_wrap=True)
+        if loaded.refused:
+            fail(f"{len(loaded.refused)} files or pages were left out")
 
 
 @app.command()
@@ -352,8 +397,11 @@ def search(
         else:
             hits = client.search(table, query, min_score=min_score, **search_options)
         took = perf_counter() - started
-        found = _explanations(client, target, query, hits)
-    if as_json:
+        pages = None if target.page_vectors() is None else target.pages([h.doc_id for h in hits])
+        found = {} if pages is not None else _explanations(client, target, query, hits)
+    if as_json and pages is not None:
+        print_json([_page_hit(hit, pages.get(hit.doc_id)) for hit in hits])
+    elif as_json:
         print_json(
             [
                 {"id": hit.doc_id, **_without_id(hit), "content": _content(found.get(hit.doc_id))}
@@ -361,7 +409,7 @@ def search(
             ]
         )
     else:
-        out.print(terminal.results(hits, found))
+        out.print(terminal.results(hits, found, pages or {}))
         err.print(f"{len(hits)} documents in {took * 1000:.0f} ms, encoding included", style="dim")
 
 
@@ -386,6 +434,8 @@ def explain(
     """Show which words of a document matched which words of a query."""
     with reporting(), database(url, data) as (connection, at):
         target = _loaded(connection, table, at)
+        if target.page_vectors() is not None:
+            raise ColbertError(f"table {table} holds pages: only texts can be explained")
         if not target.contents([doc]):
             raise ColbertError(f"table {table} has no document with the id {doc!r}")
         encoder = encoder_for(target.model(), model)
@@ -617,6 +667,11 @@ def _explanations(
 
 def _content(explained: Explanation | None) -> str | None:
     return None if explained is None else explained.content
+
+
+def _page_hit(hit: Hit | HybridHit | ParentHit, page: tuple[str, int] | None) -> dict[str, Any]:
+    file, number = page or (None, None)
+    return {"id": hit.doc_id, "file": file, "page": number, **_without_id(hit)}
 
 
 def _without_id(hit: Hit | HybridHit | ParentHit) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -22,11 +24,17 @@ from colbert_pg._cursors import rows as rows_of
 from colbert_pg._statements import quoted, verbatim
 from colbert_pg.catalog import vector_types
 from colbert_pg.cli._lines import BadDocuments, Document
+from colbert_pg.cli._pages import LoadedPages, load_pages
 from colbert_pg.cli._table import PARENT, Table
 from colbert_pg.client import Client
 from colbert_pg.encoding import Chunk, TextEncoder, fingerprint_of, offsets, same_model
 from colbert_pg.errors import ModelMismatch
 from colbert_pg.vectors import HalfTokenArray, TokenArray, register
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from colbert_pg.encoding import Encoder
 
 BATCH = 128  # documents a transaction; encoders sort them by length in themselves
 
@@ -332,40 +340,79 @@ def load_and_index(
     Args:
         method: of the index. Default: that of the index that is there, else plaid.
     """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    try:
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        ) as progress:
+    with _interruptible(target, console):
+        with _bar(console) as progress:
             bar = progress.add_task("Encoding and storing", total=total)
             if target.method() is None:
                 target.build(encoder, "exact")
             loader = Loader(target, encoder, cut, skip_bad=skip_bad)
             loaded = loader.load(documents, advance=lambda count: progress.advance(bar, count))
-        with Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
-        ) as progress:
-            other = target.rebuild(method)
-            if other is not None:
-                progress.add_task(f"Building the {other} index", total=None)
-                target.build(encoder, other)
+        _build(target, encoder, method, console)
+    return loaded
+
+
+def load_and_index_pages(
+    target: Table, encoder: Encoder, files: Sequence[Path], method: str | None, console: Console
+) -> LoadedPages:
+    """The same for PDF files and pictures."""
+    with _interruptible(target, console):
+        with _bar(console) as progress:
+            bar = progress.add_task("Encoding and storing", total=0)
+            if target.method() is None:
+                target.build(encoder, "exact")
+            expected = 0
+
+            def expect(count: int) -> None:
+                nonlocal expected
+                expected += count
+                progress.update(bar, total=expected)
+
+            loaded = load_pages(
+                target, encoder, files, lambda count: progress.advance(bar, count), expect
+            )
+        _build(target, encoder, method, console)
+    return loaded
+
+
+def _bar(console: Console) -> Progress:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _build(target: Table, encoder: TextEncoder, method: str | None, console: Console) -> None:
+    """Build the index over all that is there, by the method that is due."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
+    ) as progress:
+        other = target.rebuild(method)
+        if other is not None:
+            progress.add_task(f"Building the {other} index", total=None)
+            target.build(encoder, other)
+
+
+@contextmanager
+def _interruptible(target: Table, console: Console) -> Iterator[None]:
+    """Say how to go on after Ctrl-C."""
+    try:
+        yield
     except KeyboardInterrupt:
         console.print(
             f"Interrupted: {target.count()} documents are stored. "
             "Run the same command again to go on."
         )
         raise
-    return loaded

@@ -94,6 +94,46 @@ class Table:
             )
         return embeddings.modifier, embeddings.type == types.halfvec_array
 
+    def page_vectors(self) -> tuple[int, bool] | None:
+        """Dimensions of the vectors of pages, and whether they are halfvec; None: no pages."""
+        table = self.source()
+        types = vector_types(self.connection)
+        columns = (("id", "text"), ("file", "text"), ("page", "integer"), ("digest", "text"))
+        if table is None or not all(_has(table, *column) for column in columns):
+            return None
+        embeddings = table.columns.get("embeddings")
+        if embeddings is None or embeddings.type not in (types.vector_array, types.halfvec_array):
+            return None
+        return embeddings.modifier, embeddings.type == types.halfvec_array
+
+    def create_pages(self, dimensions: int, half: bool) -> None:
+        """Create a table of pages: file, number, size in pixels, digest of the file, vectors."""
+        vector = quoted(vector_schema(self.connection), "halfvec" if half else "vector")
+        with self.connection.transaction():
+            self.connection.execute(
+                sql.SQL(
+                    "CREATE TABLE {table} (id text PRIMARY KEY, file text NOT NULL,"
+                    " page int NOT NULL, width int NOT NULL, height int NOT NULL,"
+                    " digest text NOT NULL, embeddings {vector}({dimensions})[],"
+                    " UNIQUE (file, page))"
+                ).format(table=self.identifier, vector=vector, dimensions=sql.Literal(dimensions)),
+                [],
+            )
+            self._store_plain()
+
+    def pages(self, ids: Sequence[Any]) -> dict[Any, tuple[str, int]]:
+        """File and number of pages, by key."""
+        statement = sql.SQL("SELECT d.id, d.file, d.page FROM {} d WHERE d.id = ANY (%s)")
+        found = rows(self.connection, statement.format(self.identifier), [list(ids)])
+        return {key: (file, number) for key, file, number in found}
+
+    def _store_plain(self) -> None:
+        """Vectors do not compress: PostgreSQL is not to try."""
+        self.connection.execute(
+            sql.SQL("ALTER TABLE {} ALTER embeddings SET STORAGE EXTERNAL").format(self.identifier),
+            [],
+        )
+
     def create(
         self, dimensions: int, half: bool, with_offsets: bool = False, chunks: bool = False
     ) -> None:
@@ -134,12 +174,7 @@ class Table:
                 ),
                 [],
             )
-            self.connection.execute(
-                sql.SQL("ALTER TABLE {} ALTER embeddings SET STORAGE EXTERNAL").format(
-                    self.identifier
-                ),
-                [],
-            )
+            self._store_plain()
             if chunks:
                 self.connection.execute(
                     sql.SQL("CREATE INDEX ON {} (document_id)").format(self.identifier), []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -23,27 +24,34 @@ _CONTROLS = {code: " " for code in (*range(32), *range(127, 160)) if chr(code) n
 
 
 def results(
-    hits: Sequence[Hit | HybridHit | ParentHit], found: Mapping[str, Explanation]
+    hits: Sequence[Hit | HybridHit | ParentHit],
+    found: Mapping[str, Explanation],
+    pages: Mapping[str, tuple[str, int]] = MappingProxyType({}),
 ) -> RenderableType:
     """Documents, best first: score, key, and below them the passages that answer the query.
 
     Args:
         hits: the documents.
         found: for each key why it was found; one without text is shown by its key alone.
+        pages: for each key of a page its file and number, which are shown in place of the key.
     """
     lines: list[RenderableType] = []
     for hit in hits:
-        lines.append(_Passages(_heading(hit), found.get(hit.doc_id)))
+        lines.append(_Passages(_heading(hit, pages), found.get(hit.doc_id)))
     return Group(*lines)
 
 
-def _heading(hit: Hit | HybridHit | ParentHit) -> Text:
+def _heading(hit: Hit | HybridHit | ParentHit, pages: Mapping[str, tuple[str, int]]) -> Text:
+    name = str(hit.doc_id)
+    if hit.doc_id in pages:
+        file, number = pages[hit.doc_id]
+        name = f"{file}, page {number}"
     if not isinstance(hit, HybridHit):
-        return Text.assemble((f"{hit.score:6.2f}", "bold"), "  ", (_plain(hit.doc_id), "cyan"))
+        return Text.assemble((f"{hit.score:6.2f}", "bold"), "  ", (_plain(name), "cyan"))
     ranks = ((hit.maxsim_rank, "by MaxSim"), (hit.text_rank, "by text"))
     parts = ", ".join(f"{rank}. {part}" for rank, part in ranks if rank is not None)
     return Text.assemble(
-        (f"{hit.score:6.4f}", "bold"), "  ", (_plain(hit.doc_id), "cyan"), (f"  {parts}", "dim")
+        (f"{hit.score:6.4f}", "bold"), "  ", (_plain(name), "cyan"), (f"  {parts}", "dim")
     )
 
 

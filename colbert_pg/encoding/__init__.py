@@ -20,6 +20,7 @@ from colbert_pg.encoding._models import (
     offsets,
     same_model,
 )
+from colbert_pg.encoding._pictures import Picture, open_picture
 from colbert_pg.encoding._query_cache import QueryCache, cached
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "LOCAL_MODEL",
     "Chunk",
     "Encoder",
+    "Picture",
     "QueryCache",
     "TextEncoder",
     "Token",
@@ -35,5 +37,6 @@ __all__ = [
     "cached",
     "fingerprint_of",
     "offsets",
+    "open_picture",
     "same_model",
 ]

@@ -1,4 +1,4 @@
-"""Texts to token vectors, with sentence-transformers' MultiVectorEncoder.
+"""Texts and pictures to token vectors, with sentence-transformers' MultiVectorEncoder.
 
 That library does the work and knows the formats; this module chooses what goes into its pipeline
 (hidden states, projection, pooling), and adds what a database needs: unit rows, empty documents,
@@ -21,11 +21,13 @@ import numpy.typing as npt
 
 from colbert_pg._extras import pip_install
 from colbert_pg.encoding._chunking import Chunk, chunks, pieces
+from colbert_pg.encoding._pictures import Picture, open_picture
 from colbert_pg.encoding._projection import default_projection
 from colbert_pg.vectors import Matrix
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
     from sentence_transformers import MultiVectorEncoder
     from tokenizers import Encoding
 
@@ -203,6 +205,49 @@ class Encoder:
         """
         return self._encode(texts, "document", progress)
 
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether the model encodes pictures, as ColPali and its kin do."""
+        return "image" in getattr(self._model, "modalities", ())
+
+    def encode_pictures(
+        self, pictures: Sequence[Picture], *, progress: bool = False
+    ) -> list[Matrix]:
+        """One array for each picture, in order: float32 (tokens, dimensions), unit rows.
+
+        Args:
+            pictures: paths, the bytes of image files, or images of Pillow.
+            progress: show a bar on standard error.
+
+        Raises:
+            BadPicture: at the first picture that cannot be read, is too small or too large.
+            TypeError: for anything but a sequence of pictures.
+            ValueError: the model takes no pictures, or not one of these.
+            ImportError: Pillow is missing.
+        """
+        from tqdm import trange  # type: ignore[import-untyped]
+
+        if isinstance(pictures, str | bytes):
+            raise TypeError("a list of pictures is expected, not a single picture")
+        if not self.takes_pictures:
+            raise ValueError(
+                f"the model {self._name} takes no pictures: choose one that does, "
+                "such as vidore/colqwen2-v1.0-hf"
+            )
+        vectors: list[Matrix] = []
+        steps = trange(
+            0, len(pictures), self._batch_size, desc="Encoding pictures", disable=not progress
+        )
+        for start in steps:
+            some = [open_picture(picture) for picture in pictures[start : start + self._batch_size]]
+            features, _ = self._forward(some, "document")
+            rows = _unit_rows(features["token_embeddings"])
+            masks = features["attention_mask"].bool()
+            vectors += [
+                embeddings[mask].cpu().numpy() for embeddings, mask in zip(rows, masks, strict=True)
+            ]
+        return vectors
+
     def query_tokens(self, text: str) -> list[Token]:
         """What the rows of ``encode_queries([text])[0]`` stand for, in their order.
 
@@ -265,7 +310,7 @@ class Encoder:
         return limit - (len(features["input_ids"][0]) - len(alone))
 
     def _encode(self, texts: Sequence[str], task: Task, progress: bool) -> list[Matrix]:
-        from tqdm import trange  # type: ignore[import-untyped]
+        from tqdm import trange
 
         texts = _strings(texts)
         vectors = [np.empty((0, self.dimensions), np.float32) for _ in texts]
@@ -319,17 +364,21 @@ class Encoder:
             for row in _scored(self._model, features, task)[0].nonzero().flatten().tolist()
         ]
 
-    def _forward(self, texts: list[str], task: Task) -> tuple[dict[str, Any], list[Encoding]]:
+    def _forward(
+        self, inputs: Sequence[str | Image], task: Task
+    ) -> tuple[dict[str, Any], list[Encoding]]:
         """The pipeline's output for one batch, padded, and how each text was cut into tokens."""
         import torch
         from sentence_transformers.util import batch_to_device
 
-        features, encodings = self._preprocess(texts, task)
+        features, encodings = self._preprocess(inputs, task)
         with torch.inference_mode():
             return self._model(batch_to_device(features, self._model.device), task=task), encodings
 
-    def _preprocess(self, texts: list[str], task: Task) -> tuple[dict[str, Any], list[Encoding]]:
-        features = self._model.preprocess(texts, prompt=self._prompt(task), task=task)
+    def _preprocess(
+        self, inputs: Sequence[str | Image], task: Task
+    ) -> tuple[dict[str, Any], list[Encoding]]:
+        features = self._model.preprocess(list(inputs), prompt=self._prompt(task), task=task)
         return features, getattr(features, "encodings", None) or []
 
     def _prompt(self, task: Task) -> str:

@@ -25,6 +25,10 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-
 # What each extra is for, tried where nothing else is.
 USES = {
     "cli": "from colbert_pg.cli import main; main()",
+    "pages": (
+        "from PIL import Image; from pypdfium2 import PdfDocument; PdfDocument.new();"
+        "from colbert_pg.encoding import open_picture; open_picture(Image.new('L', (9, 9)))"
+    ),
     "sqlalchemy": "from colbert_pg.sqlalchemy import hybrid_search, maxsim, search",
     "alembic": "import colbert_pg.alembic, colbert_pg.sqlalchemy",
     "django": (
