@@ -13,7 +13,7 @@ WORKERS ?= $(if $(COLBERT_PG_TEST_URL),0,2)
 
 BENCH_READY := $(VENV)/.ready-bench
 
-.PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults soak clean
+.PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults bench-tenants bench-million soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,12 @@ bench-paths: $(READY) ## measure the paths that people take, in one table (ten m
 
 bench-defaults: $(READY) ## measure default searches on collections that nobody tuned for (an hour)
 	$(BIN)/python -m benchmarks.defaults $(BENCH)
+
+bench-tenants: $(READY) ## measure tenants of one table beside tables of their own (an hour)
+	$(BIN)/python -m benchmarks.tenants $(BENCH)
+
+bench-million: $(READY) ## load, build and search 50,000 and a million documents (hours)
+	$(BIN)/python -m benchmarks.million $(BENCH)
 
 soak: $(READY) ## eight clients write and search for ten minutes
 	$(BIN)/python -m benchmarks.soak
