@@ -6,8 +6,10 @@ docs/shards.md is run here, too.
 
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -393,6 +395,28 @@ class TestRights:
         assert "Run there: SELECT colbert.create_index" in states[1][1]
 
 
+@contextmanager
+def silent_host(*, drops: bool = False) -> Iterator[str]:
+    """The port of a host that never answers: it takes connections, or drops their first packets."""
+    with ExitStack() as stack:
+        host = stack.enter_context(
+            socket.create_server(("127.0.0.1", 0), backlog=0 if drops else 9)
+        )
+        for _ in range(4 if drops else 0):  # more than wait in the line of the system
+            held = stack.enter_context(socket.socket())
+            held.setblocking(False)
+            held.connect_ex(host.getsockname())
+        yield str(host.getsockname()[1])
+
+
+def move(cluster: Cluster, port: str, more: str = "") -> None:
+    """Let the first shard be at a port of this machine."""
+    run(
+        cluster.asked,
+        f"ALTER SERVER shard_1 OPTIONS (SET host '127.0.0.1', SET port '{port}'{more})",
+    )
+
+
 class TestFailures:
     def test_a_shard_that_is_down_is_named_or_left_out(self, loaded: Cluster) -> None:
         whole = search(loaded.asked, A, ", k => 100")
@@ -429,6 +453,47 @@ class TestFailures:
             waiting += " AND datname = current_database()"
             wait_for(lambda: run(loaded.shards[0], waiting) == [(0,)], "the shard to give up")
         assert search(loaded.asked, QUERY) == expected
+
+    def test_statement_timeout_ends_the_wait_for_a_silent_host(self, loaded: Cluster) -> None:
+        with silent_host() as port:
+            move(loaded, port)
+            run(loaded.asked, "SET statement_timeout = 300")
+            with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
+                search(loaded.asked, QUERY)
+
+    def test_a_cancel_ends_the_wait_for_a_silent_host(self, loaded: Cluster) -> None:
+        pid = loaded.asked.info.backend_pid
+        waits = "SELECT wait_event = 'DblinkConnect' FROM pg_stat_activity WHERE pid = %s"
+        with (
+            silent_host() as port,
+            ThreadPoolExecutor(1) as pool,
+            psycopg.connect(loaded.conninfos[0], autocommit=True) as other,
+        ):
+            move(loaded, port)
+            searching = pool.submit(search, loaded.asked, QUERY)
+            wait_for(lambda: run(other, waits, pid) == [(True,)], "the search to connect")
+            run(other, "SELECT pg_cancel_backend(%s)", pid)
+            with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
+                searching.result()
+
+    def test_tcp_user_timeout_bounds_a_host_that_drops_packets(self, loaded: Cluster) -> None:
+        with silent_host(drops=True) as port:
+            move(loaded, port, ", ADD tcp_user_timeout '400'")
+            error = refusal(loaded.asked, SEARCH)
+            assert error.sqlstate == "08001"
+            assert 'server "shard_1": ' in primary(error)
+            assert "timed out" in primary(error)
+            run(loaded.asked, "SET colbert.shards = 'reachable'")
+            assert len(search(loaded.asked, QUERY)) == 10
+
+    def test_a_port_that_refuses_is_named(self, loaded: Cluster) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # nobody listens
+            move(loaded, str(taken.getsockname()[1]))
+            error = refusal(loaded.asked, SEARCH)
+        assert error.sqlstate == "08001"
+        assert 'server "shard_1": ' in primary(error)
+        assert "Connection refused" in primary(error)
 
     def test_an_error_names_the_shard_that_has_it(self, loaded: Cluster) -> None:
         run(loaded.shards[0], "ALTER TABLE documents DROP COLUMN lang")
