@@ -6985,13 +6985,12 @@ BEGIN
   IF filter IS NOT NULL THEN
     PERFORM set_config('search_path', search_path, true);
   END IF;
-  EXECUTE _statement INTO _plan USING NULL::text, params;
-  RETURN EXISTS (
-    SELECT
-      FROM pg_catalog.jsonb_path_query(_plan::pg_catalog.jsonb, '$.**."Index Cond"') AS c
-     WHERE pg_catalog.strpos(c #>> '{}', colbert._tenant_column(index)::pg_catalog.text) > 0
-       AND pg_catalog.strpos(c #>> '{}', 'seen.tenant') = 0
-        OR pg_catalog.strpos(c #>> '{}', ' AND ') > 0);
+  EXECUTE _statement INTO _plan USING NULL::pg_catalog.text, params;
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  RETURN EXISTS (SELECT
+                   FROM jsonb_path_query(_plan::jsonb, '$.**."Index Cond"') AS c
+                  WHERE strpos(c #>> '{}', colbert._tenant_column(index)) > 0
+                    AND (strpos(c #>> '{}', 'seen.tenant') = 0 OR strpos(c #>> '{}', ' AND ') > 0));
 END
 $_looks_tenants_up$;
 

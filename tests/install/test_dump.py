@@ -14,6 +14,7 @@ from tests.sql.documents import (
     METHODS,
     Matrix,
     Row,
+    clustered_documents,
     create_index,
     create_table,
     insert,
@@ -94,6 +95,38 @@ def test_schema_and_data(
     with psycopg.connect(target) as restored:
         assert results(restored, query) == results(own_connection, query)
         assert_in_step(restored, rng)
+
+
+def test_an_index_that_is_kept_apart_by_tenant(
+    database: str,
+    new_database: Callable[..., str],
+    tmp_path: Path,
+    program: Callable[..., None],
+    rng: np.random.Generator,
+) -> None:
+    """Its policies name its tables, so that they have an order."""
+    documents, queries = clustered_documents(rng, 320, 16)
+    dump = str(tmp_path / "dump")
+    restored = new_database()
+    with psycopg.connect(database) as connection:
+        run(
+            connection,
+            "CREATE TABLE documents (tenant_id bigint NOT NULL DEFAULT 1, id bigint NOT NULL,"
+            " embeddings vector(16)[], PRIMARY KEY (tenant_id, id))",
+        )
+        insert(connection, documents)
+        options = """'{"tenant": "tenant_id"}'"""
+        create_index(connection, more=f", method => 'plaid', options => {options}")
+        found = search(connection, queries[0])
+    program("pg_dump", f"--dbname={database}", f"--file={dump}", "--format=custom")
+    program("pg_restore", f"--dbname={restored}", "--exit-on-error", dump)
+    with psycopg.connect(restored) as connection:
+        assert search(connection, queries[0]) == found
+        assert problems(connection) == []
+        run(connection, "UPDATE documents SET tenant_id = 2 WHERE id < 9")
+        run(connection, "DELETE FROM documents WHERE id < 20")
+        assert problems(connection) == []
+        run(connection, "SELECT colbert.drop_index('documents')")
 
 
 def test_schema_first_and_data_after_it(

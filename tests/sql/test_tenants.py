@@ -562,7 +562,8 @@ def test_what_row_level_security_means_for_speed_is_said_at_once(
 
     notices: list[str | None] = []
     connection.add_notice_handler(lambda notice: notices.append(notice.message_hint))
-    create(connection)
+    create(connection, OPTION.replace(", method => 'plaid'", ""))
+    assert run(connection, "SELECT method FROM colbert.indexes") == [("plaid",)]
     [(state, told)] = run(connection, advice)
     assert state == "ready"
     statement = "CREATE INDEX ON public.documents (tenant_id)"
