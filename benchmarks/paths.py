@@ -53,7 +53,7 @@ from benchmarks.measuring import (
 )
 from benchmarks.scifact import DIMENSIONS, Collection, brute_force
 from colbert_pg.client import Client
-from colbert_pg.options import Method
+from colbert_pg.options import Method, Options
 from colbert_pg.vectors import HalfTokenArray, Matrix, TokenArray
 
 RESULT = Path(__file__).resolve().parent / "results" / "paths.txt"
@@ -223,10 +223,13 @@ def loaded(bench: Bench, source: Source, texts: Sequence[str] = ()) -> float:
     return seconds
 
 
-def indexed(bench: Bench, source: Source, method: Method = "plaid") -> float:
+def indexed(
+    bench: Bench, source: Source, method: Method = "plaid", options: Options | None = None
+) -> float:
     """Create an index on what is there; returns seconds."""
     with bench.server.connect() as connection:
-        return timed(lambda: Client(connection).create_index(source.name, method=method))
+        client = Client(connection)
+        return timed(lambda: client.create_index(source.name, method=method, options=options))
 
 
 def whole(bench: Bench) -> Source:
@@ -300,11 +303,15 @@ def long_documents(bench: Bench) -> Source:
     return source
 
 
-def secured(method: Method) -> Callable[[Bench], Source]:
-    """A part under row-level security, by which a reader sees the documents of one tenant."""
+def secured(method: Method, *, apart: bool = False) -> Callable[[Bench], Source]:
+    """A table under row-level security, by which a reader sees the documents of one tenant.
+
+    It has a part of the documents; or all, in an index that is kept apart by tenant.
+    """
 
     def prepare(bench: Bench) -> Source:
-        source = created(bench, f"secured_{method}", bench.part.documents)
+        documents = bench.whole.documents if apart else bench.part.documents
+        source = created(bench, "apart" if apart else f"secured_{method}", documents)
         loaded(bench, source)
         with bench.server.connect() as connection:
             run = connection.execute
@@ -316,7 +323,9 @@ def secured(method: Method) -> Callable[[Bench], Source]:
                 f"CREATE POLICY own ON {source.name}"
                 " USING (tenant = current_setting('benchmark.tenant')::integer)"
             )
-        source.note = _built(source, indexed(bench, source, method))
+            run(f"ALTER TABLE {source.name} ALTER tenant SET NOT NULL")
+        options: Options = {"tenant": "tenant"} if apart else {}
+        source.note = _built(source, indexed(bench, source, method, options))
         return source
 
     return prepare
@@ -475,6 +484,7 @@ def _filter(bench: Bench, source: Source) -> Iterator[Row]:
 
 
 @path("rls-hnsw", secured("hnsw"))
+@path("rls-tenant", secured("plaid", apart=True))
 @path("rls-plaid", secured("plaid"))
 def _row_level_security(bench: Bench, source: Source) -> Iterator[Row]:
     """Exact search is that of the same role."""
