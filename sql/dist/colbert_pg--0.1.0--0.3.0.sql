@@ -3255,6 +3255,7 @@ SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
+SET max_parallel_workers_per_gather = 0
 SET ivfflat.probes = 3
 SET hnsw.ef_search = 10
 AS $_plaid_nearest$
@@ -3324,7 +3325,7 @@ BEGIN
     USING _wanted;
 
   PERFORM colbert._report_progress(index, 'training centroids');
-  IF _wanted >= colbert._plaid_few_centroids() THEN
+  IF _wanted >= 100 THEN
     PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
   END IF;
   IF index.part IS NULL THEN
@@ -3381,6 +3382,8 @@ BEGIN
                  '  FROM pg_temp.colbert_means AS m',
                  colbert._derived_table(index, 'centroids'), index.part, _lists, colbert._vector_schema());
   DROP TABLE pg_temp.colbert_centres;
+  -- The planner must know the lists before documents are filed by them.
+  EXECUTE format('ANALYZE %s, %s', _lists, colbert._derived_table(index, 'centroids'));
 END
 $_plaid_list_centroids$;
 

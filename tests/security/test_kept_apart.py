@@ -12,6 +12,7 @@ from tests.sql.documents import (
     Matrix,
     clustered_documents,
     derived_tables,
+    fewer,
     keys,
     refusal,
     run,
@@ -70,6 +71,7 @@ def make(connection: psycopg.Connection, tenants: list[str], table: str = PLAIN)
     )
     for tenant in tenants:
         run(connection, f"GRANT SELECT, INSERT, UPDATE, DELETE ON documents TO {tenant}")
+    fewer(connection)
     run(connection, f"SELECT colbert.create_index('documents', {OPTION})")
 
 
@@ -107,7 +109,7 @@ def test_a_tenant_is_told_the_same_with_and_without_others(
     """Of others there are the same keys, the best documents there are, and more of them."""
     first, second, nobody = tenants
     make(own_connection, tenants, table)
-    documents, queries = clustered_documents(rng, 330, 16)
+    documents, queries = clustered_documents(rng, 40, 16)
     fill(own_connection, first, {2 * key + 1: d for key, d in documents.items()})
     run(own_connection, "SELECT colbert.reindex('documents')")
     own_connection.commit()
@@ -142,7 +144,7 @@ def test_others_cannot_be_written_and_statistics_are_not_shown(
     own_connection: psycopg.Connection, database: str, rng: np.random.Generator, tenants: list[str]
 ) -> None:
     make(own_connection, tenants)
-    documents, _ = clustered_documents(rng, 330, 16)
+    documents, _ = clustered_documents(rng, 40, 16)
     fill(own_connection, tenants[0], documents)
     run(own_connection, "SELECT colbert.reindex('documents'); ANALYZE")
     own_connection.commit()
@@ -167,7 +169,7 @@ def test_a_plan_that_is_kept_serves_who_asks(
     """Statements on derived tables, and a view on them, prepared by one role and run by another."""
     first, second, nobody = tenants
     make(own_connection, tenants)
-    documents, _ = clustered_documents(rng, 330, 16)
+    documents, _ = clustered_documents(rng, 40, 16)
     fill(own_connection, first, documents)
     fill(own_connection, second, documents)
     run(own_connection, "SELECT colbert.reindex('documents')")
@@ -199,7 +201,7 @@ def test_a_cursor_that_is_held_shows_what_its_role_saw(
 ) -> None:
     """As a cursor on the source does."""
     make(own_connection, tenants)
-    documents, queries = clustered_documents(rng, 330, 16)
+    documents, queries = clustered_documents(rng, 40, 16)
     fill(own_connection, tenants[0], documents)
     run(own_connection, "SELECT colbert.reindex('documents')")
     own_connection.commit()
@@ -222,7 +224,7 @@ def test_a_leaky_function_in_a_filter_is_shown_nothing_of_others(
     own_connection: psycopg.Connection, database: str, rng: np.random.Generator, tenants: list[str]
 ) -> None:
     make(own_connection, tenants)
-    documents, queries = clustered_documents(rng, 330, 16)
+    documents, queries = clustered_documents(rng, 40, 16)
     fill(own_connection, tenants[0], {2 * key: d for key, d in documents.items()})
     fill(own_connection, tenants[1], {2 * key + 1: d for key, d in documents.items()})
     run(own_connection, "SELECT colbert.reindex('documents')")
@@ -251,7 +253,7 @@ def test_a_grant_and_a_revoke_take_effect_at_once(
 ) -> None:
     """A search needs SELECT on the key, the array and the tenant."""
     make(own_connection, tenants)
-    documents, queries = clustered_documents(rng, 330, 16)
+    documents, queries = clustered_documents(rng, 40, 16)
     fill(own_connection, tenants[0], documents)
     run(own_connection, "SELECT colbert.reindex('documents')")
     run(own_connection, f"REVOKE ALL ON documents FROM {tenants[0]}")

@@ -152,6 +152,15 @@ def derived_tables(connection: psycopg.Connection, name: str = "documents") -> l
     return keys(run(connection, statement, name))
 
 
+def fewer(connection: psycopg.Connection) -> None:
+    """Let a tenant have a part of the index from 30 documents on."""
+    run(
+        connection,
+        "CREATE OR REPLACE FUNCTION colbert._plaid_few_documents() RETURNS integer"
+        " LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 30",
+    )
+
+
 def tokens(connection: psycopg.Connection, name: str = "documents") -> list[Row]:
     """The token table: (doc_id, position)."""
     return run(connection, f"SELECT doc_id, position FROM {name}_embeddings_tokens ORDER BY 1, 2")

@@ -11,6 +11,7 @@ SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
+SET max_parallel_workers_per_gather = 0
 SET ivfflat.probes = 3
 SET hnsw.ef_search = 10
 AS $_plaid_nearest$

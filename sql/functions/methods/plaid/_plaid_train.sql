@@ -28,7 +28,7 @@ BEGIN
     USING _wanted;
 
   PERFORM colbert._report_progress(index, 'training centroids');
-  IF _wanted >= colbert._plaid_few_centroids() THEN
+  IF _wanted >= 100 THEN
     PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
   END IF;
   IF index.part IS NULL THEN
@@ -85,6 +85,8 @@ BEGIN
                  '  FROM pg_temp.colbert_means AS m',
                  colbert._derived_table(index, 'centroids'), index.part, _lists, colbert._vector_schema());
   DROP TABLE pg_temp.colbert_centres;
+  -- The planner must know the lists before documents are filed by them.
+  EXECUTE format('ANALYZE %s, %s', _lists, colbert._derived_table(index, 'centroids'));
 END
 $_plaid_list_centroids$;
 
