@@ -4730,20 +4730,17 @@ BEGIN
       USING ERRCODE = 'undefined_column',
             HINT = 'Name the column that says whose a document is: options => ''{"tenant": "tenant_id"}''.';
   ELSIF _column.atttypid NOT IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype, 'text'::regtype,
-                                 'varchar'::regtype) THEN
+                                 'varchar'::regtype)
+        OR (SELECT NOT c.collisdeterministic FROM pg_collation AS c WHERE c.oid = _column.attcollation) THEN
     RAISE EXCEPTION 'tenant column "%" of table "%" is of type %', _name, source,
                     format_type(_column.atttypid, _column.atttypmod)
       USING ERRCODE = 'datatype_mismatch',
-            HINT = 'It must be bigint, integer, smallint, uuid, text or varchar.';
+            HINT = 'It must be bigint, integer, smallint, uuid, text or varchar, of a deterministic collation.';
   ELSIF NOT _column.attnotnull THEN
     RAISE EXCEPTION 'tenant column "%" of table "%" may be NULL', _name, source
       USING ERRCODE = 'not_null_violation',
             DETAIL = 'A document without a tenant would belong to nobody.',
             HINT = format('ALTER TABLE %s ALTER %I SET NOT NULL', source, _name);
-  ELSIF (SELECT NOT c.collisdeterministic FROM pg_collation AS c WHERE c.oid = _column.attcollation) THEN
-    RAISE EXCEPTION 'tenant column "%" of table "%" has a collation that takes different texts for equal', _name, source
-      USING ERRCODE = 'feature_not_supported',
-            HINT = 'Give the column a deterministic collation.';
   ELSIF method NOT IN ('exact', 'plaid') THEN
     RAISE EXCEPTION 'method % does not keep tenants apart', method
       USING ERRCODE = 'feature_not_supported',
