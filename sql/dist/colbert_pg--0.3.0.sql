@@ -1976,9 +1976,9 @@ COMMENT ON FUNCTION colbert._derived_name(regclass, name, text) IS
   'The name of a table, function or trigger that belongs to an index; cut, with a hash, when it would be too long.';
 
 -- sql/functions/derived/_derived_tables.sql
--- The tables of an index, the last that was made first: policies of later ones name earlier ones. The registry says which they are, and the owner of a
--- source may write its registry row. The tables' comments, which only the tables' owner can write, say that they belong
--- to this index. So nobody can be led to drop or change another table.
+-- The tables of an index, the last that was made first: policies of later ones name earlier ones. The registry says which
+-- they are, and the owner of a source may write its registry row. The tables' comments, which only the tables' owner can
+-- write, say that they belong to this index. So nobody can be led to drop or change another table.
 CREATE OR REPLACE FUNCTION colbert._derived_tables(index colbert._index)
 RETURNS SETOF regclass
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3246,6 +3246,9 @@ COMMENT ON FUNCTION colbert._plaid_index_centroids(regclass, integer) IS
 -- sql/functions/methods/plaid/_plaid_near_sql.sql
 -- SQL for the centroids c among which those nearest to q.token are, for a FROM clause whose ORDER BY says which those are:
 -- all of an index, which pgvector's index on them finds; or of a part, those of its nearest lists.
+--
+-- The registry says which tables these are. Whether they are still there is for the caller to find out, once: this is called
+-- for each document that is filed, among settings under which a look at the catalog starts workers.
 CREATE OR REPLACE FUNCTION colbert._plaid_near_sql(index colbert._index, lists integer)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3253,12 +3256,12 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_near_sql$
 BEGIN
   RETURN CASE
-    WHEN index.part IS NULL THEN format('%s AS c', colbert._derived_table(index, 'centroids'))
+    WHEN index.part IS NULL THEN format('%s AS c', colbert._registered_table(index, 'centroids'))
     ELSE format('(SELECT l.id FROM %s AS l WHERE l.part OPERATOR(pg_catalog.=) %s'
                 '  ORDER BY l.centre OPERATOR(%I.<#>) q.token LIMIT %s) AS l'
                 ' JOIN %s AS c ON c.list_id OPERATOR(pg_catalog.=) l.id',
-                colbert._derived_table(index, 'lists'), index.part, colbert._vector_schema(), lists,
-                colbert._derived_table(index, 'centroids'))
+                colbert._registered_table(index, 'lists'), index.part, colbert._vector_schema(), lists,
+                colbert._registered_table(index, 'centroids'))
   END;
 END
 $_plaid_near_sql$;
@@ -3267,11 +3270,11 @@ COMMENT ON FUNCTION colbert._plaid_near_sql(colbert._index, integer) IS
   'SQL for the centroids among which those nearest to a token are, of an index or of a part of it.';
 
 -- sql/functions/methods/plaid/_plaid_nearest.sql
--- The nearest centroid of each token, in the order of the tokens, through pgvector's index on the centroids. centroids is
--- SQL for them, as of _plaid_near_sql. Three lists hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact: reading
--- twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971). Of 8,000
--- centroids, three lists had the nearest for .84 of the tokens, hnsw with 8 neighbours for .89 in 1.3 times the time, with
--- 20 for .96 in 2.5 times.
+-- The nearest centroid of each token, in the order of the tokens. centroids is SQL for those that are looked at
+-- (_plaid_near_sql). Three lists of pgvector's index, or of a part, hold the nearest for nine tokens in ten, and one almost
+-- as near for the tenth. Measured on SciFact: reading twice as many centroids takes a third longer and finds no more
+-- documents (recall@10 .969 against .971). Of 8,000 centroids, three lists had the nearest for .84 of the tokens, hnsw with
+-- 8 neighbours for .89 in 1.3 times the time, with 20 for .96 in 2.5 times.
 CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids text, tokens anyarray)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3350,7 +3353,7 @@ BEGIN
     USING _wanted;
 
   PERFORM colbert._report_progress(index, 'training centroids');
-  IF _wanted >= 100 THEN
+  IF _wanted >= 100 THEN  -- fewer are compared one by one as fast
     PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
   END IF;
   IF index.part IS NULL THEN
@@ -3786,7 +3789,9 @@ DECLARE
     CASE WHEN _ordinals IS NULL THEN colbert._in_scope_sql(scope, 'd.doc_id') END,
     CASE WHEN _ordinals IS NOT NULL THEN 'AND p.ordinal OPERATOR(pg_catalog.=) ANY ($6)' END);
 BEGIN
-  PERFORM set_config('enable_seqscan', (index.part IS NULL)::text, true),
+  PERFORM colbert._derived_table(index, 'centroids'),
+          CASE WHEN index.part > 0 THEN colbert._derived_table(index, 'lists') END,
+          set_config('enable_seqscan', (index.part IS NULL)::text, true),
           set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);
@@ -8371,8 +8376,8 @@ COMMENT ON FUNCTION colbert.hybrid_search(regclass, vector[], text, text, intege
   'The same for text keys, and for keys of any other type, which come as text: key => NULL::text.';
 
 -- sql/functions/search/_by_key_sql.sql
--- Completes a statement about the document doc_id. The template takes the SQL for the query's vectors and that for the relation
--- (doc_id, embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
+-- Completes a statement about the document doc_id. The template takes the SQL for the query's vectors and that for the
+-- relation (doc_id, embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
 CREATE OR REPLACE FUNCTION colbert._by_key_sql(
   index colbert._index, query vector[], doc_id text, template text)
 RETURNS text

@@ -1,6 +1,6 @@
--- The tables of an index, the last that was made first: policies of later ones name earlier ones. The registry says which they are, and the owner of a
--- source may write its registry row. The tables' comments, which only the tables' owner can write, say that they belong
--- to this index. So nobody can be led to drop or change another table.
+-- The tables of an index, the last that was made first: policies of later ones name earlier ones. The registry says which
+-- they are, and the owner of a source may write its registry row. The tables' comments, which only the tables' owner can
+-- write, say that they belong to this index. So nobody can be led to drop or change another table.
 CREATE OR REPLACE FUNCTION colbert._derived_tables(index colbert._index)
 RETURNS SETOF regclass
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER

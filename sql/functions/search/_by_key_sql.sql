@@ -1,5 +1,5 @@
--- Completes a statement about the document doc_id. The template takes the SQL for the query's vectors and that for the relation
--- (doc_id, embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
+-- Completes a statement about the document doc_id. The template takes the SQL for the query's vectors and that for the
+-- relation (doc_id, embeddings). The statement takes the query as $1 and an array with the key, as text, as $3.
 CREATE OR REPLACE FUNCTION colbert._by_key_sql(
   index colbert._index, query vector[], doc_id text, template text)
 RETURNS text

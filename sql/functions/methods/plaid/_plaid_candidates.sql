@@ -72,7 +72,9 @@ DECLARE
     CASE WHEN _ordinals IS NULL THEN colbert._in_scope_sql(scope, 'd.doc_id') END,
     CASE WHEN _ordinals IS NOT NULL THEN 'AND p.ordinal OPERATOR(pg_catalog.=) ANY ($6)' END);
 BEGIN
-  PERFORM set_config('enable_seqscan', (index.part IS NULL)::text, true),
+  PERFORM colbert._derived_table(index, 'centroids'),
+          CASE WHEN index.part > 0 THEN colbert._derived_table(index, 'lists') END,
+          set_config('enable_seqscan', (index.part IS NULL)::text, true),
           set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);

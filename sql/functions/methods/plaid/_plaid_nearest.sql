@@ -1,8 +1,8 @@
--- The nearest centroid of each token, in the order of the tokens, through pgvector's index on the centroids. centroids is
--- SQL for them, as of _plaid_near_sql. Three lists hold the nearest for nine tokens in ten, and one almost as near for the tenth. Measured on SciFact: reading
--- twice as many centroids takes a third longer and finds no more documents (recall@10 .969 against .971). Of 8,000
--- centroids, three lists had the nearest for .84 of the tokens, hnsw with 8 neighbours for .89 in 1.3 times the time, with
--- 20 for .96 in 2.5 times.
+-- The nearest centroid of each token, in the order of the tokens. centroids is SQL for those that are looked at
+-- (_plaid_near_sql). Three lists of pgvector's index, or of a part, hold the nearest for nine tokens in ten, and one almost
+-- as near for the tenth. Measured on SciFact: reading twice as many centroids takes a third longer and finds no more
+-- documents (recall@10 .969 against .971). Of 8,000 centroids, three lists had the nearest for .84 of the tokens, hnsw with
+-- 8 neighbours for .89 in 1.3 times the time, with 20 for .96 in 2.5 times.
 CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids text, tokens anyarray)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -28,7 +28,7 @@ BEGIN
     USING _wanted;
 
   PERFORM colbert._report_progress(index, 'training centroids');
-  IF _wanted >= 100 THEN
+  IF _wanted >= 100 THEN  -- fewer are compared one by one as fast
     PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
   END IF;
   IF index.part IS NULL THEN
