@@ -1869,31 +1869,42 @@ $_part_of_document$;
 COMMENT ON FUNCTION colbert._part_of_document(colbert._index, text) IS
   'The part of an index that a document of the source belongs to.';
 
--- For what goes through all of an index.
-CREATE OR REPLACE FUNCTION colbert._parts(index colbert._index)
+-- The parts that hold the documents of some tenants, or of all. Those of tenants who have no part of their own are one.
+CREATE OR REPLACE FUNCTION colbert._parts(index colbert._index, of_tenants text[] DEFAULT NULL)
 RETURNS SETOF colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $_parts$
 DECLARE
+  _part integer;
   _tenant text;
 BEGIN
   IF colbert._tenant_column(index) IS NULL OR colbert._method_is_exact(index.method) THEN
     RETURN NEXT index;
     RETURN;
   END IF;
-  FOR _tenant IN EXECUTE format('SELECT t.tenant::text FROM %s AS t ORDER BY t.part',
-                                colbert._derived_table(index, 'tenants')) LOOP
-    RETURN NEXT colbert._part_of(index, _tenant);
+  FOR _part, _tenant IN
+    EXECUTE format('SELECT t.part, t.tenant::text FROM %s AS t WHERE $1 IS NULL OR t.tenant = ANY ($1::%s[]) ORDER BY t.part',
+                   colbert._derived_table(index, 'tenants'), colbert._tenant_type(index))
+      USING of_tenants
+  LOOP
+    index.part := _part;
+    index.tenants := ARRAY[_tenant];
+    of_tenants := array_remove(of_tenants, _tenant);
+    RETURN NEXT index;
   END LOOP;
-  index.part := 0;
-  index.method := 'exact';
-  RETURN NEXT index;
+  IF of_tenants <> '{}' OR of_tenants IS NULL THEN
+    index.part := 0;
+    index.tenants := of_tenants;
+    index.method := 'exact';
+    RETURN NEXT index;
+  END IF;
 END
 $_parts$;
 
-COMMENT ON FUNCTION colbert._parts(colbert._index) IS
-  'The parts of an index, one for each tenant that has one, and one for all others; the index itself where it is not kept apart.';
+COMMENT ON FUNCTION colbert._parts(colbert._index, text[]) IS
+  'The parts of an index that hold the documents of some tenants, or of all; the index itself where it is not kept apart.';
 
 -- sql/functions/tenants/_tenants_of_sql.sql
 -- SQL for an array of the tenants of a relation (tenant): the least, and then the next above it, until there is none. With
@@ -4486,7 +4497,7 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Pass the key as the table has it.';
   END IF;
-  PERFORM colbert._refuse_ambiguous(_index, colbert._scope(_index, NULL, NULL, NULL), ARRAY[doc_id::text]);
+  PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id::text]);
   EXECUTE format('UPDATE %s SET %I = %s WHERE %I = $1::%s',
                  _index.source, _index.embeddings, _stored, _index.key, _types.key_type)
     USING doc_id, vectors;
@@ -5414,6 +5425,13 @@ AS $_index_damage$
 DECLARE
   _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
                          WHERE a.attrelid = index.source AND a.attname = index.embeddings);
+  _gone name := (SELECT n.name
+                   FROM unnest(ARRAY[index.key, colbert._text_column(index), colbert._tenant_column(index)])
+                        WITH ORDINALITY AS n (name, rank)
+                  WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
+                                     WHERE a.attrelid = index.source AND a.attname = n.name)
+                    AND n.name IS NOT NULL
+                  ORDER BY n.rank LIMIT 1);
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
     RETURN 'the table was dropped, the next create_index clears this away';
@@ -5422,17 +5440,8 @@ BEGIN
   ELSIF _declared NOT IN (-1, index.dimensions) THEN
     RETURN format('column "%s" has vectors of %s dimensions now, drop the index and create it anew',
                   index.embeddings, _declared);
-  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
-                     WHERE a.attrelid = index.source AND a.attname = index.key) THEN
-    RETURN format('column "%s" is gone or of another type', index.key);
-  ELSIF colbert._text_column(index) IS NOT NULL
-        AND NOT EXISTS (SELECT FROM pg_attribute AS a
-                         WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
-    RETURN format('column "%s" is gone or of another type', colbert._text_column(index));
-  ELSIF colbert._tenant_column(index) IS NOT NULL
-        AND NOT EXISTS (SELECT FROM pg_attribute AS a
-                         WHERE a.attrelid = index.source AND a.attname = colbert._tenant_column(index)) THEN
-    RETURN format('column "%s" is gone or of another type', colbert._tenant_column(index));
+  ELSIF _gone IS NOT NULL THEN
+    RETURN format('column "%s" is gone or of another type', _gone);
   ELSIF colbert._lacks_tables(index) THEN
     RETURN 'a table of the index was dropped, run repair_index';
   ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t
@@ -6396,24 +6405,11 @@ CREATE OR REPLACE FUNCTION colbert._scope(
 RETURNS colbert._scope
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET standard_conforming_strings = on
 AS $_scope$
 DECLARE
   _scope colbert._scope;
 BEGIN
-  IF filter !~ '\S' THEN
-    RAISE EXCEPTION 'filter is empty'
-      USING ERRCODE = 'syntax_error',
-            HINT = 'Leave it out, or pass a condition over the columns of the table.';
-  END IF;
-  IF filter ~ '\mparams\M' AND filter !~ '\margs\.params\M' AND params IS NOT NULL
-     AND EXISTS (SELECT FROM pg_attribute AS a
-                  WHERE a.attrelid = index.source AND a.attname = 'params' AND NOT a.attisdropped) THEN
-    RAISE EXCEPTION 'params could be the argument or the column of table "%"', index.source
-      USING ERRCODE = 'ambiguous_column',
-            HINT = 'Write args.params in the filter for the argument.';
-  END IF;
-  PERFORM colbert._refuse_missing_params(index.source, filter, params);
+  PERFORM colbert._refuse_filter(index.source, filter, params);
   _scope.documents := format(
     '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
     colbert._documents_sql(index, filter));
@@ -6427,6 +6423,33 @@ $_scope$;
 
 COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
   'The documents that a search may see: those of the source that meet the filter and have tokens.';
+
+-- What is wrong with a filter before it is run.
+CREATE OR REPLACE FUNCTION colbert._refuse_filter(source regclass, filter text, params jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
+AS $_refuse_filter$
+BEGIN
+  IF filter !~ '\S' THEN
+    RAISE EXCEPTION 'filter is empty'
+      USING ERRCODE = 'syntax_error',
+            HINT = 'Leave it out, or pass a condition over the columns of the table.';
+  END IF;
+  IF filter ~ '\mparams\M' AND filter !~ '\margs\.params\M' AND params IS NOT NULL
+     AND EXISTS (SELECT FROM pg_attribute AS a
+                  WHERE a.attrelid = source AND a.attname = 'params' AND NOT a.attisdropped) THEN
+    RAISE EXCEPTION 'params could be the argument or the column of table "%"', source
+      USING ERRCODE = 'ambiguous_column',
+            HINT = 'Write args.params in the filter for the argument.';
+  END IF;
+  PERFORM colbert._refuse_missing_params(source, filter, params);
+END
+$_refuse_filter$;
+
+COMMENT ON FUNCTION colbert._refuse_filter(regclass, text, jsonb) IS
+  'Raises for a filter that is empty, or whose params are not clear or not there.';
 
 -- A filter that spells params->'name' or params->>'name' compares with NULL where params has no such member, and would
 -- find nothing without a word. Other spellings are not seen. Where the source has a column params, the filter's params
@@ -6945,7 +6968,8 @@ DECLARE
   _statement text := colbert._visible_tenants_sql(index, filter);
   _tenants text[];
 BEGIN
-  PERFORM set_config('enable_seqscan', (NOT colbert._leads_with_tenant(index))::text, true);
+  PERFORM colbert._refuse_filter(index.source, filter, params),
+          set_config('enable_seqscan', (NOT colbert._leads_with_tenant(index))::text, true);
   IF filter IS NOT NULL THEN
     PERFORM set_config('search_path', search_path, true);
   END IF;
@@ -7002,60 +7026,34 @@ $_looks_tenants_up$;
 COMMENT ON FUNCTION colbert._looks_tenants_up(colbert._index, text, jsonb, text) IS
   'Whether what limits a search to some tenants is a condition that an index on them looks up.';
 
--- The parts that hold those documents. All tenants that have no part of their own are one.
-CREATE OR REPLACE FUNCTION colbert._visible_parts(index colbert._index, visible text[])
-RETURNS SETOF colbert._index
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off
-AS $_visible_parts$
-DECLARE
-  _part integer;
-  _tenant text;
-BEGIN
-  FOR _part, _tenant IN
-    EXECUTE format('SELECT t.part, t.tenant::text FROM %s AS t WHERE t.tenant = ANY ($1::%s[]) ORDER BY t.part',
-                   colbert._derived_table(index, 'tenants'), colbert._tenant_type(index))
-      USING visible
-  LOOP
-    index.part := _part;
-    index.tenants := ARRAY[_tenant];
-    visible := array_remove(visible, _tenant);
-    RETURN NEXT index;
-  END LOOP;
-  IF cardinality(visible) > 0 THEN
-    index.part := 0;
-    index.tenants := visible;
-    index.method := 'exact';
-    RETURN NEXT index;
-  END IF;
-END
-$_visible_parts$;
-
-COMMENT ON FUNCTION colbert._visible_parts(colbert._index, text[]) IS
-  'The parts of an index that hold the documents of some tenants; those without a part of their own are one.';
-
 -- sql/functions/tenants/_refuse_ambiguous.sql
--- Where keys are unique within a tenant only, a key that the caller sees in two tenants names no document. With keys of
--- NULL, all are looked at.
-CREATE OR REPLACE FUNCTION colbert._refuse_ambiguous(index colbert._index, scope colbert._scope, keys text[])
+-- Where keys are unique within a tenant only, a key that the caller sees in two tenants names no document: of all rows, or of
+-- those that meet a filter, whether they have an array or not. With keys of NULL, all are looked at.
+CREATE OR REPLACE FUNCTION colbert._refuse_ambiguous(
+  index colbert._index, keys text[], filter text DEFAULT NULL, params jsonb DEFAULT NULL, search_path text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_ambiguous$
 DECLARE
-  _statement text;
+  _documents text;
   _key text;
 BEGIN
   IF NOT colbert._key_within_tenant(index) THEN
     RETURN;
   END IF;
-  _statement := format(
+  _documents := colbert._documents_sql(index, filter);
+  IF keys IS NOT NULL THEN
+    _documents := colbert._documents_of_keys_sql(_documents, (colbert._source_types(index)).key_cast);
+  END IF;
+  IF filter IS NOT NULL THEN
+    PERFORM set_config('search_path', search_path, true);
+  END IF;
+  EXECUTE pg_catalog.format(
     'SELECT d.doc_id::pg_catalog.text FROM %s AS d GROUP BY d.doc_id HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1',
-    CASE WHEN keys IS NULL THEN scope.documents
-         ELSE colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast) END);
-  PERFORM set_config('search_path', scope.search_path, true);
-  EXECUTE _statement INTO _key USING NULL::pg_catalog.text, scope.params, keys;
+    _documents)
+     INTO _key
+    USING NULL::pg_catalog.text, params, keys;
   IF _key IS NOT NULL THEN
     RAISE EXCEPTION 'document "%" of table "%" is there in several tenants', _key, index.source
       USING ERRCODE = 'cardinality_violation',
@@ -7065,8 +7063,8 @@ BEGIN
 END
 $_refuse_ambiguous$;
 
-COMMENT ON FUNCTION colbert._refuse_ambiguous(colbert._index, colbert._scope, text[]) IS
-  'Raises for a key that is there in several tenants of a scope, where keys are unique within a tenant only.';
+COMMENT ON FUNCTION colbert._refuse_ambiguous(colbert._index, text[], text, jsonb, text) IS
+  'Raises for a key that the caller sees in several tenants, where keys are unique within a tenant only.';
 
 CREATE OR REPLACE FUNCTION colbert._key_within_tenant(index colbert._index)
 RETURNS boolean
@@ -7112,7 +7110,7 @@ BEGIN
        INTO _keys, _scores
       USING _keys || _found.keys, _scores || _found.scores, k;
   END LOOP;
-  PERFORM colbert._refuse_ambiguous(index, colbert._scope(index, filter, params, search_path), _keys);
+  PERFORM colbert._refuse_ambiguous(index, _keys, filter, params, search_path);
   RETURN QUERY EXECUTE format(
     'SELECT f.doc_id::%s, f.score FROM unnest($1, $2) WITH ORDINALITY AS f (doc_id, score, rank) ORDER BY f.rank',
     colbert._type_name(pg_typeof(key)))
@@ -7134,7 +7132,7 @@ BEGIN
     RETURN NEXT index;
   ELSE
     RETURN QUERY
-      SELECT p.* FROM colbert._visible_parts(index, colbert._visible_tenants(index, filter, params, search_path)) AS p;
+      SELECT p.* FROM colbert._parts(index, colbert._visible_tenants(index, filter, params, search_path)) AS p;
   END IF;
 END
 $_parts_to_search$;
@@ -7233,7 +7231,6 @@ DECLARE
   _index colbert._index := colbert._find_any_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
-  _scope colbert._scope;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
@@ -7253,14 +7250,13 @@ BEGIN
     RETURN;
   END IF;
 
-  _scope := colbert._scope(_index, NULL, NULL, NULL);
-  PERFORM colbert._refuse_ambiguous(_index, _scope, ids::text[]);
+  PERFORM colbert._refuse_ambiguous(_index, ids::text[]);
   RETURN QUERY EXECUTE format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $4',
     format_type(_id_type, -1),
     colbert._scoring_sql(
       query, _types.element,
-      colbert._documents_of_keys_sql(_scope.documents, _types.key_cast),
+      colbert._documents_of_keys_sql((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
       false),
     CASE WHEN min_score IS NOT NULL THEN ' WHERE r.score >= $5' END)
     USING query[:], NULL::jsonb, ids::text[], k, colbert._least_score(_index, query, min_score);
@@ -7365,12 +7361,12 @@ BEGIN
 
   IF exact OR colbert._method_is_exact(_index.method) THEN
     _parallel := colbert._begin_pass(_index, query, _scope);
-    PERFORM colbert._refuse_ambiguous(_index, _scope, NULL);
+    PERFORM colbert._refuse_ambiguous(_index, NULL, filter, params, search_path);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
                                            min_score);
     _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
-    PERFORM colbert._refuse_ambiguous(_index, _scope, coalesce(_chunks, '{}'));
+    PERFORM colbert._refuse_ambiguous(_index, coalesce(_chunks, '{}'), filter, params, search_path);
   END IF;
 
   _statement := format(
@@ -8388,7 +8384,7 @@ DECLARE
   _types record := colbert._source_types(index);
 BEGIN
   PERFORM colbert._refuse_query(index, query),
-          colbert._refuse_ambiguous(index, colbert._scope(index, NULL, NULL, NULL), ARRAY[doc_id]);
+          colbert._refuse_ambiguous(index, ARRAY[doc_id]);
   RETURN format(template, colbert._query_sql(_types.element),
                 colbert._documents_of_keys_sql(colbert._documents_sql(index), _types.key_cast));
 END
@@ -8785,6 +8781,7 @@ DECLARE
                         FROM unnest(colbert._known_knobs()) AS u (name)) AS n
                WHERE n.value IS NOT NULL));
 BEGIN
+  PERFORM colbert._refuse_filter(index.source, filter, params);
   RETURN QUERY EXECUTE format(
     'SELECT a.doc_id::%s, a.score FROM colbert._answers_of_shards($1, $2) AS a '
     ' ORDER BY a.score DESC, a.doc_id::%s LIMIT $3',

@@ -300,6 +300,25 @@ def test_a_key_that_is_seen_in_two_tenants_is_refused(
     assert "filter" in hint(error)
 
 
+UNENCODED = [call for call in AMBIGUOUS if "rerank" in call or "maxsim" in call or "upsert" in call]
+
+
+@pytest.mark.parametrize("call", UNENCODED)
+def test_a_key_is_refused_whether_its_documents_have_arrays_or_not(
+    connection: psycopg.Connection, call: str
+) -> None:
+    """Or one of them would be written, or read, in place of the other."""
+    make(connection, {1: {7: AB, 8: C}}, dimensions=3)
+    run(connection, "INSERT INTO documents VALUES (2, 7, 'en', NULL)")
+    create(connection)
+    before = run(connection, "SELECT tenant_id, embeddings::text FROM documents ORDER BY 1, id")
+    assert _refused(connection, call, texts(A)).sqlstate == "21000"
+    assert (
+        run(connection, "SELECT tenant_id, embeddings::text FROM documents ORDER BY 1, id")
+        == before
+    )
+
+
 def _refused(connection: psycopg.Connection, call: str, query: list[str]) -> psycopg.Error:
     with pytest.raises(psycopg.Error) as caught, connection.transaction():
         connection.execute(call.encode(), {"q": query})
@@ -328,6 +347,7 @@ def test_to_whom_sees_one_tenant_a_key_names_a_document(
 ) -> None:
     create(own_connection)
     own_connection.commit()
+    run(reader, "SET debug_parallel_query = on")  # maxsim by key runs in workers, too
     for tenant, score in [(1, 2.0), (2, 1.0)]:
         run(reader, f"SET app.tenant = {tenant}")
         assert (7, score) in search(reader, AB)

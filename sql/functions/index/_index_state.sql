@@ -39,6 +39,13 @@ AS $_index_damage$
 DECLARE
   _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
                          WHERE a.attrelid = index.source AND a.attname = index.embeddings);
+  _gone name := (SELECT n.name
+                   FROM unnest(ARRAY[index.key, colbert._text_column(index), colbert._tenant_column(index)])
+                        WITH ORDINALITY AS n (name, rank)
+                  WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
+                                     WHERE a.attrelid = index.source AND a.attname = n.name)
+                    AND n.name IS NOT NULL
+                  ORDER BY n.rank LIMIT 1);
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
     RETURN 'the table was dropped, the next create_index clears this away';
@@ -47,17 +54,8 @@ BEGIN
   ELSIF _declared NOT IN (-1, index.dimensions) THEN
     RETURN format('column "%s" has vectors of %s dimensions now, drop the index and create it anew',
                   index.embeddings, _declared);
-  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
-                     WHERE a.attrelid = index.source AND a.attname = index.key) THEN
-    RETURN format('column "%s" is gone or of another type', index.key);
-  ELSIF colbert._text_column(index) IS NOT NULL
-        AND NOT EXISTS (SELECT FROM pg_attribute AS a
-                         WHERE a.attrelid = index.source AND a.attname = colbert._text_column(index)) THEN
-    RETURN format('column "%s" is gone or of another type', colbert._text_column(index));
-  ELSIF colbert._tenant_column(index) IS NOT NULL
-        AND NOT EXISTS (SELECT FROM pg_attribute AS a
-                         WHERE a.attrelid = index.source AND a.attname = colbert._tenant_column(index)) THEN
-    RETURN format('column "%s" is gone or of another type', colbert._tenant_column(index));
+  ELSIF _gone IS NOT NULL THEN
+    RETURN format('column "%s" is gone or of another type', _gone);
   ELSIF colbert._lacks_tables(index) THEN
     RETURN 'a table of the index was dropped, run repair_index';
   ELSIF EXISTS (SELECT FROM colbert._derived_tables(index) AS t

@@ -10,7 +10,7 @@ DECLARE
   _types record := colbert._source_types(index);
 BEGIN
   PERFORM colbert._refuse_query(index, query),
-          colbert._refuse_ambiguous(index, colbert._scope(index, NULL, NULL, NULL), ARRAY[doc_id]);
+          colbert._refuse_ambiguous(index, ARRAY[doc_id]);
   RETURN format(template, colbert._query_sql(_types.element),
                 colbert._documents_of_keys_sql(colbert._documents_sql(index), _types.key_cast));
 END

@@ -12,7 +12,6 @@ DECLARE
   _index colbert._index := colbert._find_any_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _id_type regtype := (SELECT t.typelem FROM pg_type AS t WHERE t.oid = pg_typeof(ids));
-  _scope colbert._scope;
 BEGIN
   PERFORM colbert._refuse_query(_index, query),
           colbert._refuse_key_type(_index.source, _types.key_base, _id_type);
@@ -32,14 +31,13 @@ BEGIN
     RETURN;
   END IF;
 
-  _scope := colbert._scope(_index, NULL, NULL, NULL);
-  PERFORM colbert._refuse_ambiguous(_index, _scope, ids::text[]);
+  PERFORM colbert._refuse_ambiguous(_index, ids::text[]);
   RETURN QUERY EXECUTE format(
     'SELECT r.doc_id::%s, r.score FROM (%s) AS r%s ORDER BY r.score DESC, r.doc_id LIMIT $4',
     format_type(_id_type, -1),
     colbert._scoring_sql(
       query, _types.element,
-      colbert._documents_of_keys_sql(_scope.documents, _types.key_cast),
+      colbert._documents_of_keys_sql((colbert._scope(_index, NULL, NULL, NULL)).documents, _types.key_cast),
       false),
     CASE WHEN min_score IS NOT NULL THEN ' WHERE r.score >= $5' END)
     USING query[:], NULL::jsonb, ids::text[], k, colbert._least_score(_index, query, min_score);

@@ -8,24 +8,11 @@ CREATE OR REPLACE FUNCTION colbert._scope(
 RETURNS colbert._scope
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET standard_conforming_strings = on
 AS $_scope$
 DECLARE
   _scope colbert._scope;
 BEGIN
-  IF filter !~ '\S' THEN
-    RAISE EXCEPTION 'filter is empty'
-      USING ERRCODE = 'syntax_error',
-            HINT = 'Leave it out, or pass a condition over the columns of the table.';
-  END IF;
-  IF filter ~ '\mparams\M' AND filter !~ '\margs\.params\M' AND params IS NOT NULL
-     AND EXISTS (SELECT FROM pg_attribute AS a
-                  WHERE a.attrelid = index.source AND a.attname = 'params' AND NOT a.attisdropped) THEN
-    RAISE EXCEPTION 'params could be the argument or the column of table "%"', index.source
-      USING ERRCODE = 'ambiguous_column',
-            HINT = 'Write args.params in the filter for the argument.';
-  END IF;
-  PERFORM colbert._refuse_missing_params(index.source, filter, params);
+  PERFORM colbert._refuse_filter(index.source, filter, params);
   _scope.documents := format(
     '(SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24)',
     colbert._documents_sql(index, filter));
@@ -39,6 +26,33 @@ $_scope$;
 
 COMMENT ON FUNCTION colbert._scope(colbert._index, text, jsonb, text) IS
   'The documents that a search may see: those of the source that meet the filter and have tokens.';
+
+-- What is wrong with a filter before it is run.
+CREATE OR REPLACE FUNCTION colbert._refuse_filter(source regclass, filter text, params jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
+AS $_refuse_filter$
+BEGIN
+  IF filter !~ '\S' THEN
+    RAISE EXCEPTION 'filter is empty'
+      USING ERRCODE = 'syntax_error',
+            HINT = 'Leave it out, or pass a condition over the columns of the table.';
+  END IF;
+  IF filter ~ '\mparams\M' AND filter !~ '\margs\.params\M' AND params IS NOT NULL
+     AND EXISTS (SELECT FROM pg_attribute AS a
+                  WHERE a.attrelid = source AND a.attname = 'params' AND NOT a.attisdropped) THEN
+    RAISE EXCEPTION 'params could be the argument or the column of table "%"', source
+      USING ERRCODE = 'ambiguous_column',
+            HINT = 'Write args.params in the filter for the argument.';
+  END IF;
+  PERFORM colbert._refuse_missing_params(source, filter, params);
+END
+$_refuse_filter$;
+
+COMMENT ON FUNCTION colbert._refuse_filter(regclass, text, jsonb) IS
+  'Raises for a filter that is empty, or whose params are not clear or not there.';
 
 -- A filter that spells params->'name' or params->>'name' compares with NULL where params has no such member, and would
 -- find nothing without a word. Other spellings are not seen. Where the source has a column params, the filter's params

@@ -32,12 +32,12 @@ BEGIN
 
   IF exact OR colbert._method_is_exact(_index.method) THEN
     _parallel := colbert._begin_pass(_index, query, _scope);
-    PERFORM colbert._refuse_ambiguous(_index, _scope, NULL);
+    PERFORM colbert._refuse_ambiguous(_index, NULL, filter, params, search_path);
   ELSE
     _chunks := colbert._chunks_of_parents(_index, query, parent, k, filter, params, candidates, search_path,
                                            min_score);
     _documents := colbert._documents_of_keys_sql(_documents, _types.key_cast);
-    PERFORM colbert._refuse_ambiguous(_index, _scope, coalesce(_chunks, '{}'));
+    PERFORM colbert._refuse_ambiguous(_index, coalesce(_chunks, '{}'), filter, params, search_path);
   END IF;
 
   _statement := format(

@@ -18,6 +18,7 @@ DECLARE
                         FROM unnest(colbert._known_knobs()) AS u (name)) AS n
                WHERE n.value IS NOT NULL));
 BEGIN
+  PERFORM colbert._refuse_filter(index.source, filter, params);
   RETURN QUERY EXECUTE format(
     'SELECT a.doc_id::%s, a.score FROM colbert._answers_of_shards($1, $2) AS a '
     ' ORDER BY a.score DESC, a.doc_id::%s LIMIT $3',

@@ -26,7 +26,7 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Pass the key as the table has it.';
   END IF;
-  PERFORM colbert._refuse_ambiguous(_index, colbert._scope(_index, NULL, NULL, NULL), ARRAY[doc_id::text]);
+  PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id::text]);
   EXECUTE format('UPDATE %s SET %I = %s WHERE %I = $1::%s',
                  _index.source, _index.embeddings, _stored, _index.key, _types.key_type)
     USING doc_id, vectors;

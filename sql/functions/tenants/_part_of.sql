@@ -57,28 +57,39 @@ $_part_of_document$;
 COMMENT ON FUNCTION colbert._part_of_document(colbert._index, text) IS
   'The part of an index that a document of the source belongs to.';
 
--- For what goes through all of an index.
-CREATE OR REPLACE FUNCTION colbert._parts(index colbert._index)
+-- The parts that hold the documents of some tenants, or of all. Those of tenants who have no part of their own are one.
+CREATE OR REPLACE FUNCTION colbert._parts(index colbert._index, of_tenants text[] DEFAULT NULL)
 RETURNS SETOF colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $_parts$
 DECLARE
+  _part integer;
   _tenant text;
 BEGIN
   IF colbert._tenant_column(index) IS NULL OR colbert._method_is_exact(index.method) THEN
     RETURN NEXT index;
     RETURN;
   END IF;
-  FOR _tenant IN EXECUTE format('SELECT t.tenant::text FROM %s AS t ORDER BY t.part',
-                                colbert._derived_table(index, 'tenants')) LOOP
-    RETURN NEXT colbert._part_of(index, _tenant);
+  FOR _part, _tenant IN
+    EXECUTE format('SELECT t.part, t.tenant::text FROM %s AS t WHERE $1 IS NULL OR t.tenant = ANY ($1::%s[]) ORDER BY t.part',
+                   colbert._derived_table(index, 'tenants'), colbert._tenant_type(index))
+      USING of_tenants
+  LOOP
+    index.part := _part;
+    index.tenants := ARRAY[_tenant];
+    of_tenants := array_remove(of_tenants, _tenant);
+    RETURN NEXT index;
   END LOOP;
-  index.part := 0;
-  index.method := 'exact';
-  RETURN NEXT index;
+  IF of_tenants <> '{}' OR of_tenants IS NULL THEN
+    index.part := 0;
+    index.tenants := of_tenants;
+    index.method := 'exact';
+    RETURN NEXT index;
+  END IF;
 END
 $_parts$;
 
-COMMENT ON FUNCTION colbert._parts(colbert._index) IS
-  'The parts of an index, one for each tenant that has one, and one for all others; the index itself where it is not kept apart.';
+COMMENT ON FUNCTION colbert._parts(colbert._index, text[]) IS
+  'The parts of an index that hold the documents of some tenants, or of all; the index itself where it is not kept apart.';

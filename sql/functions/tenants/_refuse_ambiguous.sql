@@ -1,23 +1,30 @@
--- Where keys are unique within a tenant only, a key that the caller sees in two tenants names no document. With keys of
--- NULL, all are looked at.
-CREATE OR REPLACE FUNCTION colbert._refuse_ambiguous(index colbert._index, scope colbert._scope, keys text[])
+-- Where keys are unique within a tenant only, a key that the caller sees in two tenants names no document: of all rows, or of
+-- those that meet a filter, whether they have an array or not. With keys of NULL, all are looked at.
+CREATE OR REPLACE FUNCTION colbert._refuse_ambiguous(
+  index colbert._index, keys text[], filter text DEFAULT NULL, params jsonb DEFAULT NULL, search_path text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_ambiguous$
 DECLARE
-  _statement text;
+  _documents text;
   _key text;
 BEGIN
   IF NOT colbert._key_within_tenant(index) THEN
     RETURN;
   END IF;
-  _statement := format(
+  _documents := colbert._documents_sql(index, filter);
+  IF keys IS NOT NULL THEN
+    _documents := colbert._documents_of_keys_sql(_documents, (colbert._source_types(index)).key_cast);
+  END IF;
+  IF filter IS NOT NULL THEN
+    PERFORM set_config('search_path', search_path, true);
+  END IF;
+  EXECUTE pg_catalog.format(
     'SELECT d.doc_id::pg_catalog.text FROM %s AS d GROUP BY d.doc_id HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1',
-    CASE WHEN keys IS NULL THEN scope.documents
-         ELSE colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast) END);
-  PERFORM set_config('search_path', scope.search_path, true);
-  EXECUTE _statement INTO _key USING NULL::pg_catalog.text, scope.params, keys;
+    _documents)
+     INTO _key
+    USING NULL::pg_catalog.text, params, keys;
   IF _key IS NOT NULL THEN
     RAISE EXCEPTION 'document "%" of table "%" is there in several tenants', _key, index.source
       USING ERRCODE = 'cardinality_violation',
@@ -27,8 +34,8 @@ BEGIN
 END
 $_refuse_ambiguous$;
 
-COMMENT ON FUNCTION colbert._refuse_ambiguous(colbert._index, colbert._scope, text[]) IS
-  'Raises for a key that is there in several tenants of a scope, where keys are unique within a tenant only.';
+COMMENT ON FUNCTION colbert._refuse_ambiguous(colbert._index, text[], text, jsonb, text) IS
+  'Raises for a key that the caller sees in several tenants, where keys are unique within a tenant only.';
 
 CREATE OR REPLACE FUNCTION colbert._key_within_tenant(index colbert._index)
 RETURNS boolean

@@ -31,7 +31,7 @@ BEGIN
        INTO _keys, _scores
       USING _keys || _found.keys, _scores || _found.scores, k;
   END LOOP;
-  PERFORM colbert._refuse_ambiguous(index, colbert._scope(index, filter, params, search_path), _keys);
+  PERFORM colbert._refuse_ambiguous(index, _keys, filter, params, search_path);
   RETURN QUERY EXECUTE format(
     'SELECT f.doc_id::%s, f.score FROM unnest($1, $2) WITH ORDINALITY AS f (doc_id, score, rank) ORDER BY f.rank',
     colbert._type_name(pg_typeof(key)))
@@ -53,7 +53,7 @@ BEGIN
     RETURN NEXT index;
   ELSE
     RETURN QUERY
-      SELECT p.* FROM colbert._visible_parts(index, colbert._visible_tenants(index, filter, params, search_path)) AS p;
+      SELECT p.* FROM colbert._parts(index, colbert._visible_tenants(index, filter, params, search_path)) AS p;
   END IF;
 END
 $_parts_to_search$;

@@ -12,7 +12,8 @@ DECLARE
   _statement text := colbert._visible_tenants_sql(index, filter);
   _tenants text[];
 BEGIN
-  PERFORM set_config('enable_seqscan', (NOT colbert._leads_with_tenant(index))::text, true);
+  PERFORM colbert._refuse_filter(index.source, filter, params),
+          set_config('enable_seqscan', (NOT colbert._leads_with_tenant(index))::text, true);
   IF filter IS NOT NULL THEN
     PERFORM set_config('search_path', search_path, true);
   END IF;
@@ -68,36 +69,3 @@ $_looks_tenants_up$;
 
 COMMENT ON FUNCTION colbert._looks_tenants_up(colbert._index, text, jsonb, text) IS
   'Whether what limits a search to some tenants is a condition that an index on them looks up.';
-
--- The parts that hold those documents. All tenants that have no part of their own are one.
-CREATE OR REPLACE FUNCTION colbert._visible_parts(index colbert._index, visible text[])
-RETURNS SETOF colbert._index
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off
-AS $_visible_parts$
-DECLARE
-  _part integer;
-  _tenant text;
-BEGIN
-  FOR _part, _tenant IN
-    EXECUTE format('SELECT t.part, t.tenant::text FROM %s AS t WHERE t.tenant = ANY ($1::%s[]) ORDER BY t.part',
-                   colbert._derived_table(index, 'tenants'), colbert._tenant_type(index))
-      USING visible
-  LOOP
-    index.part := _part;
-    index.tenants := ARRAY[_tenant];
-    visible := array_remove(visible, _tenant);
-    RETURN NEXT index;
-  END LOOP;
-  IF cardinality(visible) > 0 THEN
-    index.part := 0;
-    index.tenants := visible;
-    index.method := 'exact';
-    RETURN NEXT index;
-  END IF;
-END
-$_visible_parts$;
-
-COMMENT ON FUNCTION colbert._visible_parts(colbert._index, text[]) IS
-  'The parts of an index that hold the documents of some tenants; those without a part of their own are one.';
