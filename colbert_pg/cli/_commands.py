@@ -24,7 +24,7 @@ from colbert_pg.cli._encoders import encoder_for
 from colbert_pg.cli._ends import fail, print_json, reporting, terminated
 from colbert_pg.cli._lines import Lines
 from colbert_pg.cli._loading import Loaded, load_and_index, load_and_index_pages
-from colbert_pg.cli._pages import create_pages, holds_pages
+from colbert_pg.cli._pages import holds_pages
 from colbert_pg.cli._places import (
     Place,
     database,
@@ -287,7 +287,7 @@ def _load_pages(
             encoder.encode_pictures([])  # refuses a model that takes none
             there = target.page_vectors()
             wanted = there[1] if half is None and there is not None else bool(half)
-            create_pages(target, encoder.dimensions, wanted)
+            target.create_pages(encoder.dimensions, wanted)
             loaded = load_and_index_pages(target, encoder, files, method, err)
         err.print(
             f"{loaded.added} pages added, {loaded.changed} changed, "

@@ -27,8 +27,7 @@ from colbert_pg.cli._lines import BadDocuments, Document
 from colbert_pg.cli._pages import LoadedPages, load_pages
 from colbert_pg.cli._table import PARENT, Table
 from colbert_pg.client import Client
-from colbert_pg.encoding import Chunk, TextEncoder, fingerprint_of, offsets, same_model
-from colbert_pg.errors import ModelMismatch
+from colbert_pg.encoding import Chunk, TextEncoder, offsets
 from colbert_pg.vectors import HalfTokenArray, TokenArray, register
 
 if TYPE_CHECKING:
@@ -103,9 +102,7 @@ class Loader:
         *,
         skip_bad: bool = False,
     ) -> None:
-        model, fingerprint = target.model(), fingerprint_of(encoder)
-        if not same_model(model, fingerprint):
-            raise ModelMismatch(target.name, model or {}, fingerprint)
+        target.refuse_other_model(encoder)
         table = target.source()
         assert table is not None
         self._target = target

@@ -20,8 +20,8 @@ from colbert_pg._cursors import rows as rows_of
 from colbert_pg._extras import pip_install
 from colbert_pg.cli._table import Table
 from colbert_pg.client import Client
-from colbert_pg.encoding import fingerprint_of, open_picture, same_model
-from colbert_pg.errors import BadPicture, ColbertError, ModelMismatch
+from colbert_pg.encoding import open_picture
+from colbert_pg.errors import BadPicture, ColbertError
 from colbert_pg.vectors import Matrix
 
 if TYPE_CHECKING:
@@ -138,9 +138,7 @@ class PageLoader:
     """
 
     def __init__(self, target: Table, encoder: Encoder) -> None:
-        model, fingerprint = target.model(), fingerprint_of(encoder)
-        if not same_model(model, fingerprint):
-            raise ModelMismatch(target.name, model or {}, fingerprint)
+        target.refuse_other_model(encoder)
         self._target = target
         self._connection = target.connection
         self._client = Client(target.connection)
@@ -234,27 +232,6 @@ class PageLoader:
 
     def _sql(self, statement: str) -> sql.Composed:
         return sql.SQL(statement).format(self._target.identifier)
-
-
-def create_pages(target: Table, dimensions: int, half: bool) -> None:
-    """Create a table of pages if there is none.
-
-    Raises:
-        ColbertError: if there is one of another layout, or of other vectors.
-    """
-    if target.source() is None:
-        target.create_pages(dimensions, half)
-        return
-    found = target.page_vectors()
-    if found is None:
-        raise ColbertError(
-            f"table {target.name} is there and holds no pages: choose another --table"
-        )
-    if found[0] not in (dimensions, -1) or found[1] != half:
-        raise ColbertError(
-            f"table {target.name} holds vectors of another length or type: "
-            "choose another --table, or drop this one"
-        )
 
 
 def load_pages(

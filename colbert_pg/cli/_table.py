@@ -12,8 +12,8 @@ from colbert_pg._cursors import rows
 from colbert_pg._statements import quoted, verbatim
 from colbert_pg.catalog import Index, Model, Source, source, vector_schema, vector_types
 from colbert_pg.client import Client
-from colbert_pg.encoding import TextEncoder
-from colbert_pg.errors import ColbertError
+from colbert_pg.encoding import TextEncoder, fingerprint_of, same_model
+from colbert_pg.errors import ColbertError, ModelMismatch
 from colbert_pg.options import Method, Options
 
 PARENT = "document_id"  # the column of a chunk that names its document
@@ -53,6 +53,16 @@ class Table:
         index = self.index()
         return None if index is None else index.model
 
+    def refuse_other_model(self, encoder: TextEncoder) -> None:
+        """Nothing of another model goes into the table.
+
+        Raises:
+            ModelMismatch: if the index holds vectors of another model.
+        """
+        model, fingerprint = self.model(), fingerprint_of(encoder)
+        if not same_model(model, fingerprint):
+            raise ModelMismatch(self.name, model or {}, fingerprint)
+
     def method(self) -> str | None:
         """The method of the table's index; None without one."""
         index = self.index()
@@ -81,33 +91,49 @@ class Table:
         table = self.source()
         if table is None:
             return None
-        types = vector_types(self.connection)
-        embeddings = table.columns.get("embeddings")
-        if (
-            not all(_has(table, name, "text", "character varying") for name in ("id", "content"))
-            or embeddings is None
-            or embeddings.type not in (types.vector_array, types.halfvec_array)
-        ):
+        stored = self._stored(table)
+        text = ("text", "character varying")
+        if stored is None or not all(_has(table, name, *text) for name in ("id", "content")):
             raise ColbertError(
                 f"table {self.name} is there and has another layout than (id text, content text, "
                 "embeddings vector[] or halfvec[]): choose another --table"
             )
-        return embeddings.modifier, embeddings.type == types.halfvec_array
+        return stored
 
     def page_vectors(self) -> tuple[int, bool] | None:
         """Dimensions of the vectors of pages, and whether they are halfvec; None: no pages."""
         table = self.source()
-        types = vector_types(self.connection)
         columns = (("id", "text"), ("file", "text"), ("page", "integer"), ("digest", "text"))
         if table is None or not all(_has(table, *column) for column in columns):
             return None
+        return self._stored(table)
+
+    def _stored(self, table: Source) -> tuple[int, bool] | None:
+        """Dimensions of the column embeddings, and whether it is halfvec; None: no vectors."""
+        types = vector_types(self.connection)
         embeddings = table.columns.get("embeddings")
         if embeddings is None or embeddings.type not in (types.vector_array, types.halfvec_array):
             return None
         return embeddings.modifier, embeddings.type == types.halfvec_array
 
     def create_pages(self, dimensions: int, half: bool) -> None:
-        """Create a table of pages: file, number, size in pixels, digest of the file, vectors."""
+        """Create a table of pages if there is none: file, number, pixels, digest, vectors.
+
+        Raises:
+            ColbertError: if there is one of another layout, or with other vectors.
+        """
+        if self.source() is not None:
+            found = self.page_vectors()
+            if found is None:
+                raise ColbertError(
+                    f"table {self.name} is there and holds no pages: choose another --table"
+                )
+            if found[0] not in (dimensions, -1) or found[1] != half:
+                raise ColbertError(
+                    f"table {self.name} holds vectors of another length or type: "
+                    "choose another --table, or drop this one"
+                )
+            return
         vector = quoted(vector_schema(self.connection), "halfvec" if half else "vector")
         with self.connection.transaction():
             self.connection.execute(
