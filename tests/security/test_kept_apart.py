@@ -83,6 +83,18 @@ def fill(connection: psycopg.Connection, tenant: str, documents: dict[int, Matri
         )
 
 
+def built(
+    connection: psycopg.Connection, rng: np.random.Generator, tenants: list[str], *whose: str
+) -> list[Matrix]:
+    """The same documents of some of the tenants, each in a part of the index; returns queries."""
+    make(connection, tenants)
+    documents, queries = clustered_documents(rng, 40, 16)
+    for tenant in whose:
+        fill(connection, tenant, documents)
+    run(connection, "SELECT colbert.reindex('documents')")
+    return queries
+
+
 def answers(database: str, tenant: str, query: Matrix) -> list[list[Any]]:
     """All that the calls tell a tenant."""
     with psycopg.connect(as_role(database, tenant)) as session:
@@ -143,10 +155,8 @@ def test_a_tenant_is_told_the_same_with_and_without_others(
 def test_others_cannot_be_written_and_statistics_are_not_shown(
     own_connection: psycopg.Connection, database: str, rng: np.random.Generator, tenants: list[str]
 ) -> None:
-    make(own_connection, tenants)
-    documents, _ = clustered_documents(rng, 40, 16)
-    fill(own_connection, tenants[0], documents)
-    run(own_connection, "SELECT colbert.reindex('documents'); ANALYZE")
+    built(own_connection, rng, tenants, tenants[0])
+    run(own_connection, "ANALYZE")
     own_connection.commit()
     with psycopg.connect(as_role(database, tenants[1])) as session:
         for table in derived_tables(session):
@@ -168,11 +178,7 @@ def test_a_plan_that_is_kept_serves_who_asks(
 ) -> None:
     """Statements on derived tables, and a view on them, prepared by one role and run by another."""
     first, second, nobody = tenants
-    make(own_connection, tenants)
-    documents, _ = clustered_documents(rng, 40, 16)
-    fill(own_connection, first, documents)
-    fill(own_connection, second, documents)
-    run(own_connection, "SELECT colbert.reindex('documents')")
+    built(own_connection, rng, tenants, first, second)
     run(
         own_connection,
         "CREATE VIEW seen WITH (security_invoker = true) AS"
@@ -200,10 +206,7 @@ def test_a_cursor_that_is_held_shows_what_its_role_saw(
     own_connection: psycopg.Connection, database: str, rng: np.random.Generator, tenants: list[str]
 ) -> None:
     """As a cursor on the source does."""
-    make(own_connection, tenants)
-    documents, queries = clustered_documents(rng, 40, 16)
-    fill(own_connection, tenants[0], documents)
-    run(own_connection, "SELECT colbert.reindex('documents')")
+    queries = built(own_connection, rng, tenants, tenants[0])
     own_connection.commit()
     with psycopg.connect(database) as session:
         run(session, f"SET ROLE {tenants[1]}")
@@ -252,10 +255,7 @@ def test_a_grant_and_a_revoke_take_effect_at_once(
     own_connection: psycopg.Connection, database: str, rng: np.random.Generator, tenants: list[str]
 ) -> None:
     """A search needs SELECT on the key, the array and the tenant."""
-    make(own_connection, tenants)
-    documents, queries = clustered_documents(rng, 40, 16)
-    fill(own_connection, tenants[0], documents)
-    run(own_connection, "SELECT colbert.reindex('documents')")
+    queries = built(own_connection, rng, tenants, tenants[0])
     run(own_connection, f"REVOKE ALL ON documents FROM {tenants[0]}")
     own_connection.commit()
     search = "SELECT * FROM colbert.search('documents', %s::text[]::vector[], k => 3)"
