@@ -637,6 +637,8 @@ DROP FUNCTION IF EXISTS colbert._plaid_nearest(regclass, anyarray);
 DROP FUNCTION IF EXISTS colbert._sync(integer, text, anyarray, text, anyarray);
 DROP FUNCTION IF EXISTS colbert._begin_pass(colbert._index, vector[]);
 DROP FUNCTION IF EXISTS colbert._key_column(regclass, name);
+DROP FUNCTION IF EXISTS colbert._forget_attempts(colbert._index, text);
+DROP FUNCTION IF EXISTS colbert._sync_text(integer, text);
 DROP FUNCTION IF EXISTS colbert._by_key_sql(colbert._index, vector[], text);
 ALTER TYPE colbert._scope ADD ATTRIBUTE filtered boolean;
 COMMENT ON COLUMN colbert._scope.filtered IS 'Whether there is a filter.';
@@ -2290,7 +2292,7 @@ BEGIN
       format('EXISTS (SELECT FROM %s AS s WHERE s.%I = %s.doc_id AND %s OFFSET 0)',
              index.source, index.key, derived, visible)
     WHEN 'documents of tenants' THEN
-      format('EXISTS (SELECT FROM %1$s AS s WHERE s.%2$I = %3$s.doc_id AND s.%4$I::text = %3$s.tenant AND %5$s OFFSET 0)',
+      format('EXISTS (SELECT FROM %1$s AS s WHERE s.%2$I = %3$s.doc_id AND s.%4$I::text COLLATE "C" = %3$s.tenant AND %5$s OFFSET 0)',
              index.source, index.key, derived, _tenant, visible)
     WHEN 'tenants' THEN
       format('%s.tenant = ANY (%s)', derived,
@@ -4312,21 +4314,23 @@ EXECUTE $part$
 -- sql/functions/sync/_forget_attempts.sql
 -- A document that is encoded, gone, or has another text starts afresh. The triggers call this under the lock of the
 -- source row, as every change of an attempt is made.
-CREATE OR REPLACE FUNCTION colbert._forget_attempts(index colbert._index, doc_id text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION colbert._forget_attempts(
+  index colbert._index, doc_id text DEFAULT NULL, tenant text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_forget_attempts$
 BEGIN
   IF colbert._text_column(index) IS NOT NULL THEN
-    EXECUTE format('DELETE FROM %s AS a WHERE $1 IS NULL OR a.doc_id = $1::%s',
-                   colbert._derived_table(index, 'attempts'), (colbert._source_types(index)).key_type)
-      USING doc_id;
+    EXECUTE format('DELETE FROM %s AS a WHERE ($1 IS NULL OR a.doc_id = $1::%s)%s',
+                   colbert._derived_table(index, 'attempts'), (colbert._source_types(index)).key_type,
+                   CASE WHEN tenant IS NOT NULL THEN ' AND a.tenant = $2' END)
+      USING doc_id, tenant;
   END IF;
 END
 $_forget_attempts$;
 
-COMMENT ON FUNCTION colbert._forget_attempts(colbert._index, text) IS
+COMMENT ON FUNCTION colbert._forget_attempts(colbert._index, text, text) IS
   'Forgets the attempts at encoding one document, or all; nothing for an index without a text column.';
 $part$;
 
@@ -4407,7 +4411,7 @@ BEGIN
 
   _index := colbert._index_of_trigger(index_id);
   IF old_key IS NOT NULL THEN
-    PERFORM colbert._forget_attempts(_index, old_key);
+    PERFORM colbert._forget_attempts(_index, old_key, old_tenant);
   END IF;
   IF _moved OR new_key IS NULL THEN
     _old := colbert._part_of(_index, old_tenant);
@@ -4455,14 +4459,14 @@ $part$;
 EXECUTE $part$
 -- sql/functions/sync/_sync_text.sql
 -- A changed text is a new one. The trigger calls this under the lock of the row.
-CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text)
+CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text, tenant text DEFAULT NULL)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT colbert._forget_attempts(i, doc_id) FROM colbert._index AS i WHERE i.id = index_id;
+  SELECT colbert._forget_attempts(i, doc_id, tenant) FROM colbert._index AS i WHERE i.id = index_id;
 END;
 
-COMMENT ON FUNCTION colbert._sync_text(integer, text) IS
+COMMENT ON FUNCTION colbert._sync_text(integer, text, text) IS
   'Forgets the attempts at encoding a text that has changed: what the trigger on the text column calls.';
 $part$;
 
@@ -4519,6 +4523,16 @@ END;
 
 COMMENT ON FUNCTION colbert._pending_index(colbert._index) IS
   'The index on the source that holds the keys of pending documents.';
+
+-- Workers take them in this order. Where the index is kept apart, a role that sees one tenant reads what belongs to that
+-- one alone.
+CREATE OR REPLACE FUNCTION colbert._pending_order_sql(index colbert._index, prefix text DEFAULT '')
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN concat_ws(', ', prefix || quote_ident(colbert._tenant_column(index)), prefix || quote_ident(index.key));
+
+COMMENT ON FUNCTION colbert._pending_order_sql(colbert._index, text) IS
+  'SQL for the columns of the source by which its pending documents are ordered.';
 $part$;
 
 EXECUTE $part$
@@ -4619,11 +4633,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   SELECT format($before$
   ELSIF TG_WHEN = 'BEFORE' THEN
-    PERFORM colbert._sync_text(%1$s, OLD.%2$I::text);
+    PERFORM colbert._sync_text(%1$s, OLD.%2$I::text%4$s);
     IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I THEN
       NEW.%3$I := NULL;
     END IF;
-    RETURN NEW;$before$, index.id, index.key, index.embeddings),
+    RETURN NEW;$before$, index.id, index.key, index.embeddings,
+                ', OLD.' || quote_ident(colbert._tenant_column(index)) || '::text'),
          format($after$
     IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
       PERFORM colbert._notify_workers(%1$s);
@@ -4651,8 +4666,8 @@ BEGIN
                  'EXECUTE FUNCTION %s()',
                  _names.text_trigger, index.source, _text, _names.sync_function);
   IF colbert._pending_index(index) IS NULL THEN
-    EXECUTE format('CREATE INDEX %I ON %s (%I) WHERE %I IS NULL AND %I IS NOT NULL',
-                   _pending, index.source, index.key, index.embeddings, _text);
+    EXECUTE format('CREATE INDEX %I ON %s (%s) WHERE %I IS NULL AND %I IS NOT NULL',
+                   _pending, index.source, colbert._pending_order_sql(index), index.embeddings, _text);
     EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
                    (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
                    _pending, colbert._derived_comment(index));
@@ -5313,11 +5328,6 @@ BEGIN
   VALUES (source, embeddings, colbert._key_column(source, key, options ->> 'tenant'), _method, options,
           colbert._vector_dimensions(source, embeddings, options), '{}')
   RETURNING * INTO _index;
-  IF colbert._text_column(_index) IS NOT NULL AND colbert._key_within_tenant(_index) THEN
-    RAISE EXCEPTION 'texts of table "%" cannot be encoded by keys that are unique within a tenant only', source
-      USING ERRCODE = 'feature_not_supported',
-            HINT = format('ALTER TABLE %s ADD UNIQUE (%I), or encode without the option "text".', source, _index.key);
-  END IF;
   IF colbert._tenant_column(_index) IS NOT NULL AND NOT colbert._leads_with_tenant(_index) THEN
     RAISE NOTICE 'no index of table "%" begins with "%": every search would read all rows to find its tenants',
                  source, options ->> 'tenant'
@@ -9658,6 +9668,32 @@ COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
 $part$;
 
 EXECUTE $part$
+-- sql/functions/encoding/_attempt_key.sql
+-- How attempts name the documents that they are about: by the key, and by the tenant where an index is kept apart, since
+-- keys may be unique within a tenant only. As columns of the table of attempts, taken from the row s of the source, and
+-- as what makes that row the one of an attempt.
+CREATE OR REPLACE FUNCTION colbert._attempt_key(
+  index colbert._index, attempt text, OUT columns text, OUT taken text, OUT matches text)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_attempt_key$
+BEGIN
+  columns := 'doc_id';
+  taken := format('s.%I AS doc_id', index.key);
+  matches := format('s.%I = %s.doc_id', index.key, attempt);
+  IF colbert._tenant_column(index) IS NOT NULL THEN
+    columns := columns || ', tenant';
+    taken := taken || format(', s.%I::text AS tenant', colbert._tenant_column(index));
+    matches := matches || format(' AND s.%I::text COLLATE "C" = %s.tenant', colbert._tenant_column(index), attempt);
+  END IF;
+END
+$_attempt_key$;
+
+COMMENT ON FUNCTION colbert._attempt_key(colbert._index, text) IS
+  'SQL for how attempts at encoding name their documents.';
+$part$;
+
+EXECUTE $part$
 -- sql/functions/encoding/_create_attempts.sql
 -- The attempts at encoding pending documents: the table "attempts" of an index with a text column. A pending document
 -- is a row of the source with a text and no array, and nothing else. It has a row here while a worker is at it, or
@@ -9670,20 +9706,23 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_attempts$
 DECLARE
+  _apart boolean := colbert._tenant_column(index) IS NOT NULL;
   _table regclass := colbert._create_derived(
     index, 'attempts',
-    format('doc_id %s PRIMARY KEY, attempts integer NOT NULL, worker text NOT NULL, '
+    format('doc_id %s%s, PRIMARY KEY (%s), attempts integer NOT NULL, worker text NOT NULL, '
            'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
-           'failed_at timestamptz, error text', (colbert._source_types(index)).key_type),
-    'documents', colbert._text_column(index));
+           'failed_at timestamptz, error text',
+           (colbert._source_types(index)).key_type, CASE WHEN _apart THEN ', tenant text COLLATE "C"' END,
+           (colbert._attempt_key(index, 'a')).columns),
+    CASE WHEN _apart THEN 'documents of tenants' ELSE 'documents' END, colbert._text_column(index));
 BEGIN
   EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
   EXECUTE format('CREATE POLICY writers_of_source ON %1$s '
                  'USING ((SELECT has_column_privilege(%2$L::regclass, %3$L, ''UPDATE'')) '
                  '  AND ((SELECT NOT row_security_active(%2$L::regclass)) '
-                 '    OR EXISTS (SELECT FROM %2$s AS s WHERE s.%4$I = %1$s.doc_id OFFSET 0)))',
-                 _table, index.source, index.embeddings, index.key);
+                 '    OR EXISTS (SELECT FROM %2$s AS s WHERE %4$s OFFSET 0)))',
+                 _table, index.source, index.embeddings, (colbert._attempt_key(index, _table::text)).matches);
 END
 $_create_attempts$;
 
@@ -9798,6 +9837,7 @@ DECLARE
   _index colbert._index := colbert._find_text_index(source, embeddings);
   _lost text[];
   _claim text;
+  _claimed text[] := ARRAY[]::text[];
 BEGIN
   PERFORM colbert._refuse_count('batch', batch);
   IF lease IS NULL OR lease <= interval '0' THEN
@@ -9811,31 +9851,38 @@ BEGIN
 
   EXECUTE format(
     'SELECT array_agg(l.doc_id::text) FROM ('
-    'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
-    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
+    'SELECT a.doc_id FROM %s AS a JOIN %s AS s ON %s '
+    ' WHERE s.%I IS NULL AND s.%I IS NOT NULL'
     '   AND a.due_at <= statement_timestamp()'
     '   AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._derived_table(_index, 'attempts'), _index.source, _index.key, _index.embeddings,
-    colbert._text_column(_index))
+    colbert._derived_table(_index, 'attempts'), _index.source, (colbert._attempt_key(_index, 'a')).matches,
+    _index.embeddings, colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
-    RETURN QUERY EXECUTE colbert._claim_sql(_index, format(
-      's.%I = ANY ($4::%s[])', _index.key, (colbert._source_types(_index)).key_cast))
-      USING 1, lease, colbert._worker_name(worker), _lost;
+    _claim := colbert._claim_sql(_index, format(
+      's.%I = ANY ($4::%s[])', _index.key, (colbert._source_types(_index)).key_cast));
+    FOR doc_id, content IN EXECUTE _claim USING 1, lease, colbert._worker_name(worker), _lost LOOP
+      RETURN NEXT;
+      _claimed := _claimed || doc_id;
+    END LOOP;
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
     -- Another worker may have claimed all documents that this statement saw as it began. The next one sees others.
     _claim := colbert._claim_sql(_index, format(
-      'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
+      'NOT EXISTS (SELECT FROM %s AS a WHERE %s'
       ' AND (a.due_at > statement_timestamp()'
       '   OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
-      colbert._derived_table(_index, 'attempts'), _index.key));
+      colbert._derived_table(_index, 'attempts'), (colbert._attempt_key(_index, 'a')).matches));
     FOR _attempt IN 1 .. 5 LOOP
-      RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);
+      FOR doc_id, content IN EXECUTE _claim USING batch, lease, colbert._worker_name(worker) LOOP
+        RETURN NEXT;
+        _claimed := _claimed || doc_id;
+      END LOOP;
       EXIT WHEN FOUND;
     END LOOP;
   END IF;
+  PERFORM colbert._refuse_ambiguous(_index, _claimed);
   PERFORM colbert._saw_worker(_index, worker, 0, 0, 0);
 END
 $claim_pending$;
@@ -9853,28 +9900,30 @@ RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_claim_sql$
+DECLARE
+  _key record := colbert._attempt_key(index, 'a');
 BEGIN
   RETURN format(
     'WITH due AS ('
-    '  SELECT s.%1$I AS doc_id, s.%2$I::text AS content'
+    '  SELECT %1$s, s.%2$I::text AS content'
     '    FROM %3$s AS s'
     '   WHERE s.%4$I IS NULL AND s.%2$I IS NOT NULL AND %5$s'
-    '   ORDER BY s.%1$I'
+    '   ORDER BY %6$s'
     '   LIMIT $1'
     '     FOR NO KEY UPDATE OF s SKIP LOCKED), '
     'claimed AS ('
-    '  INSERT INTO %6$s AS a (doc_id, attempts, worker, claimed_at, due_at)'
-    '  SELECT d.doc_id, 1, $3, statement_timestamp(), statement_timestamp() + $2 FROM due AS d'
-    '      ON CONFLICT (doc_id) DO UPDATE'
+    '  INSERT INTO %7$s AS a (%8$s, attempts, worker, claimed_at, due_at)'
+    '  SELECT %8$s, 1, $3, statement_timestamp(), statement_timestamp() + $2 FROM due'
+    '      ON CONFLICT (%8$s) DO UPDATE'
     '     SET attempts = a.attempts + 1,'
     '         worker = $3,'
     '         claimed_at = statement_timestamp(),'
     '         due_at = statement_timestamp() + colbert._retry_after($2, a.attempts + 1)'
     '   WHERE a.due_at <= statement_timestamp()'
-    '  RETURNING a.doc_id) '
-    'SELECT d.doc_id::text, d.content FROM due AS d JOIN claimed AS c ON c.doc_id = d.doc_id ORDER BY d.doc_id',
-    index.key, colbert._text_column(index), index.source, index.embeddings, condition,
-    colbert._derived_table(index, 'attempts'));
+    '  RETURNING %8$s) '
+    'SELECT doc_id::text, content FROM due JOIN claimed USING (%8$s) ORDER BY due.doc_id',
+    _key.taken, colbert._text_column(index), index.source, index.embeddings, condition,
+    colbert._pending_order_sql(index, 's.'), colbert._derived_table(index, 'attempts'), _key.columns);
 END
 $_claim_sql$;
 
@@ -9952,6 +10001,7 @@ BEGIN
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Pass the empty array for a text without tokens, or call colbert.report_failure.';
   END IF;
+  PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
   EXECUTE format('UPDATE %s AS s SET %I = %s '
                  ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND s.%6$I::text COLLATE "C" = $3',
                  _index.source, _index.embeddings, colbert._stored_sql(_types.element, '$1'), _index.key, _types.key_cast,
@@ -9988,22 +10038,24 @@ AS $report_failure$
 DECLARE
   _first CONSTANT interval := interval '10 seconds';
   _index colbert._index := colbert._find_text_index(source, embeddings);
+  _key record := colbert._attempt_key(_index, 'a');
   _due timestamptz;
 BEGIN
+  PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
   EXECUTE format(
     'WITH failed AS MATERIALIZED ('
-    '  SELECT s.%1$I AS doc_id FROM %2$s AS s'
+    '  SELECT %7$s FROM %2$s AS s'
     '   WHERE s.%1$I = $1::%3$s AND s.%4$I IS NULL AND s.%5$I::text COLLATE "C" = $2'
     '     FOR NO KEY UPDATE) '
-    'INSERT INTO %6$s AS a (doc_id, attempts, worker, claimed_at, due_at, failed_at, error) '
-    'SELECT f.doc_id, 1, $4, statement_timestamp(), statement_timestamp() + $5, statement_timestamp(), $3'
-    '  FROM failed AS f '
-    '    ON CONFLICT (doc_id) DO UPDATE '
+    'INSERT INTO %6$s AS a (%8$s, attempts, worker, claimed_at, due_at, failed_at, error) '
+    'SELECT %8$s, 1, $4, statement_timestamp(), statement_timestamp() + $5, statement_timestamp(), $3'
+    '  FROM failed '
+    '    ON CONFLICT (%8$s) DO UPDATE '
     '   SET due_at = statement_timestamp() + colbert._retry_after($5, a.attempts),'
     '       failed_at = statement_timestamp(), worker = $4, error = $3 '
     'RETURNING due_at',
     _index.key, _index.source, (colbert._source_types(_index)).key_cast, _index.embeddings,
-    colbert._text_column(_index), colbert._derived_table(_index, 'attempts'))
+    colbert._text_column(_index), colbert._derived_table(_index, 'attempts'), _key.taken, _key.columns)
      INTO _due
     USING doc_id, content, left(coalesce(error, 'no error was given'), 2000),
           colbert._worker_name(worker), _first;

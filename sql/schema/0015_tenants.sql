@@ -12,6 +12,8 @@ DROP FUNCTION IF EXISTS colbert._plaid_nearest(regclass, anyarray);
 DROP FUNCTION IF EXISTS colbert._sync(integer, text, anyarray, text, anyarray);
 DROP FUNCTION IF EXISTS colbert._begin_pass(colbert._index, vector[]);
 DROP FUNCTION IF EXISTS colbert._key_column(regclass, name);
+DROP FUNCTION IF EXISTS colbert._forget_attempts(colbert._index, text);
+DROP FUNCTION IF EXISTS colbert._sync_text(integer, text);
 DROP FUNCTION IF EXISTS colbert._by_key_sql(colbert._index, vector[], text);
 ALTER TYPE colbert._scope ADD ATTRIBUTE filtered boolean;
 COMMENT ON COLUMN colbert._scope.filtered IS 'Whether there is a filter.';

@@ -426,26 +426,110 @@ def test_a_key_that_is_unique_within_a_tenant_needs_the_option(
     assert error.sqlstate == "22023"
 
 
-def test_texts_need_a_key_that_is_unique_by_itself(connection: psycopg.Connection) -> None:
-    make(connection, {})
-    options = OPTION.replace("}'", ', "text": "lang"}\'')
-    error = refusal(connection, f"SELECT colbert.create_index('documents'{options})")
-    assert (error.sqlstate, "ADD UNIQUE (id)" in hint(error)) == ("0A000", True)
-    run(connection, "ALTER TABLE documents ADD UNIQUE (id)")
-    create(connection, options)
-    run(connection, "INSERT INTO documents VALUES (1, 7, 'en', NULL), (2, 8, 'de', NULL)")
-    assert run(connection, "SELECT doc_id FROM colbert.claim_pending('documents')") == [
-        ("7",),
-        ("8",),
-    ]
-    for key in ("7", "8"):
-        lang = "en" if key == "7" else "de"
-        run(
-            connection,
-            f"SELECT colbert.store_encoded('documents', '{key}', '{lang}', %s::text[]::vector[])",
-            texts(unit(np.random.default_rng(0), 3, 16)),
-        )
-    assert problems(connection) == []
+TEXTS = OPTION.replace("}'", ', "text": "lang"}\'')
+CLAIM = "SELECT doc_id, content FROM colbert.claim_pending('documents')"
+STORE = "SELECT colbert.store_encoded('documents', '7', %(text)s, %(q)s::text[]::vector[])"
+FAIL = "SELECT colbert.report_failure('documents', '7', %(text)s, 'boom') IS NOT NULL"
+
+
+@pytest.fixture(params=["bigint", 'text COLLATE "C"'])
+def encoder(
+    own_connection: psycopg.Connection,
+    database: str,
+    new_role: Callable[[], str],
+    request: pytest.FixtureRequest,
+) -> Iterator[psycopg.Connection]:
+    """A role that sees the tenant that a setting names, and may store what it encodes; both tenants
+    have a pending document 7."""
+    role = new_role()
+    make(own_connection, {}, tenant=request.param, dimensions=3)
+    create(own_connection, TEXTS)
+    run(
+        own_connection,
+        "INSERT INTO documents VALUES (1, 7, 'one', NULL), (2, 7, 'two', NULL);"
+        "ALTER TABLE documents ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON documents"
+        " USING (tenant_id::text = current_setting('app.tenant'));"
+        f"GRANT SELECT, UPDATE ON documents TO {role}",
+    )
+    own_connection.commit()
+    with psycopg.connect(as_role(database, role), autocommit=True) as connection:
+        yield connection
+
+
+def _as_tenant(connection: psycopg.Connection, tenant: int, call: str, text: str = "") -> list[Any]:
+    connection.execute("SELECT set_config('app.tenant', %s, false)", [str(tenant)])
+    return connection.execute(call.encode(), {"text": text, "q": texts(B)}).fetchall()
+
+
+def test_to_whom_sees_one_tenant_a_key_names_a_text(
+    own_connection: psycopg.Connection, encoder: psycopg.Connection
+) -> None:
+    """Each tenant's document 7 is claimed, fails, is forgotten and stored by itself."""
+    failures = "SELECT doc_id, attempts, error FROM colbert.failures('documents')"
+    assert _as_tenant(encoder, 1, CLAIM) == [("7", "one")]
+    assert _as_tenant(encoder, 1, CLAIM) == []
+    assert _as_tenant(encoder, 2, CLAIM) == [("7", "two")]
+    assert _as_tenant(encoder, 1, FAIL, "one") == [(True,)]
+    assert _as_tenant(encoder, 1, failures) == [("7", 1, "boom")]
+    assert _as_tenant(encoder, 2, failures) == []
+
+    assert _as_tenant(encoder, 2, FAIL, "two") == [(True,)]
+    run(own_connection, "UPDATE documents SET lang = 'three' WHERE lang = 'two'")
+    own_connection.commit()
+    assert _as_tenant(encoder, 1, CLAIM) == []  # it is not due
+    assert _as_tenant(encoder, 2, CLAIM) == [("7", "three")]
+
+    assert _as_tenant(encoder, 2, STORE, "one") == [(False,)]
+    assert _as_tenant(encoder, 2, STORE, "three") == [(True,)]
+    assert _as_tenant(encoder, 1, failures) == [("7", 1, "boom")]
+    assert _as_tenant(encoder, 1, STORE, "one") == [(True,)]
+    assert _as_tenant(encoder, 1, failures) == []
+    assert problems(own_connection) == []
+
+
+@pytest.mark.parametrize("call", [CLAIM, STORE, FAIL])
+def test_a_text_whose_key_is_seen_in_two_tenants_is_refused(
+    connection: psycopg.Connection, call: str
+) -> None:
+    make(connection, {}, dimensions=3)
+    create(connection, TEXTS)
+    run(connection, "INSERT INTO documents VALUES (1, 7, 'one', NULL), (2, 7, 'two', NULL)")
+    with pytest.raises(psycopg.Error) as caught, connection.transaction():
+        connection.execute(call.encode(), {"text": "one", "q": texts(B)})
+    assert caught.value.sqlstate == "21000"
+    assert run(
+        connection,
+        "SELECT count(embeddings), (SELECT count(*) FROM colbert.failures) FROM documents",
+    ) == [(0, 0)]
+    run(connection, "DELETE FROM documents WHERE tenant_id = 2")
+    assert run(connection, CLAIM) == [("7", "one")]
+
+
+def test_a_document_that_moves_to_another_tenant_starts_afresh(
+    connection: psycopg.Connection,
+) -> None:
+    make(connection, {}, dimensions=3)
+    create(connection, TEXTS)
+    run(connection, "INSERT INTO documents VALUES (1, 7, 'one', NULL)")
+    assert run(connection, CLAIM) == [("7", "one")]
+    run(connection, "UPDATE documents SET tenant_id = 2")
+    assert run(connection, CLAIM) == [("7", "one")]
+    attempts = "SELECT tenant FROM documents_embeddings_attempts"
+    assert run(connection, attempts) == [("2",)]
+    run(connection, "TRUNCATE documents")
+    assert run(connection, attempts) == []
+
+
+def test_pending_documents_of_a_tenant_are_found_by_the_tenant(
+    connection: psycopg.Connection,
+) -> None:
+    make(connection, {}, dimensions=3)
+    create(connection, TEXTS)
+    [(definition,)] = run(
+        connection,
+        "SELECT pg_get_indexdef('documents_embeddings_pending'::regclass)",
+    )
+    assert "(tenant_id, id) WHERE" in definition
 
 
 def test_a_document_without_a_tenant_is_refused(connection: psycopg.Connection) -> None:

@@ -67,7 +67,7 @@ BEGIN
       format('EXISTS (SELECT FROM %s AS s WHERE s.%I = %s.doc_id AND %s OFFSET 0)',
              index.source, index.key, derived, visible)
     WHEN 'documents of tenants' THEN
-      format('EXISTS (SELECT FROM %1$s AS s WHERE s.%2$I = %3$s.doc_id AND s.%4$I::text = %3$s.tenant AND %5$s OFFSET 0)',
+      format('EXISTS (SELECT FROM %1$s AS s WHERE s.%2$I = %3$s.doc_id AND s.%4$I::text COLLATE "C" = %3$s.tenant AND %5$s OFFSET 0)',
              index.source, index.key, derived, _tenant, visible)
     WHEN 'tenants' THEN
       format('%s.tenant = ANY (%s)', derived,

@@ -23,6 +23,7 @@ DECLARE
   _index colbert._index := colbert._find_text_index(source, embeddings);
   _lost text[];
   _claim text;
+  _claimed text[] := ARRAY[]::text[];
 BEGIN
   PERFORM colbert._refuse_count('batch', batch);
   IF lease IS NULL OR lease <= interval '0' THEN
@@ -36,31 +37,38 @@ BEGIN
 
   EXECUTE format(
     'SELECT array_agg(l.doc_id::text) FROM ('
-    'SELECT a.doc_id FROM %1$s AS a JOIN %2$s AS s ON s.%3$I = a.doc_id '
-    ' WHERE s.%4$I IS NULL AND s.%5$I IS NOT NULL'
+    'SELECT a.doc_id FROM %s AS a JOIN %s AS s ON %s '
+    ' WHERE s.%I IS NULL AND s.%I IS NOT NULL'
     '   AND a.due_at <= statement_timestamp()'
     '   AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._derived_table(_index, 'attempts'), _index.source, _index.key, _index.embeddings,
-    colbert._text_column(_index))
+    colbert._derived_table(_index, 'attempts'), _index.source, (colbert._attempt_key(_index, 'a')).matches,
+    _index.embeddings, colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
-    RETURN QUERY EXECUTE colbert._claim_sql(_index, format(
-      's.%I = ANY ($4::%s[])', _index.key, (colbert._source_types(_index)).key_cast))
-      USING 1, lease, colbert._worker_name(worker), _lost;
+    _claim := colbert._claim_sql(_index, format(
+      's.%I = ANY ($4::%s[])', _index.key, (colbert._source_types(_index)).key_cast));
+    FOR doc_id, content IN EXECUTE _claim USING 1, lease, colbert._worker_name(worker), _lost LOOP
+      RETURN NEXT;
+      _claimed := _claimed || doc_id;
+    END LOOP;
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
     -- Another worker may have claimed all documents that this statement saw as it began. The next one sees others.
     _claim := colbert._claim_sql(_index, format(
-      'NOT EXISTS (SELECT FROM %s AS a WHERE a.doc_id = s.%I'
+      'NOT EXISTS (SELECT FROM %s AS a WHERE %s'
       ' AND (a.due_at > statement_timestamp()'
       '   OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
-      colbert._derived_table(_index, 'attempts'), _index.key));
+      colbert._derived_table(_index, 'attempts'), (colbert._attempt_key(_index, 'a')).matches));
     FOR _attempt IN 1 .. 5 LOOP
-      RETURN QUERY EXECUTE _claim USING batch, lease, colbert._worker_name(worker);
+      FOR doc_id, content IN EXECUTE _claim USING batch, lease, colbert._worker_name(worker) LOOP
+        RETURN NEXT;
+        _claimed := _claimed || doc_id;
+      END LOOP;
       EXIT WHEN FOUND;
     END LOOP;
   END IF;
+  PERFORM colbert._refuse_ambiguous(_index, _claimed);
   PERFORM colbert._saw_worker(_index, worker, 0, 0, 0);
 END
 $claim_pending$;
@@ -78,28 +86,30 @@ RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_claim_sql$
+DECLARE
+  _key record := colbert._attempt_key(index, 'a');
 BEGIN
   RETURN format(
     'WITH due AS ('
-    '  SELECT s.%1$I AS doc_id, s.%2$I::text AS content'
+    '  SELECT %1$s, s.%2$I::text AS content'
     '    FROM %3$s AS s'
     '   WHERE s.%4$I IS NULL AND s.%2$I IS NOT NULL AND %5$s'
-    '   ORDER BY s.%1$I'
+    '   ORDER BY %6$s'
     '   LIMIT $1'
     '     FOR NO KEY UPDATE OF s SKIP LOCKED), '
     'claimed AS ('
-    '  INSERT INTO %6$s AS a (doc_id, attempts, worker, claimed_at, due_at)'
-    '  SELECT d.doc_id, 1, $3, statement_timestamp(), statement_timestamp() + $2 FROM due AS d'
-    '      ON CONFLICT (doc_id) DO UPDATE'
+    '  INSERT INTO %7$s AS a (%8$s, attempts, worker, claimed_at, due_at)'
+    '  SELECT %8$s, 1, $3, statement_timestamp(), statement_timestamp() + $2 FROM due'
+    '      ON CONFLICT (%8$s) DO UPDATE'
     '     SET attempts = a.attempts + 1,'
     '         worker = $3,'
     '         claimed_at = statement_timestamp(),'
     '         due_at = statement_timestamp() + colbert._retry_after($2, a.attempts + 1)'
     '   WHERE a.due_at <= statement_timestamp()'
-    '  RETURNING a.doc_id) '
-    'SELECT d.doc_id::text, d.content FROM due AS d JOIN claimed AS c ON c.doc_id = d.doc_id ORDER BY d.doc_id',
-    index.key, colbert._text_column(index), index.source, index.embeddings, condition,
-    colbert._derived_table(index, 'attempts'));
+    '  RETURNING %8$s) '
+    'SELECT doc_id::text, content FROM due JOIN claimed USING (%8$s) ORDER BY due.doc_id',
+    _key.taken, colbert._text_column(index), index.source, index.embeddings, condition,
+    colbert._pending_order_sql(index, 's.'), colbert._derived_table(index, 'attempts'), _key.columns);
 END
 $_claim_sql$;
 

@@ -15,22 +15,24 @@ AS $report_failure$
 DECLARE
   _first CONSTANT interval := interval '10 seconds';
   _index colbert._index := colbert._find_text_index(source, embeddings);
+  _key record := colbert._attempt_key(_index, 'a');
   _due timestamptz;
 BEGIN
+  PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
   EXECUTE format(
     'WITH failed AS MATERIALIZED ('
-    '  SELECT s.%1$I AS doc_id FROM %2$s AS s'
+    '  SELECT %7$s FROM %2$s AS s'
     '   WHERE s.%1$I = $1::%3$s AND s.%4$I IS NULL AND s.%5$I::text COLLATE "C" = $2'
     '     FOR NO KEY UPDATE) '
-    'INSERT INTO %6$s AS a (doc_id, attempts, worker, claimed_at, due_at, failed_at, error) '
-    'SELECT f.doc_id, 1, $4, statement_timestamp(), statement_timestamp() + $5, statement_timestamp(), $3'
-    '  FROM failed AS f '
-    '    ON CONFLICT (doc_id) DO UPDATE '
+    'INSERT INTO %6$s AS a (%8$s, attempts, worker, claimed_at, due_at, failed_at, error) '
+    'SELECT %8$s, 1, $4, statement_timestamp(), statement_timestamp() + $5, statement_timestamp(), $3'
+    '  FROM failed '
+    '    ON CONFLICT (%8$s) DO UPDATE '
     '   SET due_at = statement_timestamp() + colbert._retry_after($5, a.attempts),'
     '       failed_at = statement_timestamp(), worker = $4, error = $3 '
     'RETURNING due_at',
     _index.key, _index.source, (colbert._source_types(_index)).key_cast, _index.embeddings,
-    colbert._text_column(_index), colbert._derived_table(_index, 'attempts'))
+    colbert._text_column(_index), colbert._derived_table(_index, 'attempts'), _key.taken, _key.columns)
      INTO _due
     USING doc_id, content, left(coalesce(error, 'no error was given'), 2000),
           colbert._worker_name(worker), _first;

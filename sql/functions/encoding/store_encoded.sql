@@ -23,6 +23,7 @@ BEGIN
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Pass the empty array for a text without tokens, or call colbert.report_failure.';
   END IF;
+  PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
   EXECUTE format('UPDATE %s AS s SET %I = %s '
                  ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND s.%6$I::text COLLATE "C" = $3',
                  _index.source, _index.embeddings, colbert._stored_sql(_types.element, '$1'), _index.key, _types.key_cast,

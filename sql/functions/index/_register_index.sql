@@ -20,11 +20,6 @@ BEGIN
   VALUES (source, embeddings, colbert._key_column(source, key, options ->> 'tenant'), _method, options,
           colbert._vector_dimensions(source, embeddings, options), '{}')
   RETURNING * INTO _index;
-  IF colbert._text_column(_index) IS NOT NULL AND colbert._key_within_tenant(_index) THEN
-    RAISE EXCEPTION 'texts of table "%" cannot be encoded by keys that are unique within a tenant only', source
-      USING ERRCODE = 'feature_not_supported',
-            HINT = format('ALTER TABLE %s ADD UNIQUE (%I), or encode without the option "text".', source, _index.key);
-  END IF;
   IF colbert._tenant_column(_index) IS NOT NULL AND NOT colbert._leads_with_tenant(_index) THEN
     RAISE NOTICE 'no index of table "%" begins with "%": every search would read all rows to find its tenants',
                  source, options ->> 'tenant'

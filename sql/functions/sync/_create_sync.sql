@@ -94,11 +94,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   SELECT format($before$
   ELSIF TG_WHEN = 'BEFORE' THEN
-    PERFORM colbert._sync_text(%1$s, OLD.%2$I::text);
+    PERFORM colbert._sync_text(%1$s, OLD.%2$I::text%4$s);
     IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I THEN
       NEW.%3$I := NULL;
     END IF;
-    RETURN NEW;$before$, index.id, index.key, index.embeddings),
+    RETURN NEW;$before$, index.id, index.key, index.embeddings,
+                ', OLD.' || quote_ident(colbert._tenant_column(index)) || '::text'),
          format($after$
     IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
       PERFORM colbert._notify_workers(%1$s);
@@ -126,8 +127,8 @@ BEGIN
                  'EXECUTE FUNCTION %s()',
                  _names.text_trigger, index.source, _text, _names.sync_function);
   IF colbert._pending_index(index) IS NULL THEN
-    EXECUTE format('CREATE INDEX %I ON %s (%I) WHERE %I IS NULL AND %I IS NOT NULL',
-                   _pending, index.source, index.key, index.embeddings, _text);
+    EXECUTE format('CREATE INDEX %I ON %s (%s) WHERE %I IS NULL AND %I IS NOT NULL',
+                   _pending, index.source, colbert._pending_order_sql(index), index.embeddings, _text);
     EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
                    (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
                    _pending, colbert._derived_comment(index));

@@ -26,7 +26,7 @@ BEGIN
 
   _index := colbert._index_of_trigger(index_id);
   IF old_key IS NOT NULL THEN
-    PERFORM colbert._forget_attempts(_index, old_key);
+    PERFORM colbert._forget_attempts(_index, old_key, old_tenant);
   END IF;
   IF _moved OR new_key IS NULL THEN
     _old := colbert._part_of(_index, old_tenant);

@@ -1,10 +1,10 @@
 -- A changed text is a new one. The trigger calls this under the lock of the row.
-CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text)
+CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text, tenant text DEFAULT NULL)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT colbert._forget_attempts(i, doc_id) FROM colbert._index AS i WHERE i.id = index_id;
+  SELECT colbert._forget_attempts(i, doc_id, tenant) FROM colbert._index AS i WHERE i.id = index_id;
 END;
 
-COMMENT ON FUNCTION colbert._sync_text(integer, text) IS
+COMMENT ON FUNCTION colbert._sync_text(integer, text, text) IS
   'Forgets the attempts at encoding a text that has changed: what the trigger on the text column calls.';
