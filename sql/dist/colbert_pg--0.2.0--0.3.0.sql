@@ -374,6 +374,7 @@ CREATE TABLE colbert._build (
   index_id integer PRIMARY KEY REFERENCES colbert._index ON DELETE CASCADE,
   method text NOT NULL,
   checks boolean NOT NULL,
+  keeps boolean NOT NULL DEFAULT false,
   phase text NOT NULL DEFAULT 'starting'
     CHECK (phase IN ('starting', 'checking', 'filling', 'catching up', 'retiring')),
   step integer NOT NULL DEFAULT 0,
@@ -390,6 +391,8 @@ COMMENT ON TABLE colbert._build IS
 COMMENT ON COLUMN colbert._build.method IS 'The method that the index will have.';
 COMMENT ON COLUMN colbert._build.checks IS
   'Whether the index is new, so that a bad document is an error; else it is left out.';
+COMMENT ON COLUMN colbert._build.keeps IS
+  'Whether parts of an index that have not outgrown it are taken over as they are.';
 COMMENT ON COLUMN colbert._build.phase IS 'How far it is: see the function colbert._build_step.';
 COMMENT ON COLUMN colbert._build.step IS 'How many steps of filling are done.';
 COMMENT ON COLUMN colbert._build.steps IS 'How many there are.';
@@ -3430,8 +3433,11 @@ COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
 
 -- sql/functions/methods/plaid/_plaid_build_part_step.sql
--- The first step finds the tenants that get a part, the largest first. Each step after that trains and files one part. The
--- last one makes the planner see them.
+-- The first step finds the tenants that get a part, the largest first. Each step after that makes one part. The last one
+-- makes the planner see them.
+--
+-- A part is trained, and its documents are filed. A build that keeps what has not outgrown the index (_plaid_former) takes
+-- such parts over as they are, with the ids of their centroids: this reads and writes rows, and compares no vectors.
 CREATE OR REPLACE FUNCTION colbert._plaid_build_part_step(index colbert._index, step integer, steps integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -3440,51 +3446,153 @@ AS $_plaid_build_part_step$
 DECLARE
   _tenants regclass := colbert._derived_table(index, 'tenants');
   _documents regclass := colbert._derived_table(index, 'documents');
-  _postings regclass := colbert._derived_table(index, 'postings');
+  _former colbert._index := colbert._plaid_former(index);
   _tenant text;
-  _part colbert._index;
+  _kept boolean;
 BEGIN
   IF step = 1 THEN
-    EXECUTE format('INSERT INTO %s (tenant) SELECT t.tenant FROM (%s) AS t ORDER BY t.documents DESC LIMIT $1',
-                   _tenants, colbert._plaid_large_tenants_sql(index))
+    PERFORM colbert._plaid_skip_numbers(index, _former);
+    EXECUTE format('INSERT INTO %s (part, tenant, documents, centroids, postings) OVERRIDING SYSTEM VALUE '
+                   'SELECT coalesce(t.part, nextval(%L)), t.tenant, coalesce(t.filed, 0), coalesce(t.centroids, 0), '
+                   '       coalesce(t.postings, 0) '
+                   '  FROM (%s) AS t ORDER BY t.documents DESC LIMIT $1',
+                   _tenants, pg_get_serial_sequence(_tenants::text, 'part'),
+                   colbert._plaid_tenants_sql(index, _former))
       USING steps - 2;
     EXECUTE format('ANALYZE %s', _tenants);
     RETURN;
   ELSIF step = steps THEN
-    EXECUTE format('ANALYZE %s, %s, %s, %s, %s', _tenants, _documents, _postings,
+    EXECUTE format('ANALYZE %s, %s, %s, %s, %s', _tenants, _documents, colbert._derived_table(index, 'postings'),
                    colbert._derived_table(index, 'lists'), colbert._derived_table(index, 'centroids'));
     RETURN;
   END IF;
 
-  EXECUTE format('SELECT t.tenant::text FROM %s AS t ORDER BY t.part OFFSET $1 - 2 LIMIT 1', _tenants)
-     INTO _tenant
+  EXECUTE format('SELECT t.tenant::text, t.documents > 0 AND EXISTS (SELECT FROM %s AS f WHERE f.part = t.part) '
+                 '  FROM %s AS t ORDER BY t.part OFFSET $1 - 2 LIMIT 1',
+                 colbert._derived_table(_former, 'tenants'), _tenants)
+     INTO _tenant, _kept
     USING step;
-  IF _tenant IS NULL THEN
-    RETURN;  -- there are fewer than there were when the steps were counted
+  IF _kept THEN
+    PERFORM colbert._plaid_keep_part(colbert._part_of(index, _tenant), _former);
+  ELSIF _tenant IS NOT NULL THEN  -- there may be fewer than there were when the steps were counted
+    PERFORM colbert._plaid_build_part(colbert._part_of(index, _tenant));
   END IF;
-  _part := colbert._part_of(index, _tenant);
-  PERFORM colbert._plaid_train(_part);
+END
+$_plaid_build_part_step$;
+
+COMMENT ON FUNCTION colbert._plaid_build_part_step(colbert._index, integer, integer) IS
+  'Finds the tenants that get a part of the index, or makes one part.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_build_part(part colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_build_part$
+DECLARE
+  _documents regclass := colbert._derived_table(part, 'documents');
+BEGIN
+  PERFORM colbert._plaid_train(part);
   EXECUTE format('INSERT INTO %s (doc_id, tokens, centroid_ids, digest, part) '
                  'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest, $2 FROM colbert._plaid_filed($1, 1, 1) AS a',
-                 _documents, (colbert._source_types(index)).key_type)
-    USING _part, _part.part;
-  EXECUTE format('INSERT INTO %s (centroid_id, ordinal, part) '
-                 'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal, d.part FROM %s AS d WHERE d.part = $1 ORDER BY 1, 2',
-                 _postings, _documents)
-    USING _part.part;
+                 _documents, (colbert._source_types(part)).key_type)
+    USING part, part.part;
+  PERFORM colbert._plaid_post_part(part);
   EXECUTE format('UPDATE %s AS t '
                  '   SET documents = d.documents, postings = d.postings, '
                  '       centroids = (SELECT count(*) FROM %s AS c JOIN %s AS l ON l.id = c.list_id WHERE l.part = $1) '
                  '  FROM (SELECT count(*) AS documents, coalesce(sum(cardinality(d.centroid_ids)), 0) AS postings '
                  '          FROM %s AS d WHERE d.part = $1) AS d '
                  ' WHERE t.part = $1',
-                 _tenants, colbert._derived_table(index, 'centroids'), colbert._derived_table(index, 'lists'), _documents)
-    USING _part.part;
+                 colbert._derived_table(part, 'tenants'), colbert._derived_table(part, 'centroids'),
+                 colbert._derived_table(part, 'lists'), _documents)
+    USING part.part;
 END
-$_plaid_build_part_step$;
+$_plaid_build_part$;
 
-COMMENT ON FUNCTION colbert._plaid_build_part_step(colbert._index, integer, integer) IS
-  'Finds the tenants that get a part of the index, or builds one part.';
+COMMENT ON FUNCTION colbert._plaid_build_part(colbert._index) IS
+  'Trains a part of an index, and files its documents.';
+
+-- Documents get new ordinals: the former ones are given out further while this build goes on.
+CREATE OR REPLACE FUNCTION colbert._plaid_keep_part(part colbert._index, former colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_keep_part$
+DECLARE
+  _lists regclass := colbert._derived_table(former, 'lists');
+BEGIN
+  EXECUTE format('INSERT INTO %s (id, part, centre) OVERRIDING SYSTEM VALUE '
+                 'SELECT l.id, l.part, l.centre FROM %s AS l WHERE l.part = $1',
+                 colbert._derived_table(part, 'lists'), _lists)
+    USING part.part;
+  EXECUTE format('INSERT INTO %s (id, centroid, trained, part, list_id) OVERRIDING SYSTEM VALUE '
+                 'SELECT c.id, c.centroid, c.trained, c.part, c.list_id FROM %s AS l JOIN %s AS c ON c.list_id = l.id '
+                 ' WHERE l.part = $1',
+                 colbert._derived_table(part, 'centroids'), _lists, colbert._derived_table(former, 'centroids'))
+    USING part.part;
+  EXECUTE format('INSERT INTO %s (doc_id, tokens, centroid_ids, digest, part) '
+                 'SELECT d.doc_id, d.tokens, d.centroid_ids, d.digest, d.part FROM %s AS d WHERE d.part = $1',
+                 colbert._derived_table(part, 'documents'), colbert._derived_table(former, 'documents'))
+    USING part.part;
+  PERFORM colbert._plaid_post_part(part);
+END
+$_plaid_keep_part$;
+
+COMMENT ON FUNCTION colbert._plaid_keep_part(colbert._index, colbert._index) IS
+  'Takes a part over from the tables that an index had before.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_post_part(part colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_post_part$
+BEGIN
+  EXECUTE format('INSERT INTO %s (centroid_id, ordinal, part) '
+                 'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal, d.part FROM %s AS d WHERE d.part = $1 ORDER BY 1, 2',
+                 colbert._derived_table(part, 'postings'), colbert._derived_table(part, 'documents'))
+    USING part.part;
+END
+$_plaid_post_part$;
+
+COMMENT ON FUNCTION colbert._plaid_post_part(colbert._index) IS
+  'Writes the postings of the documents of a part.';
+
+-- Numbers of parts, lists and centroids that are taken over keep clear of new ones.
+CREATE OR REPLACE FUNCTION colbert._plaid_skip_numbers(index colbert._index, former colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_skip_numbers$
+DECLARE
+  _name text;
+  _column text;
+BEGIN
+  FOR _name, _column IN VALUES ('tenants', 'part'), ('lists', 'id'), ('centroids', 'id') LOOP
+    EXECUTE format('SELECT setval(%L, max(f.%I)) FROM %s AS f HAVING count(*) > 0',
+                   pg_get_serial_sequence(colbert._derived_table(index, _name)::text, _column), _column,
+                   colbert._derived_table(former, _name));
+  END LOOP;
+END
+$_plaid_skip_numbers$;
+
+COMMENT ON FUNCTION colbert._plaid_skip_numbers(colbert._index, colbert._index) IS
+  'Lets the new numbers of an index that is built begin after those of the tables that it had before.';
+
+-- The index as it is searched while it is built anew, where the build keeps what has not outgrown it. Else the index
+-- itself, which has nothing to take over yet.
+CREATE OR REPLACE FUNCTION colbert._plaid_former(index colbert._index)
+RETURNS colbert._index
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT coalesce((SELECT i
+                     FROM colbert._index AS i
+                     JOIN colbert._build AS b ON b.index_id = i.id
+                    WHERE i.id = index.id AND b.keeps),
+                  index);
+END;
+
+COMMENT ON FUNCTION colbert._plaid_former(colbert._index) IS
+  'The index from which parts may be taken over.';
 
 CREATE OR REPLACE FUNCTION colbert._plaid_large_tenants_sql(index colbert._index)
 RETURNS text
@@ -3496,6 +3604,19 @@ RETURN format(
 
 COMMENT ON FUNCTION colbert._plaid_large_tenants_sql(colbert._index) IS
   'SQL for the tenants with enough documents for a part of the index, and how many they have.';
+
+-- The tenants with enough documents for a part of the index, and how many these are; with the part that they have, and
+-- how many documents were filed as that was built, unless there are more than twice as many by now.
+CREATE OR REPLACE FUNCTION colbert._plaid_tenants_sql(index colbert._index, former colbert._index)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format(
+  'SELECT g.tenant, g.documents, t.part, t.documents AS filed, t.centroids, t.postings FROM (%s) AS g '
+  '  LEFT JOIN %s AS t ON t.tenant = g.tenant AND g.documents <= 2 * t.documents',
+  colbert._plaid_large_tenants_sql(index), colbert._derived_table(former, 'tenants'));
+
+COMMENT ON FUNCTION colbert._plaid_tenants_sql(colbert._index, colbert._index) IS
+  'SQL for the tenants with enough documents for a part of the index, and the parts that they have and have not outgrown.';
 
 CREATE OR REPLACE FUNCTION colbert._plaid_large_tenants(index colbert._index)
 RETURNS integer
@@ -4003,7 +4124,7 @@ COMMENT ON FUNCTION colbert._plaid_state(colbert._index) IS
   'Whether pgvector''s index on the centroids is there, and whether retraining is due; NULL when all is well.';
 
 -- Parts are due anew when they have twice as many documents as they were built from, and when tenants without a part have
--- enough for one: together a tenth of all of these.
+-- enough for one: together a twentieth of all of these.
 CREATE OR REPLACE FUNCTION colbert._plaid_state_of_parts(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -4014,12 +4135,10 @@ DECLARE
   _all bigint;
 BEGIN
   EXECUTE format(
-    'SELECT count(*) FILTER (WHERE g.documents > 2 * coalesce(t.documents, 0)), '
-    '       sum(g.documents) FILTER (WHERE g.documents > 2 * coalesce(t.documents, 0)), sum(g.documents) '
-    '  FROM (%s) AS g LEFT JOIN %s AS t ON t.tenant = g.tenant',
-    colbert._plaid_large_tenants_sql(index), colbert._derived_table(index, 'tenants'))
+    'SELECT count(*) FILTER (WHERE t.part IS NULL), sum(t.documents) FILTER (WHERE t.part IS NULL), sum(t.documents) '
+    '  FROM (%s) AS t', colbert._plaid_tenants_sql(index, index))
      INTO _outgrown, _documents, _all;
-  IF _documents > _all / 10 THEN
+  IF _documents > _all / 20 THEN
     state := 'stale';
     advice := format('%s of %s documents are of %s tenants that have outgrown the index, run reindex',
                      _documents, _all, _outgrown);
@@ -5897,8 +6016,8 @@ COMMENT ON FUNCTION colbert._drop_build(colbert._index) IS
 
 -- sql/functions/building/_begin_rebuild.sql
 -- Enters a build of an index that is there, or finds the one that was begun. Returns the id of the index; NULL when there
--- is nothing to build.
-CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name)
+-- is nothing to build. keeps: whether what has not outgrown the index is taken over as it is.
+CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name, keeps boolean)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -5909,14 +6028,14 @@ BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot();
-  INSERT INTO colbert._build (index_id, method, checks)
-  VALUES (_index.id, _index.method, false)
+  INSERT INTO colbert._build (index_id, method, checks, keeps)
+  VALUES (_index.id, _index.method, false, keeps)
       ON CONFLICT (index_id) DO NOTHING;
   RETURN _index.id;
 END
 $_begin_rebuild$;
 
-COMMENT ON FUNCTION colbert._begin_rebuild(regclass, name) IS
+COMMENT ON FUNCTION colbert._begin_rebuild(regclass, name, boolean) IS
   'Enters a build of an index, unless one was begun; returns the id of the index.';
 
 -- sql/functions/building/_run_build.sql
@@ -6028,7 +6147,7 @@ DECLARE
   _id pg_catalog.int4;
 BEGIN
   COMMIT;
-  _id := colbert._begin_rebuild(source, embeddings);
+  _id := colbert._begin_rebuild(source, embeddings, false);
   CALL colbert._run_build(_id);
 END
 $reindex_concurrently$;
@@ -6170,7 +6289,7 @@ DECLARE
   _index colbert._index := (SELECT i FROM colbert._index AS i WHERE i.id = _maintain.id);
 BEGIN
   CASE (colbert._index_state(_index)).state
-    WHEN 'stale' THEN PERFORM colbert._begin_rebuild(_index.source, _index.embeddings);
+    WHEN 'stale' THEN PERFORM colbert._begin_rebuild(_index.source, _index.embeddings, true);
     WHEN 'broken' THEN PERFORM colbert.repair_index(_index.source, _index.embeddings);
     ELSE NULL;
   END CASE;

@@ -3,6 +3,7 @@ CREATE TABLE colbert._build (
   index_id integer PRIMARY KEY REFERENCES colbert._index ON DELETE CASCADE,
   method text NOT NULL,
   checks boolean NOT NULL,
+  keeps boolean NOT NULL DEFAULT false,
   phase text NOT NULL DEFAULT 'starting'
     CHECK (phase IN ('starting', 'checking', 'filling', 'catching up', 'retiring')),
   step integer NOT NULL DEFAULT 0,
@@ -19,6 +20,8 @@ COMMENT ON TABLE colbert._build IS
 COMMENT ON COLUMN colbert._build.method IS 'The method that the index will have.';
 COMMENT ON COLUMN colbert._build.checks IS
   'Whether the index is new, so that a bad document is an error; else it is left out.';
+COMMENT ON COLUMN colbert._build.keeps IS
+  'Whether parts of an index that have not outgrown it are taken over as they are.';
 COMMENT ON COLUMN colbert._build.phase IS 'How far it is: see the function colbert._build_step.';
 COMMENT ON COLUMN colbert._build.step IS 'How many steps of filling are done.';
 COMMENT ON COLUMN colbert._build.steps IS 'How many there are.';

@@ -618,6 +618,78 @@ def test_a_part_is_built_beside_its_writers(
         assert state in ("ready", "stale")
 
 
+def centroids(connection: psycopg.Connection, tenant: int) -> list[tuple[Any, ...]]:
+    """Those of a tenant's part, with their lists."""
+    [names] = run(
+        connection,
+        "SELECT x.at[1]::text, x.at[2]::text, x.at[3]::text FROM colbert._index AS i CROSS JOIN"
+        " LATERAL (SELECT ARRAY(SELECT i.tables[array_position(i.table_names, n)] FROM"
+        " unnest('{tenants, lists, centroids}'::text[]) AS n) AS at) AS x",
+    )
+    return run(
+        connection,
+        "SELECT c.id, c.list_id, l.centre::text, c.centroid::text FROM {} AS t JOIN {} AS l"
+        " USING (part) JOIN {} AS c ON c.list_id = l.id WHERE t.tenant = {}"
+        " ORDER BY c.id".format(*names, tenant),
+    )
+
+
+def test_maintain_builds_the_parts_that_were_outgrown_and_keeps_the_others(
+    own_connection: psycopg.Connection, rng: np.random.Generator
+) -> None:
+    documents, queries = clustered_documents(rng, 40, 16)
+    own_connection.autocommit = True
+    fewer(own_connection)
+    make(own_connection, {1: documents, 2: documents, 3: {1: documents[1]}})
+    create(own_connection)
+    before = {tenant: centroids(own_connection, tenant) for tenant in (1, 2)}
+    add(own_connection, 2, {1000 + key: d for key, d in documents.items()})
+    add(own_connection, 2, {2000: documents[1]})
+    add(own_connection, 3, {1000 + key: d for key, d in documents.items()})
+    assert run(own_connection, "SELECT state FROM colbert.indexes") == [("stale",)]
+
+    run(own_connection, "CALL colbert.maintain()")
+    assert centroids(own_connection, 1) == before[1] != []
+    assert centroids(own_connection, 2) != before[2]
+    assert parts(own_connection) == [1, 2, 3]
+    assert run(own_connection, "SELECT state FROM colbert.indexes") == [("ready",)]
+    assert problems(own_connection) == []
+    for tenant in (1, 2, 3):
+        for query in queries[:3]:
+            of_tenant = f", filter => 'tenant_id = {tenant}'"
+            found = search(own_connection, query, of_tenant)
+            true = search(own_connection, query, of_tenant + ", exact => true")
+            assert len({key for key, _ in found} & {key for key, _ in true}) >= 8
+
+    run(own_connection, "CALL colbert.reindex_concurrently('documents')")
+    assert centroids(own_connection, 1) != before[1]
+    assert problems(own_connection) == []
+
+
+@pytest.mark.parametrize("when", [1, 3])
+@pytest.mark.parametrize("write", [*WRITES, "SELECT colbert.reindex('documents')"])
+def test_a_part_is_kept_beside_its_writers(
+    database: str, rng: np.random.Generator, write: str, when: int
+) -> None:
+    """A write before the tenants are looked at, and one after the first part was taken over."""
+    documents, _ = clustered_documents(rng, 40, 16)
+    few = {key: documents[key] for key in range(1, SMALL)}
+    with psycopg.connect(database, autocommit=True) as connection:
+        fewer(connection)
+        make(connection, {1: documents, 3: few})
+        create(connection)
+        add(connection, 2, documents)
+        [(number,)] = run(connection, "SELECT id FROM colbert._index")
+        run(connection, "SELECT colbert._begin_rebuild('documents', NULL, true)")
+        steps = 0
+        while run(connection, "SELECT colbert._build_step(%s)", number) != [(None,)]:
+            steps += 1
+            if steps == when:
+                run(connection, write)
+        assert steps > 5
+        assert problems(connection) == []
+
+
 def explained(connection: psycopg.Connection, query: Matrix) -> dict[str, tuple[int | None, str]]:
     rows = run(
         connection,

@@ -30,7 +30,7 @@ COMMENT ON FUNCTION colbert._plaid_state(colbert._index) IS
   'Whether pgvector''s index on the centroids is there, and whether retraining is due; NULL when all is well.';
 
 -- Parts are due anew when they have twice as many documents as they were built from, and when tenants without a part have
--- enough for one: together a tenth of all of these.
+-- enough for one: together a twentieth of all of these.
 CREATE OR REPLACE FUNCTION colbert._plaid_state_of_parts(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -41,12 +41,10 @@ DECLARE
   _all bigint;
 BEGIN
   EXECUTE format(
-    'SELECT count(*) FILTER (WHERE g.documents > 2 * coalesce(t.documents, 0)), '
-    '       sum(g.documents) FILTER (WHERE g.documents > 2 * coalesce(t.documents, 0)), sum(g.documents) '
-    '  FROM (%s) AS g LEFT JOIN %s AS t ON t.tenant = g.tenant',
-    colbert._plaid_large_tenants_sql(index), colbert._derived_table(index, 'tenants'))
+    'SELECT count(*) FILTER (WHERE t.part IS NULL), sum(t.documents) FILTER (WHERE t.part IS NULL), sum(t.documents) '
+    '  FROM (%s) AS t', colbert._plaid_tenants_sql(index, index))
      INTO _outgrown, _documents, _all;
-  IF _documents > _all / 10 THEN
+  IF _documents > _all / 20 THEN
     state := 'stale';
     advice := format('%s of %s documents are of %s tenants that have outgrown the index, run reindex',
                      _documents, _all, _outgrown);
