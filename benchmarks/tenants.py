@@ -7,7 +7,8 @@ security limits to one tenant, which a setting names.
 
 Measured for a large, a middle and a small tenant: a default search under row-level security; the
 same documents in a table of their own; exact search of both. And the bytes of the whole index, with
-the option "tenant" and without, and what a search under row-level security takes without it.
+the option "tenant" and without, and what a search under row-level security takes without it. And
+what maintain takes for a tenant that came later, beside building the index anew.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def main() -> None:
         for tenant in chosen:
             rows.append(_measured(owner, reader, client, packages.queries, scores[tenant], tenant))
             print("  ".join(rows[-1]), flush=True)
+        notes.append(_upkeep(owner, client, len(scores[0]) // 5))
         client.drop_index(TABLE)
         seconds = timed(lambda: client.create_index(TABLE, method="plaid", key="document"))
         notes.append(
@@ -168,6 +170,25 @@ def _measured(
         f"{len(scores):,}", f"{1e3 * own:.1f}", f"{1e3 * alone:.1f}", f"{own / alone:.2f}",
         f"{mean(recall[0]):.3f}", f"{mean(recall[1]):.3f}", f"{1e3 * median(exact):.1f}",
     ]  # fmt: skip
+
+
+def _upkeep(owner: Connection, client: Client, documents: int) -> str:
+    """What is due after a tenant has come of whom the index has no part."""
+    owner.execute(
+        f"INSERT INTO {TABLE} SELECT -1, id, -1 - document, embeddings FROM {TABLE}"
+        f" WHERE tenant_id = 0 LIMIT {documents}"
+    )
+    seconds = timed(client.maintain)
+    ((parts,),) = owner.execute(
+        f"SELECT count(*) FROM {TABLE}_embeddings_tenants WHERE tenant = -1"
+    ).fetchall()
+    assert parts == 1
+    anew = timed(lambda: client.reindex_concurrently(TABLE))
+    owner.execute(f"DELETE FROM {TABLE} WHERE tenant_id = -1")
+    return (
+        f"after a tenant of {documents:,} documents has come: maintain {seconds:,.1f} s,"
+        f" reindex_concurrently {anew:,.1f} s"
+    )
 
 
 def _without_option(reader: Connection, queries: list[Matrix], tenant: int) -> list[str]:
