@@ -178,12 +178,10 @@ def _upkeep(owner: Connection, client: Client, documents: int) -> str:
         f"INSERT INTO {TABLE} SELECT -1, id, -1 - document, embeddings FROM {TABLE}"
         f" WHERE tenant_id = 0 LIMIT {documents}"
     )
+    assert _state(owner) == "stale"
     seconds = timed(client.maintain)
-    ((parts,),) = owner.execute(
-        f"SELECT count(*) FROM {TABLE}_embeddings_tenants WHERE tenant = -1"
-    ).fetchall()
-    assert parts == 1
-    anew = timed(lambda: client.reindex_concurrently(TABLE))
+    assert _state(owner) == "ready"
+    anew = timed(lambda: client.reindex(TABLE, concurrently=True))
     owner.execute(f"DELETE FROM {TABLE} WHERE tenant_id = -1")
     return (
         f"after a tenant of {documents:,} documents has come: maintain {seconds:,.1f} s,"
@@ -205,6 +203,13 @@ def _without_option(reader: Connection, queries: list[Matrix], tenant: int) -> l
 def _exact(reader: Connection, query: Matrix) -> float:
     statement = f"SELECT score FROM colbert.search('{TABLE}', %s, k => {K}, exact => true)"
     return timed(lambda: reader.execute(statement, [TokenArray(query)]).fetchall())
+
+
+def _state(owner: Connection) -> str:
+    ((state,),) = owner.execute(
+        "SELECT state FROM colbert.indexes WHERE source = %s::regclass", [TABLE]
+    ).fetchall()
+    return str(state)
 
 
 def _index_bytes(owner: Connection) -> int:
