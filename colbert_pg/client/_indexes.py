@@ -65,9 +65,15 @@ class IndexOperations(Core):
         self._known.sources.pop(source, None)
 
     @operation
-    def drop_index(self, source: str, embeddings: str | None = None) -> Steps[None]:
-        """Drop an index, not its source: ``colbert.drop_index``."""
-        yield call("drop_index", source=source, embeddings=embeddings)
+    def drop_index(
+        self, source: str, embeddings: str | None = None, *, on_shards: bool = False
+    ) -> Steps[None]:
+        """Drop an index, not its source: ``colbert.drop_index``.
+
+        Args:
+            on_shards: drop the indexes of shards on other servers, too. They commit it at once.
+        """
+        yield call("drop_index", source=source, embeddings=embeddings, on_shards=on_shards)
         self._known.sources.pop(source, None)
 
     @operation

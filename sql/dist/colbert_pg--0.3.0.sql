@@ -633,6 +633,20 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0016_shard_operations') THEN
+    EXECUTE $step$
+-- sql/schema/0016_shard_operations.sql
+-- 0.3.0: what shards answer beside searches
+DROP FUNCTION IF EXISTS colbert._refuse_request(jsonb);
+DROP FUNCTION IF EXISTS colbert.drop_index(regclass, name);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0016_shard_operations', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -5261,8 +5275,10 @@ COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
 -- sql/functions/index/drop_index.sql
 -- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts that
 -- somebody dropped before are passed over. Of an index over shards, those of the partitions here go along. Those on other
--- servers stay.
-CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
+-- servers stay, unless on_shards says that they go, too: a shard commits that at once, whatever becomes of this
+-- transaction.
+CREATE OR REPLACE FUNCTION colbert.drop_index(
+  source regclass, embeddings name DEFAULT NULL, on_shards boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -5284,6 +5300,11 @@ BEGIN
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
   IF _index.method = 'shards' THEN
+    IF on_shards THEN
+      PERFORM FROM colbert._call_shards(
+                     _index, ARRAY(SELECT s FROM colbert._shards_of(_index.source) AS s WHERE s.server IS NOT NULL),
+                     'drop_index');
+    END IF;
     PERFORM colbert.drop_index(s.partition, _index.embeddings)
        FROM colbert._shards_of(_index.source) AS s
       WHERE s.server IS NULL
@@ -5294,8 +5315,8 @@ BEGIN
 END
 $drop_index$;
 
-COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
-  'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
+COMMENT ON FUNCTION colbert.drop_index(regclass, name, boolean) IS
+  'Drops a late-interaction index with everything that was derived; the table itself stays as it is. on_shards drops those on other servers, too. For the owner of the table.';
 
 -- sql/functions/index/check_index.sql
 -- Compares an index with the arrays, document by document, and returns every difference. There are no rows for an index
@@ -5306,6 +5327,8 @@ COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
 --   bad document       an array that may not be indexed, written while the triggers were off
 --   missing, orphaned, stale document    the index knows less, more, or other than the array
 --
+-- Over shards, each checks its own, and keys that several hold are found, too (_check_shards).
+--
 -- With a sample, a share of the documents is compared, others each time. Then only that of each document is found: not
 -- what belongs to none.
 CREATE OR REPLACE FUNCTION colbert.check_index(
@@ -5315,7 +5338,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $check_index$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _state record;
   _seed text := random()::text;
 BEGIN
@@ -5327,6 +5350,10 @@ BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._source_types(_index);
+  IF _index.method = 'shards' THEN
+    RETURN QUERY SELECT s.problem, s.doc_id, s.detail FROM colbert._check_shards(_index, sample) AS s;
+    RETURN;
+  END IF;
 
   detail := colbert._sync_problem(_index);
   IF detail IS NOT NULL THEN
@@ -5356,7 +5383,7 @@ END
 $check_index$;
 
 COMMENT ON FUNCTION colbert.check_index(regclass, name, float8) IS
-  'Every way in which an index differs from the arrays: no rows when there is none. For the owner of the table.';
+  'Every way in which an index differs from the arrays: no rows when there is none. Over shards, those of all shards, and the keys that several hold. For the owner of the table.';
 
 -- The problems of the documents of an index, or of a part of it.
 CREATE OR REPLACE FUNCTION colbert._part_problems(part colbert._index, sample float8, seed text)
@@ -5374,14 +5401,14 @@ COMMENT ON FUNCTION colbert._part_problems(colbert._index, float8, text) IS
 -- sql/functions/index/repair_index.sql
 -- Mends what check_index finds. Bad documents can be mended by their writer alone: they are taken out of the index.
 -- Documents are mended one by one under their row locks, beside other writers. Only a missing table or trigger takes a
--- lock on the whole table. Returns how many documents were mended.
+-- lock on the whole table. Returns how many documents were mended. Over shards, each mends its own.
 CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _part colbert._index;
   _mended bigint := 0;
   _doc_id text;
@@ -5389,6 +5416,11 @@ BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot();
+  IF _index.method = 'shards' THEN
+    RETURN (SELECT coalesce(sum(s.answer::bigint), 0)
+              FROM colbert._call_shards(
+                     _index, ARRAY(SELECT o FROM colbert._shards_of(_index.source) AS o), 'repair_index') AS s);
+  END IF;
 
   IF colbert._sync_problem(_index) IS NOT NULL THEN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
@@ -5490,18 +5522,22 @@ COMMENT ON FUNCTION colbert._recreate_derived(colbert._index) IS
 
 -- sql/functions/index/reindex.sql
 -- Mends an index and builds anew what ages in it. Searches use the old build until the new one is ready, and wait only
--- for the moment of the change. Writers of the table wait until it is done.
+-- for the moment of the change. Writers of the table wait until it is done. Over shards, all build theirs at once.
 CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $reindex$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
 BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot();
+  IF _index.method = 'shards' THEN
+    PERFORM FROM colbert._call_shards(_index, ARRAY(SELECT s FROM colbert._shards_of(_index.source) AS s), 'reindex');
+    RETURN;
+  END IF;
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
   PERFORM colbert.repair_index(_index.source, _index.embeddings);
   PERFORM colbert._method_rebuild(colbert._find_index(_index.source, _index.embeddings));
@@ -8533,10 +8569,14 @@ COST 10000
 SET search_path = pg_catalog, pg_temp
 AS $maxsim$
 DECLARE
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _score float8;
 BEGIN
+  IF _index.method = 'shards' THEN
+    RETURN colbert._by_key_of_shards(_index, query, doc_id::text, 'maxsim')::float8;
+  END IF;
   EXECUTE colbert._by_key_sql(
-            colbert._find_index(source, embeddings), query, doc_id::text,
+            _index, query, doc_id::text,
             'SELECT colbert._weighted_maxsim(%s, d.embeddings, colbert._query_weights($1)) FROM %s AS d')
      INTO _score
     USING query, NULL::jsonb, ARRAY[doc_id::text];
@@ -8558,10 +8598,20 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 COST 10000 ROWS 32
 SET search_path = pg_catalog, pg_temp
 AS $maxsim_matches$
+DECLARE
+  _index colbert._index := colbert._find_any_index(source, embeddings);
 BEGIN
+  IF _index.method = 'shards' THEN
+    RETURN QUERY
+      SELECT (m.match ->> 0)::integer, (m.match ->> 1)::integer, (m.match ->> 2)::float8
+        FROM jsonb_array_elements(colbert._by_key_of_shards(_index, query, doc_id::text, 'maxsim_matches'))
+             WITH ORDINALITY AS m (match, position)
+       ORDER BY m.position;
+    RETURN;
+  END IF;
   RETURN QUERY
     EXECUTE colbert._by_key_sql(
-              colbert._find_index(source, embeddings), query, doc_id::text,
+              _index, query, doc_id::text,
               'SELECT m.query_position, m.document_position, '
               '       m.similarity * coalesce((colbert._query_weights($1))[m.query_position], 1) '
               '  FROM %2$s AS d CROSS JOIN LATERAL colbert._maxsim_matches(%1$s, d.embeddings) AS m')
@@ -8646,6 +8696,15 @@ $_shards_of$;
 COMMENT ON FUNCTION colbert._shards_of(regclass) IS
   'The shards of a partitioned table: partitions on other servers, and those here.';
 
+-- sql/functions/shards/_shard_name.sql
+CREATE OR REPLACE FUNCTION colbert._shard_name(shard colbert._shard)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('shard "%s"%s', shard.partition,
+              CASE WHEN shard.server IS NOT NULL THEN format(' on server "%s"', shard.server) END);
+
+COMMENT ON FUNCTION colbert._shard_name(colbert._shard) IS 'How messages name a shard.';
+
 -- sql/functions/shards/_shard_failed.sql
 -- What becomes of a failure of a shard: an error that names it; or, where on_failure is 'warning', a warning, if the
 -- shard cannot be reached; or, where it is 'answer', an answer that says so. The error has the SQLSTATE that the shard
@@ -8658,7 +8717,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_shard_failed$
 DECLARE
   _unreachable boolean := colbert._is_unreachable(state);
-  _place text := format('shard "%s"%s', shard.partition, format(' on server "%s"', shard.server));
+  _place text := colbert._shard_name(shard);
 BEGIN
   message := concat_ws(': ', message, CASE WHEN _unreachable THEN nullif(split_part(detail, E'\n', 1), '') END);
   IF on_failure = 'answer' THEN
@@ -8672,6 +8731,8 @@ BEGIN
     USING ERRCODE = state,
           DETAIL = coalesce(nullif(detail, ''), format('There it is table %s.', shard.remote)),
           HINT = coalesce(
+            CASE WHEN state IN ('42883', '3F000') AND strpos(message, 'colbert') > 0
+                 THEN 'Install colbert_pg on the shard, in the same version.' END,
             nullif(hint, ''),
             CASE
               WHEN _unreachable THEN
@@ -8680,8 +8741,6 @@ BEGIN
                 format('CREATE USER MAPPING FOR %I SERVER %I OPTIONS (user …, password …)', current_user, shard.server)
               WHEN state = '42501' THEN
                 'The caller needs USAGE on the server. The role of its user mapping needs SELECT on the table of the shard, and USAGE on its schema.'
-              WHEN state IN ('42883', '3F000') THEN
-                'Install colbert_pg on the shard, in the same version.'
               ELSE 'Look at the table and its index on the shard.'
             END);
 END
@@ -8923,8 +8982,27 @@ $_search_shards$;
 COMMENT ON FUNCTION colbert._search_shards(colbert._index, vector[], anyelement, integer, text, jsonb, integer, boolean, text, float8) IS
   'The best documents of all shards; search_path is the caller''s.';
 
--- What a function that returns (doc_id, score) finds on each shard. call is SQL with %L for the table. The caller needs
--- SELECT on the source, as for any search. Its row-level security says nothing about rows that are elsewhere.
+-- The caller needs SELECT on the source, as for any search. Its row-level security says nothing about rows that are
+-- elsewhere.
+CREATE OR REPLACE FUNCTION colbert._refuse_reader_of_shards(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_reader_of_shards$
+BEGIN
+  EXECUTE format('SELECT s.%I, s.%I FROM %s AS s WHERE false', index.key, index.embeddings, index.source);
+  IF row_security_active(index.source) THEN
+    RAISE EXCEPTION 'row-level security of table "%" does not reach its shards', index.source
+      USING ERRCODE = 'feature_not_supported',
+            HINT = 'Put the policies on the tables of the shards, and map each role to one of its own there.';
+  END IF;
+END
+$_refuse_reader_of_shards$;
+
+COMMENT ON FUNCTION colbert._refuse_reader_of_shards(colbert._index) IS
+  'Raises for a caller who may not read the table, or whom row-level security limits.';
+
+-- What a function that returns (doc_id, score) finds on each shard. call is SQL with %L for the table.
 CREATE OR REPLACE FUNCTION colbert._answers_of_shards(index colbert._index, call text)
 RETURNS TABLE (doc_id text, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
@@ -8936,12 +9014,7 @@ DECLARE
   _shards colbert._shard[];
   _answers jsonb[];
 BEGIN
-  EXECUTE format('SELECT s.%I, s.%I FROM %s AS s WHERE false', index.key, index.embeddings, index.source);
-  IF row_security_active(index.source) THEN
-    RAISE EXCEPTION 'row-level security of table "%" does not reach its shards', index.source
-      USING ERRCODE = 'feature_not_supported',
-            HINT = 'Put the policies on the tables of the shards, and map each role to one of its own there.';
-  END IF;
+  PERFORM colbert._refuse_reader_of_shards(index);
   _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
   _answers := colbert._ask_shards(
     _shards,
@@ -9005,7 +9078,7 @@ DECLARE
   _problem record := colbert._problem_of_shard(index, shard, answer);
 BEGIN
   IF _problem.problem IS NOT NULL THEN
-    RAISE EXCEPTION 'shard "%"%: %', shard.partition, format(' on server "%s"', shard.server), _problem.problem
+    RAISE EXCEPTION '%: %', colbert._shard_name(shard), _problem.problem
       USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = _problem.advice;
   END IF;
@@ -9233,7 +9306,10 @@ DECLARE
   _values text[];
   _before text[];
 BEGIN
-  PERFORM colbert._refuse_request(request);
+  PERFORM colbert._refuse_request(request, jsonb '{
+    "version": "number", "k": "number", "filter": "string", "params": "object", "candidates": "number",
+    "exact": "boolean", "embeddings": "string", "min_score": "number", "search_path": "string",
+    "time_zone": "string", "knobs": "object"}');
   _search_path := coalesce(request ->> 'search_path', _search_shard.search_path);
   PERFORM set_config('search_path', _search_path, true);
   _source := _search_shard.source::regclass;
@@ -9274,17 +9350,15 @@ RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN 1;
 
-COMMENT ON FUNCTION colbert._request_version() IS 'The version of the requests that search_shard understands.';
+COMMENT ON FUNCTION colbert._request_version() IS 'The version of the requests that search_shard and call_shard understand.';
 
-CREATE OR REPLACE FUNCTION colbert._refuse_request(request jsonb)
+CREATE OR REPLACE FUNCTION colbert._refuse_request(request jsonb, types jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_request$
 DECLARE
-  _types constant jsonb := jsonb '{"version": "number", "k": "number", "filter": "string", "params": "object",
-    "candidates": "number", "exact": "boolean", "embeddings": "string", "min_score": "number",
-    "search_path": "string", "time_zone": "string", "knobs": "object"}';
+  _whole constant text[] := '{version, k, candidates, buckets, bucket}';
   _unknown text;
   _wrong text;
 BEGIN
@@ -9294,7 +9368,7 @@ BEGIN
             HINT = 'For example ''{"version": 1, "k": 10}''.';
   END IF;
   _unknown := (SELECT string_agg(format('"%s"', n.name), ', ' ORDER BY n.name)
-                 FROM (SELECT r.name FROM jsonb_object_keys(request) AS r (name) WHERE NOT _types ? r.name
+                 FROM (SELECT r.name FROM jsonb_object_keys(request) AS r (name) WHERE NOT types ? r.name
                         UNION ALL
                        SELECT 'knobs.' || k.name
                          FROM jsonb_object_keys(CASE WHEN jsonb_typeof(request -> 'knobs') = 'object'
@@ -9312,20 +9386,21 @@ BEGIN
             HINT = 'Upgrade colbert_pg on this shard to the version of the server that asks, or mend the request.';
   END IF;
   _wrong := (SELECT min(r.key) FROM jsonb_each(request) AS r
-              WHERE jsonb_typeof(r.value) NOT IN (_types ->> r.key, 'null')
+              WHERE jsonb_typeof(r.value) NOT IN (types ->> r.key, 'null')
                 AND r.key <> 'params'
-                 OR r.key IN ('version', 'k', 'candidates')
+                 OR r.key = ANY (_whole)
                     AND jsonb_typeof(r.value) = 'number' AND r.value #>> '{}' !~ '^-?[0-9]{1,9}$');
   IF _wrong IS NOT NULL THEN
     RAISE EXCEPTION '"%" of the request must not be %', _wrong, request -> _wrong
       USING ERRCODE = 'invalid_parameter_value',
-            HINT = format('It takes a value of JSON''s type %s%s.', _types ->> _wrong,
-                          CASE WHEN _wrong IN ('version', 'k', 'candidates') THEN ', a whole number' ELSE '' END);
+            HINT = format('It takes a value of JSON''s type %s%s.', types ->> _wrong,
+                          CASE WHEN _wrong = ANY (_whole) THEN ', a whole number' ELSE '' END);
   END IF;
 END
 $_refuse_request$;
 
-COMMENT ON FUNCTION colbert._refuse_request(jsonb) IS 'Raises for a request that this version cannot answer as it is meant.';
+COMMENT ON FUNCTION colbert._refuse_request(jsonb, jsonb) IS
+  'Raises for a request that this version cannot answer as it is meant; types are those of the members, by name.';
 
 -- sql/functions/shards/search_shard.sql
 -- What a shard answers: its k best documents, with their exact scores, for whoever merges the answers of all shards by
@@ -9354,6 +9429,264 @@ END;
 
 COMMENT ON FUNCTION colbert.search_shard(text, text, jsonb) IS
   'What one shard answers: its k best documents, keys as text. request is an object with version (1), k, filter, params, candidates, exact, embeddings, min_score, search_path, time_zone and knobs, each as in search and in SET; all may be left out.';
+
+-- sql/functions/shards/_call_shard.sql
+CREATE OR REPLACE FUNCTION colbert._call_shard(source regclass, operation text, request jsonb, query vector[])
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $_call_shard$
+DECLARE
+  _members constant jsonb := jsonb '{
+    "check_index": {"sample": "number"},
+    "keys": {"buckets": "number", "bucket": "number"},
+    "repair_index": {}, "reindex": {}, "drop_index": {},
+    "maxsim": {"query": "string", "doc_id": "string"},
+    "maxsim_matches": {"query": "string", "doc_id": "string"}}';
+  _embeddings name := request ->> 'embeddings';
+BEGIN
+  IF (_members ? operation) IS NOT TRUE THEN
+    RAISE EXCEPTION 'this shard does not know the operation "%"', operation
+      USING ERRCODE = 'feature_not_supported',
+            DETAIL = format('This is colbert_pg %s, which knows %s.', colbert.version(),
+                            (SELECT string_agg(m.name, ', ' ORDER BY m.name) FROM jsonb_object_keys(_members) AS m (name))),
+            HINT = 'Upgrade colbert_pg on this shard to the version of the server that asks, or mend the request.';
+  END IF;
+  PERFORM colbert._refuse_request(
+            request, jsonb '{"version": "number", "embeddings": "string"}' || (_members -> operation));
+
+  CASE operation
+    WHEN 'check_index' THEN
+      RETURN (SELECT jsonb_build_object(
+                       'documents', colbert._estimated_rows(source),
+                       'problems', coalesce(jsonb_agg(jsonb_build_array(c.problem, c.doc_id, c.detail)), '[]'))
+                FROM colbert.check_index(source, _embeddings, coalesce((request ->> 'sample')::float8, 1)) AS c);
+    WHEN 'keys' THEN
+      RETURN colbert._keys_in_bucket(colbert._find_any_index(source, _embeddings),
+                                     coalesce((request ->> 'buckets')::integer, 1),
+                                     coalesce((request ->> 'bucket')::integer, 0));
+    WHEN 'repair_index' THEN
+      RETURN to_jsonb(colbert.repair_index(source, _embeddings));
+    WHEN 'reindex' THEN
+      PERFORM colbert.reindex(source, _embeddings);
+      RETURN to_jsonb(true);
+    WHEN 'drop_index' THEN
+      IF NOT EXISTS (SELECT FROM colbert._index AS i
+                      WHERE i.source = _call_shard.source AND (i.embeddings = _embeddings) IS NOT FALSE) THEN
+        RETURN to_jsonb(false);
+      END IF;
+      PERFORM colbert.drop_index(source, _embeddings);
+      RETURN to_jsonb(true);
+    WHEN 'maxsim' THEN
+      RETURN coalesce(to_jsonb(colbert.maxsim(query, request ->> 'doc_id', source, _embeddings)), 'null');
+    WHEN 'maxsim_matches' THEN
+      RETURN (SELECT coalesce(jsonb_agg(jsonb_build_array(m.query_position, m.document_position, m.similarity)), '[]')
+                FROM colbert.maxsim_matches(query, request ->> 'doc_id', source, _embeddings) AS m);
+  END CASE;
+END
+$_call_shard$;
+
+COMMENT ON FUNCTION colbert._call_shard(regclass, text, jsonb, vector[]) IS
+  'The body of call_shard; query is that of the request.';
+
+-- Equal keys have the same hash on all servers, by the hash of their type: 1.1 and 1.10 of type numeric are in one
+-- bucket. The few types that have none are told apart by their text. Arrays are not read.
+CREATE OR REPLACE FUNCTION colbert._keys_in_bucket(index colbert._index, buckets integer, bucket integer)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET DateStyle = 'ISO'
+SET IntervalStyle = 'postgres'
+AS $_keys_in_bucket$
+DECLARE
+  _statement constant text := format(
+    'SELECT coalesce(jsonb_agg(s.%1$I::text), ''[]'') FROM %2$s AS s WHERE $1 = 1 OR mod(%%s & 9223372036854775807, $1) = $2',
+    index.key, index.source);
+  _keys jsonb;
+BEGIN
+  IF buckets < 1 OR bucket NOT BETWEEN 0 AND buckets - 1 THEN
+    RAISE EXCEPTION 'there is no bucket % of %', bucket, buckets
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Buckets count from 0.';
+  END IF;
+  BEGIN
+    EXECUTE format(_statement, format('hash_record_extended(ROW(s.%I), 0)', index.key)) INTO _keys USING buckets, bucket;
+  EXCEPTION WHEN undefined_function THEN
+    EXECUTE format(_statement, format('hashtextextended(s.%I::text, 0)', index.key)) INTO _keys USING buckets, bucket;
+  END;
+  RETURN _keys;
+END
+$_keys_in_bucket$;
+
+COMMENT ON FUNCTION colbert._keys_in_bucket(colbert._index, integer, integer) IS
+  'The keys of a table that fall into one of so many buckets.';
+
+-- sql/functions/shards/call_shard.sql
+-- What a shard does for the server that is asked, beside searching: one operation on the index of its table. It runs as
+-- the caller, with the rights that the caller has there. It is a contract between versions, as search_shard is. The
+-- request is an object. Its members, which may be left out where the function of the same name has a default:
+--
+--   version, embeddings    as in search_shard; known to all operations
+--
+--   operation        members                          answer
+--   check_index      sample                           {"documents": estimate, "problems": [[problem, doc_id, detail], …]}
+--   keys             buckets, bucket                  [key, …] of one of so many buckets, into which keys fall by their hash
+--   repair_index                                      the number of documents mended
+--   reindex                                           true
+--   drop_index                                        whether there was an index
+--   maxsim           query, doc_id                    the score, or null
+--   maxsim_matches   query, doc_id                    [[query_position, document_position, similarity], …]
+--
+-- An operation or a member that this version does not know is refused.
+CREATE OR REPLACE FUNCTION colbert.call_shard(source text, operation text, request jsonb DEFAULT '{}')
+RETURNS jsonb
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000
+BEGIN ATOMIC
+  SELECT colbert._call_shard(source::regclass, operation, request,
+                             colbert._query_of_text(request ->> 'query'));
+END;
+
+COMMENT ON FUNCTION colbert.call_shard(text, text, jsonb) IS
+  'What one shard does with its index for the server that is asked: check_index, keys, repair_index, reindex, drop_index, maxsim or maxsim_matches. request is an object with version (1), embeddings and what the operation takes.';
+
+-- sql/functions/shards/_call_shards.sql
+-- Has each shard do an operation of call_shard, all at once, and returns their answers. A shard commits what it does at
+-- once, whatever becomes of this transaction. Partitions here are part of it. One that cannot be reached is an error, or
+-- is left out with a warning, as the session says (_on_failure). The rights are those of the mapped role there.
+CREATE OR REPLACE FUNCTION colbert._call_shards(
+  index colbert._index, shards colbert._shard[], operation text, request jsonb DEFAULT '{}')
+RETURNS TABLE (shard colbert._shard, answer jsonb)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $_call_shards$
+DECLARE
+  _request jsonb := jsonb_build_object('version', colbert._request_version(), 'embeddings', index.embeddings) || request;
+  _answers jsonb[] := colbert._ask_shards(
+    shards,
+    ARRAY(SELECT format('SELECT colbert.call_shard(%L, %L, %L)', s.remote, operation, _request)
+            FROM unnest(shards) WITH ORDINALITY AS s (partition, server, remote, connection, position)
+           ORDER BY s.position),
+    colbert._on_failure());
+BEGIN
+  FOR i IN 1 .. cardinality(shards) LOOP
+    IF _answers[i] IS NOT NULL THEN
+      shard := shards[i];
+      answer := _answers[i];
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+END
+$_call_shards$;
+
+COMMENT ON FUNCTION colbert._call_shards(colbert._index, colbert._shard[], text, jsonb) IS
+  'What each shard answers to an operation of call_shard.';
+
+-- sql/functions/shards/_by_key_of_shards.sql
+-- What maxsim and maxsim_matches by key answer over shards: the answer of the first shard that holds the document, NULL
+-- where none does. All are asked at once.
+CREATE OR REPLACE FUNCTION colbert._by_key_of_shards(
+  index colbert._index, query vector[], doc_id text, operation text)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000
+SET search_path = pg_catalog, pg_temp
+AS $_by_key_of_shards$
+BEGIN
+  PERFORM colbert._refuse_query(index, query),
+          colbert._refuse_reader_of_shards(index);
+  RETURN (SELECT c.answer
+            FROM colbert._call_shards(
+                   index, ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s), operation,
+                   jsonb_build_object('query', query::text, 'doc_id', doc_id)) AS c
+           WHERE c.answer NOT IN ('null', '[]')
+           LIMIT 1);
+END
+$_by_key_of_shards$;
+
+COMMENT ON FUNCTION colbert._by_key_of_shards(colbert._index, vector[], text, text) IS
+  'The answer of the shard that holds a document.';
+
+-- sql/functions/shards/_check_shards.sql
+-- The body of check_index over shards: what each finds, with the shard named in the detail, and beside that
+--
+--   shard            the index of the shard is missing, or another than that of the table
+--   duplicate key    a document with this key is on several shards, each of which returns it
+CREATE OR REPLACE FUNCTION colbert._check_shards(index colbert._index, sample float8)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_check_shards$
+DECLARE
+  _shards colbert._shard[] := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
+  _states jsonb[] := colbert._ask_shards(
+    _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s), colbert._on_failure());
+  _sound colbert._shard[] := '{}';
+  _problem record;
+  _checked record;
+  _documents float8 := 0;
+BEGIN
+  FOR i IN 1 .. cardinality(_shards) LOOP
+    CONTINUE WHEN _states[i] IS NULL;
+    _problem := colbert._problem_of_shard(index, _shards[i], _states[i]);
+    IF _problem.problem IS NULL THEN
+      _sound := _sound || _shards[i];
+    ELSE
+      problem := 'shard';
+      detail := format('%s: %s. %s', colbert._shard_name(_shards[i]), _problem.problem, _problem.advice);
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+
+  FOR _checked IN
+    SELECT c.shard, c.answer
+      FROM colbert._call_shards(index, _sound, 'check_index', jsonb_build_object('sample', sample)) AS c
+  LOOP
+    _documents := _documents + (_checked.answer ->> 'documents')::float8;
+    RETURN QUERY
+      SELECT p.found ->> 0, p.found ->> 1, concat_ws(': ', colbert._shard_name(_checked.shard), p.found ->> 2)
+        FROM jsonb_array_elements(_checked.answer -> 'problems') WITH ORDINALITY AS p (found, position)
+       ORDER BY p.position;
+  END LOOP;
+
+  IF colbert._tenant_column(index) IS NULL THEN  -- else keys need to be unique within a tenant alone
+    RETURN QUERY SELECT d.problem, d.doc_id, d.detail FROM colbert._duplicate_keys(index, _sound, _documents, sample) AS d;
+  END IF;
+END
+$_check_shards$;
+
+COMMENT ON FUNCTION colbert._check_shards(colbert._index, float8) IS
+  'The problems of all shards of an index, and the keys that several hold.';
+
+-- Keys are compared in buckets of a million, for which every shard reads its keys anew: that bounds the memory, and no
+-- array is read. Of a sample, as many buckets are compared, others each time.
+CREATE OR REPLACE FUNCTION colbert._duplicate_keys(
+  index colbert._index, shards colbert._shard[], documents float8, sample float8)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_duplicate_keys$
+DECLARE
+  _buckets integer := ceil(greatest(documents / 1e6, 1 / sample, 1));
+  _first integer := floor(random() * _buckets);
+BEGIN
+  FOR i IN 1 .. ceil(_buckets * sample) LOOP
+    RETURN QUERY EXECUTE format(
+      'SELECT ''duplicate key''::text, min(k.key), '
+      '       ''held by '' || string_agg(DISTINCT colbert._shard_name(c.shard), '' and '')'
+      '  FROM colbert._call_shards($1, $2, ''keys'', $3) AS c'
+      ' CROSS JOIN LATERAL jsonb_array_elements_text(c.answer) AS k (key)'
+      ' GROUP BY k.key::%s HAVING count(*) > 1 ORDER BY 2',
+      (colbert._source_types(index)).key_cast)
+      USING index, shards, jsonb_build_object('buckets', _buckets, 'bucket', (_first + i) % _buckets);
+  END LOOP;
+END
+$_duplicate_keys$;
+
+COMMENT ON FUNCTION colbert._duplicate_keys(colbert._index, colbert._shard[], float8, float8) IS
+  'The keys that several shards hold, or one holds twice.';
 
 -- sql/functions/encoding/_find_text_index.sql
 -- The index on a column whose texts workers encode. Any other index, and one whose text column is gone, is an error.

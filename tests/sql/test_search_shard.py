@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -145,3 +146,64 @@ def test_a_shard_answers_with_the_rights_of_the_caller(
         answer(documents, A)
     run(documents, f"RESET ROLE; GRANT SELECT ON documents TO {role}; SET LOCAL ROLE {role}")
     assert len(answer(documents, A)) == 3
+
+
+CALL = "SELECT colbert.call_shard('documents', %s, %s::jsonb)"
+
+
+class TestCallShard:
+    """What a shard does with its index for the server that is asked."""
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_answers_as_the_function_of_the_same_name(
+        self, connection: psycopg.Connection, method: str
+    ) -> None:
+        create_table(connection)
+        insert(connection, {1: AB, 2: B})
+        create_index(connection, more=f", method => '{method}'")
+
+        def called(operation: str, **request: object) -> Any:
+            return run(connection, CALL, operation, json.dumps({"version": 1} | request))[0][0]
+
+        assert called("keys") == ["1", "2"]
+        buckets = [called("keys", buckets=2, bucket=i) for i in (0, 1)]
+        assert sorted([*buckets[0], *buckets[1]]) == ["1", "2"]
+        document = {"query": '{"[1,0,0]","[0,2,0]"}', "doc_id": "1", "embeddings": "embeddings"}
+        assert called("maxsim", **document) == 3
+        assert called("maxsim_matches", **document) == [[1, 1, 1], [2, 2, 2]]
+        assert called("maxsim", **document | {"doc_id": "9"}) is None
+        assert called("maxsim_matches", **document | {"doc_id": "9"}) == []
+        assert called("check_index", sample=1)["problems"] == []
+        assert called("repair_index") == 0
+        assert called("reindex") is True
+        assert called("drop_index") is True
+        assert called("drop_index") is False
+
+    def test_keys_of_a_type_without_a_hash_fall_into_buckets(
+        self, connection: psycopg.Connection
+    ) -> None:
+        create_table(connection, key="bit(4)")
+        create_index(connection)
+        run(connection, "INSERT INTO documents SELECT i::bit(4) FROM generate_series(0, 9) i")
+        sizes = [
+            len(run(connection, CALL, "keys", json.dumps({"buckets": 3, "bucket": i}))[0][0])
+            for i in range(3)
+        ]
+        assert sum(sizes) == 10 > max(sizes)
+
+    def test_what_this_version_does_not_know_is_refused(
+        self, documents: psycopg.Connection
+    ) -> None:
+        error = refusal(documents, CALL, "dance", "{}")
+        assert error.sqlstate == "0A000"
+        assert primary(error) == 'this shard does not know the operation "dance"'
+        assert "Upgrade colbert_pg on this shard" in hint(error)
+        assert refusal(documents, CALL, None, "{}").sqlstate == "0A000"
+        error = refusal(documents, CALL, "reindex", json.dumps({"sample": 1}))
+        assert primary(error).endswith('it has "sample"')
+        error = refusal(documents, CALL, "reindex", json.dumps({"version": 2}))
+        assert primary(error).endswith("it is of version 2")
+        error = refusal(documents, CALL, "keys", json.dumps({"buckets": 1.5}))
+        assert primary(error) == '"buckets" of the request must not be 1.5'
+        error = refusal(documents, CALL, "keys", json.dumps({"buckets": 2, "bucket": 2}))
+        assert (error.sqlstate, primary(error)) == ("22023", "there is no bucket 2 of 2")

@@ -107,6 +107,9 @@ class Cluster:
         )
         run(self.asked, f"SELECT colbert.create_index('one', method => '{method}')")
 
+    def index_again(self) -> None:
+        run(self.asked, "SELECT colbert.create_index('documents', key => 'id')")
+
     def load(self, documents: Documents) -> None:
         for table in ("documents", "one"):
             insert(self.asked, documents, table)
@@ -395,6 +398,171 @@ class TestRights:
         assert "Run there: SELECT colbert.create_index" in states[1][1]
 
 
+def check(connection: psycopg.Connection, more: str = "") -> list[Row]:
+    return run(connection, f"SELECT * FROM colbert.check_index('documents'{more})")
+
+
+def damage(shard: psycopg.Connection, key: int) -> None:
+    """Change a document behind its index."""
+    run(
+        shard,
+        "SET session_replication_role = replica;"
+        f"""UPDATE documents SET embeddings = '{{"[0,0,1]"}}' WHERE id = {key};"""
+        "RESET session_replication_role",
+    )
+
+
+class TestUpkeep:
+    """What works on the index of one table works on those of all shards."""
+
+    def test_check_names_the_shard_and_repair_mends_it(
+        self, cluster: Cluster, rng: np.random.Generator
+    ) -> None:
+        cluster.partition()
+        cluster.index("plaid")
+        cluster.load(unit_documents(rng, 60))
+        assert check(cluster.asked) == []
+        damaged = {}
+        for number, shard in enumerate(cluster.shards, 1):
+            [(key,)] = run(shard, "SELECT min(id) FROM documents")
+            damage(shard, key)
+            damaged[str(key)] = f'shard "public.documents_{number}" on server "shard_{number}"'
+        [(local,)] = run(cluster.asked, "SELECT min(id) FROM documents_0")
+        run(cluster.asked, "ALTER TABLE documents_0 DISABLE TRIGGER USER")
+        run(cluster.asked, f"DELETE FROM documents_0 WHERE id = {local}")
+        run(cluster.asked, "ALTER TABLE documents_0 ENABLE TRIGGER USER")
+        damaged[str(local)] = 'shard "public.documents_0"'
+        found = check(cluster.asked)
+        assert {key: detail.split(":")[0] for problem, key, detail in found} == damaged
+        assert {problem for problem, _, _ in found} == {"stale document", "orphaned document"}
+        assert run(cluster.asked, "SELECT colbert.repair_index('documents')") == [(3,)]
+        assert check(cluster.asked) == []
+
+    @pytest.mark.parametrize(
+        ("key", "here", "there"), [("bigint", "7", "7"), ("numeric", "1.10", "1.1")]
+    )
+    def test_check_finds_a_key_that_two_shards_hold(
+        self, cluster: Cluster, key: str, here: str, there: str
+    ) -> None:
+        cluster.partition(key)
+        cluster.index()
+        for value, shard in zip((here, there), cluster.shards, strict=True):
+            run(shard, f"DELETE FROM documents; INSERT INTO documents VALUES ({value}, NULL)")
+        names = [f'shard "public.documents_{n}" on server "shard_{n}"' for n in (1, 2)]
+        expected = [("duplicate key", there, f"held by {names[0]} and {names[1]}")]
+        assert check(cluster.asked) == expected
+        # Of many keys, and of a sample, those with the same hash are compared at a time.
+        found = "SELECT d.* FROM colbert._index i, colbert._duplicate_keys(i, ARRAY("
+        found += "SELECT s FROM colbert._shards_of(i.source) s), 9e6, 1) d WHERE method = 'shards'"
+        assert run(cluster.asked, found) == expected
+        run(cluster.shards[1], "DELETE FROM documents")
+        assert check(cluster.asked, ", sample => 0.1") == []
+
+    def test_check_reads_keys_and_no_arrays(
+        self, cluster: Cluster, rng: np.random.Generator
+    ) -> None:
+        cluster.partition()
+        cluster.index()
+        run(cluster.shards[0], f"REVOKE SELECT ON documents FROM {cluster.role}")
+        run(cluster.shards[0], f"GRANT SELECT (id) ON documents TO {cluster.role}")
+        cluster.load(unit_documents(rng, 30))
+        with psycopg.connect(as_role(cluster.conninfos[1], cluster.role)) as reader:
+            [(answer,)] = run(reader, "SELECT colbert.call_shard('public.documents', 'keys')")
+        assert answer == [str(key) for (key,) in run(cluster.shards[0], "SELECT id FROM documents")]
+
+    def test_check_names_an_index_that_is_missing(self, loaded: Cluster) -> None:
+        run(loaded.shards[1], "SELECT colbert.drop_index('documents')")
+        [(problem, key, detail)] = check(loaded.asked)
+        assert (problem, key) == ("shard", None)
+        assert detail.startswith('shard "public.documents_2" on server "shard_2": table public.')
+        assert "Run there: SELECT colbert.create_index" in detail
+        error = refusal(loaded.asked, "SELECT colbert.repair_index('documents')")
+        assert primary(error).startswith('shard "public.documents_2" on server "shard_2": ')
+
+    def test_reindex_builds_every_shard_anew(
+        self, cluster: Cluster, rng: np.random.Generator
+    ) -> None:
+        cluster.partition()
+        cluster.index("plaid")
+        cluster.load(unit_documents(rng, 60))
+        table = "SELECT min(id), count(*) FROM documents_embeddings_centroids"
+        before = [run(shard, table) for shard in cluster.shards]
+        run(cluster.asked, "SELECT colbert.reindex('documents')")
+        after = [run(shard, table) for shard in cluster.shards]
+        assert all(old != new for old, new in zip(before, after, strict=True))
+        assert check(cluster.asked) == []
+        found, expected = both(cluster.asked)
+        assert found == expected
+
+    def test_drop_index_reaches_other_servers_where_it_is_told(self, loaded: Cluster) -> None:
+        indexes = "SELECT count(*) FROM colbert.indexes WHERE source = 'documents'::regclass"
+        run(loaded.asked, "SELECT colbert.drop_index('documents')")
+        assert [run(shard, indexes) for shard in loaded.shards] == [[(1,)], [(1,)]]
+        loaded.index_again()
+        run(loaded.shards[0], "SELECT colbert.drop_index('documents')")  # gone already
+        run(loaded.asked, "SELECT colbert.drop_index('documents', on_shards => true)")
+        assert [run(shard, indexes) for shard in loaded.shards] == [[(0,)], [(0,)]]
+        assert run(loaded.asked, "SELECT source::text FROM colbert.indexes") == [("one",)]
+
+    def test_the_mapped_role_needs_its_own_rights(self, loaded: Cluster) -> None:
+        run(loaded.asked, f"ALTER TABLE documents OWNER TO {loaded.role}")
+        run(loaded.asked, f"ALTER TABLE documents_0 OWNER TO {loaded.role}")
+        with loaded.as_reader() as owner:
+            for call in ("check_index('documents')", "repair_index('documents')"):
+                error = refusal(owner, f"SELECT colbert.{call}")
+                assert error.sqlstate == "42501"
+                assert primary(error) == (
+                    'shard "public.documents_1" on server "shard_1":'
+                    " must be owner of table public.documents"
+                )
+        with loaded.as_reader() as reader:
+            run(loaded.asked, "ALTER TABLE documents OWNER TO postgres")
+            error = refusal(reader, "SELECT colbert.check_index('documents')")
+            assert primary(error) == "must be owner of table documents"
+
+    def test_a_shard_that_is_down_is_named_or_left_out_of_a_check(self, loaded: Cluster) -> None:
+        run(loaded.asked, "ALTER SERVER shard_1 OPTIONS (SET host '/nowhere')")
+        for call in ("check_index", "repair_index"):
+            error = refusal(loaded.asked, f"SELECT colbert.{call}('documents')")
+            assert error.sqlstate == "08001"
+            assert 'on server "shard_1"' in primary(error)
+        run(loaded.asked, "SET colbert.shards = 'reachable'")
+        assert check(loaded.asked) == []
+        assert run(loaded.asked, "SELECT colbert.repair_index('documents')") == [(0,)]
+
+    def test_a_shard_without_call_shard_is_named(self, loaded: Cluster) -> None:
+        run(loaded.shards[1], "ALTER FUNCTION colbert.call_shard RENAME TO call_shard_of_another")
+        error = refusal(loaded.asked, "SELECT colbert.check_index('documents')")
+        assert 'on server "shard_2": function colbert.call_shard' in primary(error)
+        assert "Install colbert_pg on the shard, in the same version" in hint(error)
+
+
+class TestByKey:
+    """maxsim and maxsim_matches of a document, wherever it is."""
+
+    def test_answer_as_one_table(self, loaded: Cluster) -> None:
+        calls = (
+            "SELECT colbert.maxsim(%s::text[]::vector[], %s::bigint, '{}')",
+            "SELECT * FROM colbert.maxsim_matches(%s::text[]::vector[], %s::bigint, '{}')",
+        )
+        for key in (*range(1, 13), 1000, None):
+            for call in calls:
+                rows = [
+                    run(loaded.asked, call.format(name), texts(QUERY), key)
+                    for name in ("documents", "one")
+                ]
+                assert rows[0] == rows[1], key
+
+    def test_need_the_rights_of_a_search(self, loaded: Cluster) -> None:
+        maxsim = """SELECT colbert.maxsim('{"[1,0,0]"}', 1, 'documents')"""
+        with loaded.as_reader() as reader:
+            assert run(reader, maxsim) == run(loaded.asked, maxsim)
+            run(loaded.asked, f"REVOKE SELECT ON documents FROM {loaded.role}")
+            assert primary(refusal(reader, maxsim)) == "permission denied for table documents"
+        error = refusal(loaded.asked, maxsim.replace("[1,0,0]", "[1,0]"))
+        assert error.sqlstate == "22000"
+
+
 @contextmanager
 def silent_host(*, drops: bool = False) -> Iterator[str]:
     """The port of a host that never answers: it takes connections, or drops their first packets."""
@@ -590,14 +758,9 @@ class TestWithoutDblink:
         [
             """search_parents('documents', '{"[1,0,0]"}', 'id')""",
             """hybrid_search('documents', '{"[1,0,0]"}', 'word')""",
-            """maxsim('{"[1,0,0]"}', 1, 'documents')""",
-            """maxsim_matches('{"[1,0,0]"}', 1, 'documents')""",
             """explain_search('documents', '{"[1,0,0]"}')""",
             "measure_recall('documents')",
             "tune('documents')",
-            "check_index('documents')",
-            "repair_index('documents')",
-            "reindex('documents')",
             """upsert('documents', 1, '{"[1,0,0]"}')""",
             "claim_pending('documents')",
         ],

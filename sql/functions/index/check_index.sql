@@ -6,6 +6,8 @@
 --   bad document       an array that may not be indexed, written while the triggers were off
 --   missing, orphaned, stale document    the index knows less, more, or other than the array
 --
+-- Over shards, each checks its own, and keys that several hold are found, too (_check_shards).
+--
 -- With a sample, a share of the documents is compared, others each time. Then only that of each document is found: not
 -- what belongs to none.
 CREATE OR REPLACE FUNCTION colbert.check_index(
@@ -15,7 +17,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $check_index$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _state record;
   _seed text := random()::text;
 BEGIN
@@ -27,6 +29,10 @@ BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._source_types(_index);
+  IF _index.method = 'shards' THEN
+    RETURN QUERY SELECT s.problem, s.doc_id, s.detail FROM colbert._check_shards(_index, sample) AS s;
+    RETURN;
+  END IF;
 
   detail := colbert._sync_problem(_index);
   IF detail IS NOT NULL THEN
@@ -56,7 +62,7 @@ END
 $check_index$;
 
 COMMENT ON FUNCTION colbert.check_index(regclass, name, float8) IS
-  'Every way in which an index differs from the arrays: no rows when there is none. For the owner of the table.';
+  'Every way in which an index differs from the arrays: no rows when there is none. Over shards, those of all shards, and the keys that several hold. For the owner of the table.';
 
 -- The problems of the documents of an index, or of a part of it.
 CREATE OR REPLACE FUNCTION colbert._part_problems(part colbert._index, sample float8, seed text)

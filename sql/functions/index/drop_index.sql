@@ -1,7 +1,9 @@
 -- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts that
 -- somebody dropped before are passed over. Of an index over shards, those of the partitions here go along. Those on other
--- servers stay.
-CREATE OR REPLACE FUNCTION colbert.drop_index(source regclass, embeddings name DEFAULT NULL)
+-- servers stay, unless on_shards says that they go, too: a shard commits that at once, whatever becomes of this
+-- transaction.
+CREATE OR REPLACE FUNCTION colbert.drop_index(
+  source regclass, embeddings name DEFAULT NULL, on_shards boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -23,6 +25,11 @@ BEGIN
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
   IF _index.method = 'shards' THEN
+    IF on_shards THEN
+      PERFORM FROM colbert._call_shards(
+                     _index, ARRAY(SELECT s FROM colbert._shards_of(_index.source) AS s WHERE s.server IS NOT NULL),
+                     'drop_index');
+    END IF;
     PERFORM colbert.drop_index(s.partition, _index.embeddings)
        FROM colbert._shards_of(_index.source) AS s
       WHERE s.server IS NULL
@@ -33,5 +40,5 @@ BEGIN
 END
 $drop_index$;
 
-COMMENT ON FUNCTION colbert.drop_index(regclass, name) IS
-  'Drops a late-interaction index with everything that was derived; the table itself stays as it is. For the owner of the table.';
+COMMENT ON FUNCTION colbert.drop_index(regclass, name, boolean) IS
+  'Drops a late-interaction index with everything that was derived; the table itself stays as it is. on_shards drops those on other servers, too. For the owner of the table.';

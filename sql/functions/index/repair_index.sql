@@ -1,13 +1,13 @@
 -- Mends what check_index finds. Bad documents can be mended by their writer alone: they are taken out of the index.
 -- Documents are mended one by one under their row locks, beside other writers. Only a missing table or trigger takes a
--- lock on the whole table. Returns how many documents were mended.
+-- lock on the whole table. Returns how many documents were mended. Over shards, each mends its own.
 CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $repair_index$
 DECLARE
-  _index colbert._index := colbert._find_index(source, embeddings);
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _part colbert._index;
   _mended bigint := 0;
   _doc_id text;
@@ -15,6 +15,11 @@ BEGIN
   PERFORM colbert._refuse_stranger(_index.source),
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot();
+  IF _index.method = 'shards' THEN
+    RETURN (SELECT coalesce(sum(s.answer::bigint), 0)
+              FROM colbert._call_shards(
+                     _index, ARRAY(SELECT o FROM colbert._shards_of(_index.source) AS o), 'repair_index') AS s);
+  END IF;
 
   IF colbert._sync_problem(_index) IS NOT NULL THEN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);

@@ -8,10 +8,14 @@ COST 10000
 SET search_path = pg_catalog, pg_temp
 AS $maxsim$
 DECLARE
+  _index colbert._index := colbert._find_any_index(source, embeddings);
   _score float8;
 BEGIN
+  IF _index.method = 'shards' THEN
+    RETURN colbert._by_key_of_shards(_index, query, doc_id::text, 'maxsim')::float8;
+  END IF;
   EXECUTE colbert._by_key_sql(
-            colbert._find_index(source, embeddings), query, doc_id::text,
+            _index, query, doc_id::text,
             'SELECT colbert._weighted_maxsim(%s, d.embeddings, colbert._query_weights($1)) FROM %s AS d')
      INTO _score
     USING query, NULL::jsonb, ARRAY[doc_id::text];

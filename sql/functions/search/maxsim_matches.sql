@@ -8,10 +8,20 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 COST 10000 ROWS 32
 SET search_path = pg_catalog, pg_temp
 AS $maxsim_matches$
+DECLARE
+  _index colbert._index := colbert._find_any_index(source, embeddings);
 BEGIN
+  IF _index.method = 'shards' THEN
+    RETURN QUERY
+      SELECT (m.match ->> 0)::integer, (m.match ->> 1)::integer, (m.match ->> 2)::float8
+        FROM jsonb_array_elements(colbert._by_key_of_shards(_index, query, doc_id::text, 'maxsim_matches'))
+             WITH ORDINALITY AS m (match, position)
+       ORDER BY m.position;
+    RETURN;
+  END IF;
   RETURN QUERY
     EXECUTE colbert._by_key_sql(
-              colbert._find_index(source, embeddings), query, doc_id::text,
+              _index, query, doc_id::text,
               'SELECT m.query_position, m.document_position, '
               '       m.similarity * coalesce((colbert._query_weights($1))[m.query_position], 1) '
               '  FROM %2$s AS d CROSS JOIN LATERAL colbert._maxsim_matches(%1$s, d.embeddings) AS m')

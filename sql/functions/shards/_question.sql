@@ -22,7 +22,7 @@ DECLARE
   _problem record := colbert._problem_of_shard(index, shard, answer);
 BEGIN
   IF _problem.problem IS NOT NULL THEN
-    RAISE EXCEPTION 'shard "%"%: %', shard.partition, format(' on server "%s"', shard.server), _problem.problem
+    RAISE EXCEPTION '%: %', colbert._shard_name(shard), _problem.problem
       USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = _problem.advice;
   END IF;

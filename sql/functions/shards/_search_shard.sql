@@ -13,7 +13,10 @@ DECLARE
   _values text[];
   _before text[];
 BEGIN
-  PERFORM colbert._refuse_request(request);
+  PERFORM colbert._refuse_request(request, jsonb '{
+    "version": "number", "k": "number", "filter": "string", "params": "object", "candidates": "number",
+    "exact": "boolean", "embeddings": "string", "min_score": "number", "search_path": "string",
+    "time_zone": "string", "knobs": "object"}');
   _search_path := coalesce(request ->> 'search_path', _search_shard.search_path);
   PERFORM set_config('search_path', _search_path, true);
   _source := _search_shard.source::regclass;
@@ -54,17 +57,15 @@ RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN 1;
 
-COMMENT ON FUNCTION colbert._request_version() IS 'The version of the requests that search_shard understands.';
+COMMENT ON FUNCTION colbert._request_version() IS 'The version of the requests that search_shard and call_shard understand.';
 
-CREATE OR REPLACE FUNCTION colbert._refuse_request(request jsonb)
+CREATE OR REPLACE FUNCTION colbert._refuse_request(request jsonb, types jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_request$
 DECLARE
-  _types constant jsonb := jsonb '{"version": "number", "k": "number", "filter": "string", "params": "object",
-    "candidates": "number", "exact": "boolean", "embeddings": "string", "min_score": "number",
-    "search_path": "string", "time_zone": "string", "knobs": "object"}';
+  _whole constant text[] := '{version, k, candidates, buckets, bucket}';
   _unknown text;
   _wrong text;
 BEGIN
@@ -74,7 +75,7 @@ BEGIN
             HINT = 'For example ''{"version": 1, "k": 10}''.';
   END IF;
   _unknown := (SELECT string_agg(format('"%s"', n.name), ', ' ORDER BY n.name)
-                 FROM (SELECT r.name FROM jsonb_object_keys(request) AS r (name) WHERE NOT _types ? r.name
+                 FROM (SELECT r.name FROM jsonb_object_keys(request) AS r (name) WHERE NOT types ? r.name
                         UNION ALL
                        SELECT 'knobs.' || k.name
                          FROM jsonb_object_keys(CASE WHEN jsonb_typeof(request -> 'knobs') = 'object'
@@ -92,17 +93,18 @@ BEGIN
             HINT = 'Upgrade colbert_pg on this shard to the version of the server that asks, or mend the request.';
   END IF;
   _wrong := (SELECT min(r.key) FROM jsonb_each(request) AS r
-              WHERE jsonb_typeof(r.value) NOT IN (_types ->> r.key, 'null')
+              WHERE jsonb_typeof(r.value) NOT IN (types ->> r.key, 'null')
                 AND r.key <> 'params'
-                 OR r.key IN ('version', 'k', 'candidates')
+                 OR r.key = ANY (_whole)
                     AND jsonb_typeof(r.value) = 'number' AND r.value #>> '{}' !~ '^-?[0-9]{1,9}$');
   IF _wrong IS NOT NULL THEN
     RAISE EXCEPTION '"%" of the request must not be %', _wrong, request -> _wrong
       USING ERRCODE = 'invalid_parameter_value',
-            HINT = format('It takes a value of JSON''s type %s%s.', _types ->> _wrong,
-                          CASE WHEN _wrong IN ('version', 'k', 'candidates') THEN ', a whole number' ELSE '' END);
+            HINT = format('It takes a value of JSON''s type %s%s.', types ->> _wrong,
+                          CASE WHEN _wrong = ANY (_whole) THEN ', a whole number' ELSE '' END);
   END IF;
 END
 $_refuse_request$;
 
-COMMENT ON FUNCTION colbert._refuse_request(jsonb) IS 'Raises for a request that this version cannot answer as it is meant.';
+COMMENT ON FUNCTION colbert._refuse_request(jsonb, jsonb) IS
+  'Raises for a request that this version cannot answer as it is meant; types are those of the members, by name.';

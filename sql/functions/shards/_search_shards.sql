@@ -31,8 +31,27 @@ $_search_shards$;
 COMMENT ON FUNCTION colbert._search_shards(colbert._index, vector[], anyelement, integer, text, jsonb, integer, boolean, text, float8) IS
   'The best documents of all shards; search_path is the caller''s.';
 
--- What a function that returns (doc_id, score) finds on each shard. call is SQL with %L for the table. The caller needs
--- SELECT on the source, as for any search. Its row-level security says nothing about rows that are elsewhere.
+-- The caller needs SELECT on the source, as for any search. Its row-level security says nothing about rows that are
+-- elsewhere.
+CREATE OR REPLACE FUNCTION colbert._refuse_reader_of_shards(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_reader_of_shards$
+BEGIN
+  EXECUTE format('SELECT s.%I, s.%I FROM %s AS s WHERE false', index.key, index.embeddings, index.source);
+  IF row_security_active(index.source) THEN
+    RAISE EXCEPTION 'row-level security of table "%" does not reach its shards', index.source
+      USING ERRCODE = 'feature_not_supported',
+            HINT = 'Put the policies on the tables of the shards, and map each role to one of its own there.';
+  END IF;
+END
+$_refuse_reader_of_shards$;
+
+COMMENT ON FUNCTION colbert._refuse_reader_of_shards(colbert._index) IS
+  'Raises for a caller who may not read the table, or whom row-level security limits.';
+
+-- What a function that returns (doc_id, score) finds on each shard. call is SQL with %L for the table.
 CREATE OR REPLACE FUNCTION colbert._answers_of_shards(index colbert._index, call text)
 RETURNS TABLE (doc_id text, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
@@ -44,12 +63,7 @@ DECLARE
   _shards colbert._shard[];
   _answers jsonb[];
 BEGIN
-  EXECUTE format('SELECT s.%I, s.%I FROM %s AS s WHERE false', index.key, index.embeddings, index.source);
-  IF row_security_active(index.source) THEN
-    RAISE EXCEPTION 'row-level security of table "%" does not reach its shards', index.source
-      USING ERRCODE = 'feature_not_supported',
-            HINT = 'Put the policies on the tables of the shards, and map each role to one of its own there.';
-  END IF;
+  PERFORM colbert._refuse_reader_of_shards(index);
   _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
   _answers := colbert._ask_shards(
     _shards,

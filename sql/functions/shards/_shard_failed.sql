@@ -9,7 +9,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_shard_failed$
 DECLARE
   _unreachable boolean := colbert._is_unreachable(state);
-  _place text := format('shard "%s"%s', shard.partition, format(' on server "%s"', shard.server));
+  _place text := colbert._shard_name(shard);
 BEGIN
   message := concat_ws(': ', message, CASE WHEN _unreachable THEN nullif(split_part(detail, E'\n', 1), '') END);
   IF on_failure = 'answer' THEN
@@ -23,6 +23,8 @@ BEGIN
     USING ERRCODE = state,
           DETAIL = coalesce(nullif(detail, ''), format('There it is table %s.', shard.remote)),
           HINT = coalesce(
+            CASE WHEN state IN ('42883', '3F000') AND strpos(message, 'colbert') > 0
+                 THEN 'Install colbert_pg on the shard, in the same version.' END,
             nullif(hint, ''),
             CASE
               WHEN _unreachable THEN
@@ -31,8 +33,6 @@ BEGIN
                 format('CREATE USER MAPPING FOR %I SERVER %I OPTIONS (user …, password …)', current_user, shard.server)
               WHEN state = '42501' THEN
                 'The caller needs USAGE on the server. The role of its user mapping needs SELECT on the table of the shard, and USAGE on its schema.'
-              WHEN state IN ('42883', '3F000') THEN
-                'Install colbert_pg on the shard, in the same version.'
               ELSE 'Look at the table and its index on the shard.'
             END);
 END

@@ -1,0 +1,3 @@
+-- 0.3.0: what shards answer beside searches
+DROP FUNCTION IF EXISTS colbert._refuse_request(jsonb);
+DROP FUNCTION IF EXISTS colbert.drop_index(regclass, name);
