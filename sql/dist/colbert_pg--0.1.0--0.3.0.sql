@@ -615,6 +615,7 @@ BEGIN
 -- sql/schema/0016_shard_operations.sql
 -- 0.3.0: what shards answer beside searches
 DROP FUNCTION IF EXISTS colbert._refuse_request(jsonb);
+DROP FUNCTION IF EXISTS colbert._answers_of_shards(colbert._index, text);
 DROP FUNCTION IF EXISTS colbert.drop_index(regclass, name);
 $step$;
     INSERT INTO colbert._migration (name, version) VALUES ('0016_shard_operations', '0.3.0');
@@ -6666,6 +6667,11 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- Under row-level security a search counts as one of ten thousand documents: how many there are that the reader does not
 -- see must not change what it finds. The part of a tenant counts as it is.
 --
+-- Of k documents that are wanted of all shards, one that holds a share of them at random holds about k * share of the
+-- best. It stops once the next candidate is unlikely to be among as many and three standard deviations more, and each
+-- query token reads sqrt(share) of what it would. So all shards together read as much as one table would
+-- (_share_of_shards).
+--
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
 CREATE OR REPLACE FUNCTION colbert._effort(
@@ -6677,16 +6683,17 @@ AS $_effort$
 DECLARE
   _effort colbert._effort;
   _candidates integer := colbert._knob('candidates', candidates, index.options, NULL);
+  _share float8 := least(1, colbert._factor('share', '{}', 1));
   _margin float8;
 BEGIN
-  _effort.k := k;
-  _effort.factor := colbert._factor('effort', index.options, 1);
+  _effort.k := colbert._k_of_share(k, _share);
+  _effort.factor := colbert._factor('effort', index.options, 1) * sqrt(_share);
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
-  _margin := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / 5000));
+  _margin := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / _share / 5000));
   _effort.margin := colbert._factor(
     'margin', index.options,
     CASE WHEN coalesce(_candidates, _effort.patience) IS NULL THEN greatest(0.5, _margin) END);
@@ -6696,6 +6703,14 @@ $_effort$;
 
 COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer, integer) IS
   'How much a search for k documents does, from what it is asked for, the session and the index''s options.';
+
+CREATE OR REPLACE FUNCTION colbert._k_of_share(k integer, share float8)
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN least(k, ceil(k * share + 3 * sqrt(k * share * (1 - share))))::integer;
+
+COMMENT ON FUNCTION colbert._k_of_share(integer, float8) IS
+  'How many of the best k a share of the documents, drawn at random, holds at the most.';
 
 -- sql/functions/search/_count_matching.sql
 CREATE OR REPLACE FUNCTION colbert._count_matching(scope colbert._scope, at_most bigint)
@@ -7072,7 +7087,7 @@ BEGIN
     END IF;
   END IF;
 
-  IF cardinality(_scores) >= k THEN
+  IF cardinality(_scores) >= _effort.k THEN
     RETURN QUERY EXECUTE format(
       'SELECT s.doc_id::%s, s.score FROM unnest($1::%s[], $2) AS s (doc_id, score) '
       ' WHERE $4 IS NULL OR s.score >= $4 ORDER BY s.score DESC, s.doc_id LIMIT $3',
@@ -8598,11 +8613,11 @@ COMMENT ON FUNCTION colbert.maxsim_matches(vector[], anynonarray, regclass, name
   'The matches of a stored document, by its key; the table may be left out while exactly one is indexed.';
 
 -- sql/functions/shards/_known_knobs.sql
--- The knobs of a session that a search over shards hands on.
+-- The knobs that a search over shards hands on: those of the session, and share, which the search finds (_search_shards).
 CREATE OR REPLACE FUNCTION colbert._known_knobs()
 RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN '{effort, margin, candidates, patience, nprobe, hits, ef_search}'::text[];
+RETURN '{effort, margin, candidates, patience, nprobe, hits, ef_search, share}'::text[];
 
 COMMENT ON FUNCTION colbert._known_knobs() IS 'The names of all knobs.';
 
@@ -8926,6 +8941,9 @@ COMMENT ON FUNCTION colbert._answer_of_shard(text, text) IS 'Waits for the answe
 -- sql/functions/shards/_search_shards.sql
 -- A search over shards: the k best of each, merged by score and key. Filter, values and knobs go along. The documents
 -- that a shard holds are searched as of when its turn comes: there is one snapshot for each shard.
+--
+-- Where documents are spread by chance, a shard is told its share and does less (_effort). It may then stop with fewer than k
+-- documents. Should all together have fewer than k, and one have stopped so, all are asked again without.
 CREATE OR REPLACE FUNCTION colbert._search_shards(
   index colbert._index, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, search_path text, min_score float8)
@@ -8935,22 +8953,39 @@ COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $_search_shards$
 DECLARE
-  _request jsonb := jsonb_build_object(
-    'version', colbert._request_version(), 'k', k, 'filter', filter, 'params', params, 'candidates', candidates,
-    'exact', exact, 'embeddings', index.embeddings, 'min_score', min_score, 'search_path', search_path,
-    'time_zone', current_setting('TimeZone'),
-    'knobs', (SELECT coalesce(jsonb_object_agg(n.name, n.value), '{}')
-                FROM (SELECT u.name, nullif(current_setting('colbert.' || u.name, true), '') AS value
-                        FROM unnest(colbert._known_knobs()) AS u (name)) AS n
-               WHERE n.value IS NOT NULL));
+  _share float8 := CASE WHEN exact THEN 1
+                        ELSE least(1, colbert._factor('share', '{}', colbert._share_of_shards(index))) END;
+  _knobs jsonb := (SELECT coalesce(jsonb_object_agg(n.name, n.value), '{}')
+                     FROM (SELECT u.name, nullif(current_setting('colbert.' || u.name, true), '') AS value
+                             FROM unnest(colbert._known_knobs()) AS u (name)) AS n
+                    WHERE n.value IS NOT NULL AND n.name <> 'share');
+  _request jsonb;
+  _shards integer[];
+  _keys text[];
+  _scores float8[];
 BEGIN
   PERFORM colbert._refuse_filter(index.source, filter, params);
+  LOOP
+    _request := jsonb_build_object(
+      'version', colbert._request_version(), 'k', k, 'filter', filter, 'params', params, 'candidates', candidates,
+      'exact', exact, 'embeddings', index.embeddings, 'min_score', min_score, 'search_path', search_path,
+      'time_zone', current_setting('TimeZone'),
+      'knobs', _knobs || CASE WHEN _share < 1 THEN jsonb_build_object('share', round(_share::numeric, 6)) ELSE '{}' END);
+    SELECT array_agg(a.shard), array_agg(a.doc_id), array_agg(a.score)
+      INTO _shards, _keys, _scores
+      FROM colbert._answers_of_shards(
+             index, format('colbert.search_shard(%%L, %s, %s)', replace(quote_literal(query), '%', '%%'),
+                           replace(quote_literal(_request), '%', '%%'))) AS a;
+    EXIT WHEN _share = 1 OR cardinality(_keys) IS NULL OR cardinality(_keys) >= k
+           OR NOT EXISTS (SELECT FROM unnest(_shards) AS s (shard)
+                           GROUP BY s.shard HAVING count(*) >= colbert._k_of_share(k, _share));
+    _share := 1;
+  END LOOP;
   RETURN QUERY EXECUTE format(
-    'SELECT a.doc_id::%s, a.score FROM colbert._answers_of_shards($1, $2) AS a '
+    'SELECT a.doc_id::%s, a.score FROM unnest($1::text[], $2::float8[]) AS a (doc_id, score) '
     ' ORDER BY a.score DESC, a.doc_id::%s LIMIT $3',
     colbert._type_name(pg_typeof(key)), (colbert._source_types(index)).key_cast)
-    USING index, format('colbert.search_shard(%%L, %s, %s)', replace(quote_literal(query), '%', '%%'),
-                        replace(quote_literal(_request), '%', '%%')), k;
+    USING _keys, _scores, k;
 END
 $_search_shards$;
 
@@ -8979,7 +9014,7 @@ COMMENT ON FUNCTION colbert._refuse_reader_of_shards(colbert._index) IS
 
 -- What a function that returns (doc_id, score) finds on each shard. call is SQL with %L for the table.
 CREATE OR REPLACE FUNCTION colbert._answers_of_shards(index colbert._index, call text)
-RETURNS TABLE (doc_id text, score float8)
+RETURNS TABLE (shard integer, doc_id text, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -8999,14 +9034,38 @@ BEGIN
            ORDER BY s.position),
     _on_failure);
   RETURN QUERY
-    SELECT f.found ->> 0, (f.found ->> 1)::float8
-      FROM unnest(_answers) AS a (answer)
+    SELECT a.shard::integer, f.found ->> 0, (f.found ->> 1)::float8
+      FROM unnest(_answers) WITH ORDINALITY AS a (answer, shard)
      CROSS JOIN LATERAL jsonb_array_elements(a.answer) AS f (found);
 END
 $_answers_of_shards$;
 
 COMMENT ON FUNCTION colbert._answers_of_shards(colbert._index, text) IS
-  'The rows of a function that returns (doc_id, score) from all shards, in no order.';
+  'The rows of a function that returns (doc_id, score) from all shards, with the number of the shard, in no order.';
+
+-- The share of the documents that each shard has, where they are spread by chance: by the hash of the key, over shards of
+-- one modulus. Else 1: of a list or a range, all that a query looks for may be on one shard.
+CREATE OR REPLACE FUNCTION colbert._share_of_shards(index colbert._index)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_share_of_shards$
+BEGIN
+  RETURN (
+    SELECT CASE WHEN count(DISTINCT s.modulus) = 1 AND bool_and(s.modulus IS NOT NULL AND s.whole) THEN 1.0 / count(*) ELSE 1 END
+      FROM (SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM 'modulus ([0-9]+)') AS modulus,
+                   NOT (c.relkind = 'p' AND colbert._has_foreign_partitions(c.oid)) AS whole
+              FROM pg_partitioned_table AS p
+              JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attname = index.key
+              JOIN pg_inherits AS i ON i.inhparent = p.partrelid
+              JOIN pg_class AS c ON c.oid = i.inhrelid
+             WHERE p.partrelid = index.source AND p.partstrat = 'h'
+               AND p.partnatts = 1 AND p.partattrs[0] = a.attnum) AS s);
+END
+$_share_of_shards$;
+
+COMMENT ON FUNCTION colbert._share_of_shards(colbert._index) IS
+  'The share of the documents that each shard has at random; 1 where they are not spread so.';
 
 -- SET colbert.shards = 'reachable' leaves out, with a warning, shards that cannot be reached.
 CREATE OR REPLACE FUNCTION colbert._on_failure()
@@ -9155,6 +9214,7 @@ BEGIN
     _answers := colbert._ask_shards(_shards, _questions);
   END IF;
   PERFORM colbert._refuse_answer(_index, _shards[i], _answers[i]) FROM generate_subscripts(_answers, 1) AS i;
+  PERFORM colbert._note_unbounded_servers(_shards);
 END
 $_create_over_shards$;
 
@@ -9206,6 +9266,35 @@ $_refuse_wrappers$;
 
 COMMENT ON FUNCTION colbert._refuse_wrappers(regclass) IS
   'Raises for a foreign partition that is not reached by postgres_fdw.';
+
+-- dblink takes the options of the server and of the user mapping, and none beside them: a password that the role may not
+-- see can only go that way. So a bound cannot be added when a connection is made.
+CREATE OR REPLACE FUNCTION colbert._note_unbounded_servers(shards colbert._shard[])
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_note_unbounded_servers$
+DECLARE
+  _server name;
+BEGIN
+  FOR _server IN
+    SELECT f.srvname
+      FROM pg_foreign_server AS f
+     CROSS JOIN LATERAL (
+           SELECT bool_or(o.option_name = 'tcp_user_timeout') AS bounded,
+                  bool_or(o.option_name = 'hostaddr' OR o.option_name = 'host' AND o.option_value !~ '^[/@]') AS tcp
+             FROM pg_options_to_table(f.srvoptions) AS o) AS o
+     WHERE f.srvname IN (SELECT s.server FROM unnest(shards) AS s) AND o.tcp AND NOT o.bounded
+     ORDER BY f.srvname
+  LOOP
+    RAISE NOTICE 'server "%" has no tcp_user_timeout: searches wait two minutes for it where its host drops packets', _server
+      USING HINT = format('ALTER SERVER %I OPTIONS (ADD tcp_user_timeout ''3000'')', _server);
+  END LOOP;
+END
+$_note_unbounded_servers$;
+
+COMMENT ON FUNCTION colbert._note_unbounded_servers(colbert._shard[]) IS
+  'Tells of servers for which nothing bounds the wait for a silent host.';
 
 -- sql/functions/shards/_shard_states.sql
 CREATE OR REPLACE FUNCTION colbert._shard_states(index colbert._index)
@@ -9333,7 +9422,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_request$
 DECLARE
-  _whole constant text[] := '{version, k, candidates, buckets, bucket}';
+  _whole constant text[] := ARRAY['version', 'k', 'candidates', 'buckets', 'bucket'];
   _unknown text;
   _wrong text;
 BEGIN
@@ -9388,7 +9477,8 @@ COMMENT ON FUNCTION colbert._refuse_request(jsonb, jsonb) IS
 --   k, filter, params, candidates, exact, embeddings, min_score     as in search
 --   search_path   under which the filter is read, and the source looked up
 --   time_zone     under which the filter is read
---   knobs         what SET colbert.<name> would say, by name: {"effort": 2}
+--   knobs         what SET colbert.<name> would say, by name: {"effort": 2}; and share, that of all documents which this
+--                 shard has at random: it then does as much less
 --
 -- A request of a newer version, or with members that this version does not know, is refused: the answer would be
 -- another one than was asked for.
@@ -9420,6 +9510,7 @@ DECLARE
     "maxsim": {"query": "string", "doc_id": "string"},
     "maxsim_matches": {"query": "string", "doc_id": "string"}}';
   _embeddings name := request ->> 'embeddings';
+  _answer jsonb;
 BEGIN
   IF (_members ? operation) IS NOT TRUE THEN
     RAISE EXCEPTION 'this shard does not know the operation "%"', operation
@@ -9433,32 +9524,33 @@ BEGIN
 
   CASE operation
     WHEN 'check_index' THEN
-      RETURN (SELECT jsonb_build_object(
-                       'documents', colbert._estimated_rows(source),
-                       'problems', coalesce(jsonb_agg(jsonb_build_array(c.problem, c.doc_id, c.detail)), '[]'))
-                FROM colbert.check_index(source, _embeddings, coalesce((request ->> 'sample')::float8, 1)) AS c);
+      _answer := (SELECT jsonb_build_object(
+                           'documents', colbert._estimated_rows(source),
+                           'problems', coalesce(jsonb_agg(jsonb_build_array(c.problem, c.doc_id, c.detail)), '[]'))
+                    FROM colbert.check_index(source, _embeddings, coalesce((request ->> 'sample')::float8, 1)) AS c);
     WHEN 'keys' THEN
-      RETURN colbert._keys_in_bucket(colbert._find_any_index(source, _embeddings),
-                                     coalesce((request ->> 'buckets')::integer, 1),
-                                     coalesce((request ->> 'bucket')::integer, 0));
+      _answer := colbert._keys_in_bucket(colbert._find_any_index(source, _embeddings),
+                                         coalesce((request ->> 'buckets')::integer, 1),
+                                         coalesce((request ->> 'bucket')::integer, 0));
     WHEN 'repair_index' THEN
-      RETURN to_jsonb(colbert.repair_index(source, _embeddings));
+      _answer := to_jsonb(colbert.repair_index(source, _embeddings));
     WHEN 'reindex' THEN
       PERFORM colbert.reindex(source, _embeddings);
-      RETURN to_jsonb(true);
+      _answer := to_jsonb(true);
     WHEN 'drop_index' THEN
       IF NOT EXISTS (SELECT FROM colbert._index AS i
                       WHERE i.source = _call_shard.source AND (i.embeddings = _embeddings) IS NOT FALSE) THEN
         RETURN to_jsonb(false);
       END IF;
       PERFORM colbert.drop_index(source, _embeddings);
-      RETURN to_jsonb(true);
+      _answer := to_jsonb(true);
     WHEN 'maxsim' THEN
-      RETURN coalesce(to_jsonb(colbert.maxsim(query, request ->> 'doc_id', source, _embeddings)), 'null');
+      _answer := coalesce(to_jsonb(colbert.maxsim(query, request ->> 'doc_id', source, _embeddings)), 'null');
     WHEN 'maxsim_matches' THEN
-      RETURN (SELECT coalesce(jsonb_agg(jsonb_build_array(m.query_position, m.document_position, m.similarity)), '[]')
-                FROM colbert.maxsim_matches(query, request ->> 'doc_id', source, _embeddings) AS m);
+      _answer := (SELECT coalesce(jsonb_agg(jsonb_build_array(m.query_position, m.document_position, m.similarity)), '[]')
+                    FROM colbert.maxsim_matches(query, request ->> 'doc_id', source, _embeddings) AS m);
   END CASE;
+  RETURN _answer;
 END
 $_call_shard$;
 
@@ -9546,13 +9638,11 @@ DECLARE
            ORDER BY s.position),
     colbert._on_failure());
 BEGIN
-  FOR i IN 1 .. cardinality(shards) LOOP
-    IF _answers[i] IS NOT NULL THEN
-      shard := shards[i];
-      answer := _answers[i];
-      RETURN NEXT;
-    END IF;
-  END LOOP;
+  RETURN QUERY
+    SELECT shards[a.number], a.answer
+      FROM unnest(_answers) WITH ORDINALITY AS a (answer, number)
+     WHERE a.answer IS NOT NULL
+     ORDER BY a.number;
 END
 $_call_shards$;
 
@@ -9598,7 +9688,7 @@ DECLARE
   _shards colbert._shard[] := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
   _states jsonb[] := colbert._ask_shards(
     _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s), colbert._on_failure());
-  _sound colbert._shard[] := '{}';
+  _sound colbert._shard[] := ARRAY[]::colbert._shard[];
   _problem record;
   _checked record;
   _documents float8 := 0;
@@ -11307,7 +11397,7 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  IF _scored < k THEN
+  IF _scored < coalesce(_effort.k, k) THEN
     _started := clock_timestamp();
     PERFORM count(*)
        FROM colbert._search_documents(index, query, NULL::text, k, filter, params, NULL, true, search_path, least_score) AS s;

@@ -194,6 +194,27 @@ class TestProxy:
         with pytest.raises(psycopg.Error, match="permission denied"):
             run(cluster.asked, search)
 
+    @pytest.mark.parametrize("bound", ["tcp_user_timeout=400", "connect_timeout=1"])
+    def test_tcp_user_timeout_bounds_a_host_that_drops_packets(
+        self, server: Server, cluster: Cluster, bound: str
+    ) -> None:
+        needs(server, "plproxy")
+        with silent_host(drops=True) as port:
+            run(
+                cluster.asked,
+                "CREATE EXTENSION plproxy; CREATE SERVER notes FOREIGN DATA WRAPPER plproxy OPTIONS"
+                f" (p0 'host=127.0.0.1 port={port} dbname=first {bound}');"
+                "CREATE USER MAPPING FOR PUBLIC SERVER notes OPTIONS (user 'reader');"
+                "CREATE FUNCTION ask(request text) RETURNS SETOF text LANGUAGE plproxy AS"
+                " $$ CLUSTER 'notes'; RUN ON ALL; TARGET colbert.search_shard; $$",
+            )
+            run(cluster.asked, "SET statement_timeout = 3000")
+            with pytest.raises(psycopg.Error) as raised:
+                run(cluster.asked, "SELECT * FROM ask('')")
+        bounded = "timed out" in primary(raised.value)
+        assert bounded == bound.startswith("tcp_user_timeout")
+        assert bounded or raised.value.sqlstate == "57014"  # ended by statement_timeout
+
 
 QUERY = unit(np.random.default_rng(3), 5, 3)
 SEARCH = """SELECT * FROM colbert.search('documents', '{"[1,0,0]"}')"""
@@ -508,17 +529,16 @@ class TestUpkeep:
         run(loaded.asked, f"ALTER TABLE documents OWNER TO {loaded.role}")
         run(loaded.asked, f"ALTER TABLE documents_0 OWNER TO {loaded.role}")
         with loaded.as_reader() as owner:
-            for call in ("check_index('documents')", "repair_index('documents')"):
-                error = refusal(owner, f"SELECT colbert.{call}")
-                assert error.sqlstate == "42501"
-                assert primary(error) == (
-                    'shard "public.documents_1" on server "shard_1":'
-                    " must be owner of table public.documents"
-                )
+            error = refusal(owner, "SELECT colbert.check_index('documents')")
+            assert error.sqlstate == "42501"
+            assert primary(error) == (
+                'shard "public.documents_1" on server "shard_1":'
+                " must be owner of table public.documents"
+            )
         with loaded.as_reader() as reader:
             run(loaded.asked, "ALTER TABLE documents OWNER TO postgres")
             error = refusal(reader, "SELECT colbert.check_index('documents')")
-            assert primary(error) == "must be owner of table documents"
+            assert primary(error) == "must be owner of table public.documents"
 
     def test_a_shard_that_is_down_is_named_or_left_out_of_a_check(self, loaded: Cluster) -> None:
         run(loaded.asked, "ALTER SERVER shard_1 OPTIONS (SET host '/nowhere')")
@@ -699,6 +719,23 @@ class TestCreation:
         assert run(cluster.asked, "SELECT source::text FROM colbert.indexes") == []
         assert run(cluster.shards[0], "SELECT count(*) FROM colbert.indexes") == [(1,)]
 
+    def test_a_server_whose_silence_nothing_bounds_is_told_of(self, cluster: Cluster) -> None:
+        cluster.partition()
+        told: list[tuple[str | None, str | None]] = []
+        cluster.asked.add_notice_handler(
+            lambda said: told.append((said.message_primary, said.message_hint))
+        )
+        note = "SELECT colbert._note_unbounded_servers(ARRAY(SELECT s FROM"
+        note += " colbert._shards_of('documents') s))"
+        cluster.index()  # over sockets
+        assert told == []
+        for option in ("SET host 'shard-1'", "ADD tcp_user_timeout '3000'"):
+            run(cluster.asked, f"ALTER SERVER shard_1 OPTIONS ({option})")
+            run(cluster.asked, note)
+        [(message, advice)] = told
+        assert 'server "shard_1" has no tcp_user_timeout' in str(message)
+        assert advice == "ALTER SERVER shard_1 OPTIONS (ADD tcp_user_timeout '3000')"
+
     def test_an_older_colbert_pg_is_named(self, cluster: Cluster) -> None:
         cluster.partition()
         shard = cluster.shards[1]
@@ -729,9 +766,10 @@ class TestPage:
                     results.append(run(connection, written(cluster, statement)))
         finally:
             run(cluster.asked, f"ALTER ROLE {cluster.role} NOSUPERUSER")
-        *_, found, joined, states = results
+        *_, found, joined, states, problems = results
         assert keys(found) == keys(joined) == [44, 25, 19]
         assert [state for _, _, state, _ in states] == ["ready"] * 3
+        assert problems == []
 
 
 @pytest.fixture

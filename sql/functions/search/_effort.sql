@@ -17,6 +17,11 @@
 -- Under row-level security a search counts as one of ten thousand documents: how many there are that the reader does not
 -- see must not change what it finds. The part of a tenant counts as it is.
 --
+-- Of k documents that are wanted of all shards, one that holds a share of them at random holds about k * share of the
+-- best. It stops once the next candidate is unlikely to be among as many and three standard deviations more, and each
+-- query token reads sqrt(share) of what it would. So all shards together read as much as one table would
+-- (_share_of_shards).
+--
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
 CREATE OR REPLACE FUNCTION colbert._effort(
@@ -28,16 +33,17 @@ AS $_effort$
 DECLARE
   _effort colbert._effort;
   _candidates integer := colbert._knob('candidates', candidates, index.options, NULL);
+  _share float8 := least(1, colbert._factor('share', '{}', 1));
   _margin float8;
 BEGIN
-  _effort.k := k;
-  _effort.factor := colbert._factor('effort', index.options, 1);
+  _effort.k := colbert._k_of_share(k, _share);
+  _effort.factor := colbert._factor('effort', index.options, 1) * sqrt(_share);
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
-  _margin := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / 5000));
+  _margin := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / _share / 5000));
   _effort.margin := colbert._factor(
     'margin', index.options,
     CASE WHEN coalesce(_candidates, _effort.patience) IS NULL THEN greatest(0.5, _margin) END);
@@ -47,3 +53,11 @@ $_effort$;
 
 COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer, integer) IS
   'How much a search for k documents does, from what it is asked for, the session and the index''s options.';
+
+CREATE OR REPLACE FUNCTION colbert._k_of_share(k integer, share float8)
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN least(k, ceil(k * share + 3 * sqrt(k * share * (1 - share))))::integer;
+
+COMMENT ON FUNCTION colbert._k_of_share(integer, float8) IS
+  'How many of the best k a share of the documents, drawn at random, holds at the most.';

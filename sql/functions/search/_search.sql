@@ -93,7 +93,7 @@ BEGIN
     END IF;
   END IF;
 
-  IF cardinality(_scores) >= k THEN
+  IF cardinality(_scores) >= _effort.k THEN
     RETURN QUERY EXECUTE format(
       'SELECT s.doc_id::%s, s.score FROM unnest($1::%s[], $2) AS s (doc_id, score) '
       ' WHERE $4 IS NULL OR s.score >= $4 ORDER BY s.score DESC, s.doc_id LIMIT $3',

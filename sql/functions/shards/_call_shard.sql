@@ -12,6 +12,7 @@ DECLARE
     "maxsim": {"query": "string", "doc_id": "string"},
     "maxsim_matches": {"query": "string", "doc_id": "string"}}';
   _embeddings name := request ->> 'embeddings';
+  _answer jsonb;
 BEGIN
   IF (_members ? operation) IS NOT TRUE THEN
     RAISE EXCEPTION 'this shard does not know the operation "%"', operation
@@ -25,32 +26,33 @@ BEGIN
 
   CASE operation
     WHEN 'check_index' THEN
-      RETURN (SELECT jsonb_build_object(
-                       'documents', colbert._estimated_rows(source),
-                       'problems', coalesce(jsonb_agg(jsonb_build_array(c.problem, c.doc_id, c.detail)), '[]'))
-                FROM colbert.check_index(source, _embeddings, coalesce((request ->> 'sample')::float8, 1)) AS c);
+      _answer := (SELECT jsonb_build_object(
+                           'documents', colbert._estimated_rows(source),
+                           'problems', coalesce(jsonb_agg(jsonb_build_array(c.problem, c.doc_id, c.detail)), '[]'))
+                    FROM colbert.check_index(source, _embeddings, coalesce((request ->> 'sample')::float8, 1)) AS c);
     WHEN 'keys' THEN
-      RETURN colbert._keys_in_bucket(colbert._find_any_index(source, _embeddings),
-                                     coalesce((request ->> 'buckets')::integer, 1),
-                                     coalesce((request ->> 'bucket')::integer, 0));
+      _answer := colbert._keys_in_bucket(colbert._find_any_index(source, _embeddings),
+                                         coalesce((request ->> 'buckets')::integer, 1),
+                                         coalesce((request ->> 'bucket')::integer, 0));
     WHEN 'repair_index' THEN
-      RETURN to_jsonb(colbert.repair_index(source, _embeddings));
+      _answer := to_jsonb(colbert.repair_index(source, _embeddings));
     WHEN 'reindex' THEN
       PERFORM colbert.reindex(source, _embeddings);
-      RETURN to_jsonb(true);
+      _answer := to_jsonb(true);
     WHEN 'drop_index' THEN
       IF NOT EXISTS (SELECT FROM colbert._index AS i
                       WHERE i.source = _call_shard.source AND (i.embeddings = _embeddings) IS NOT FALSE) THEN
         RETURN to_jsonb(false);
       END IF;
       PERFORM colbert.drop_index(source, _embeddings);
-      RETURN to_jsonb(true);
+      _answer := to_jsonb(true);
     WHEN 'maxsim' THEN
-      RETURN coalesce(to_jsonb(colbert.maxsim(query, request ->> 'doc_id', source, _embeddings)), 'null');
+      _answer := coalesce(to_jsonb(colbert.maxsim(query, request ->> 'doc_id', source, _embeddings)), 'null');
     WHEN 'maxsim_matches' THEN
-      RETURN (SELECT coalesce(jsonb_agg(jsonb_build_array(m.query_position, m.document_position, m.similarity)), '[]')
-                FROM colbert.maxsim_matches(query, request ->> 'doc_id', source, _embeddings) AS m);
+      _answer := (SELECT coalesce(jsonb_agg(jsonb_build_array(m.query_position, m.document_position, m.similarity)), '[]')
+                    FROM colbert.maxsim_matches(query, request ->> 'doc_id', source, _embeddings) AS m);
   END CASE;
+  RETURN _answer;
 END
 $_call_shard$;
 

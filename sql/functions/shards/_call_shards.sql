@@ -17,13 +17,11 @@ DECLARE
            ORDER BY s.position),
     colbert._on_failure());
 BEGIN
-  FOR i IN 1 .. cardinality(shards) LOOP
-    IF _answers[i] IS NOT NULL THEN
-      shard := shards[i];
-      answer := _answers[i];
-      RETURN NEXT;
-    END IF;
-  END LOOP;
+  RETURN QUERY
+    SELECT shards[a.number], a.answer
+      FROM unnest(_answers) WITH ORDINALITY AS a (answer, number)
+     WHERE a.answer IS NOT NULL
+     ORDER BY a.number;
 END
 $_call_shards$;
 

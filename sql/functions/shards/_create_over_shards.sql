@@ -50,6 +50,7 @@ BEGIN
     _answers := colbert._ask_shards(_shards, _questions);
   END IF;
   PERFORM colbert._refuse_answer(_index, _shards[i], _answers[i]) FROM generate_subscripts(_answers, 1) AS i;
+  PERFORM colbert._note_unbounded_servers(_shards);
 END
 $_create_over_shards$;
 
@@ -101,3 +102,32 @@ $_refuse_wrappers$;
 
 COMMENT ON FUNCTION colbert._refuse_wrappers(regclass) IS
   'Raises for a foreign partition that is not reached by postgres_fdw.';
+
+-- dblink takes the options of the server and of the user mapping, and none beside them: a password that the role may not
+-- see can only go that way. So a bound cannot be added when a connection is made.
+CREATE OR REPLACE FUNCTION colbert._note_unbounded_servers(shards colbert._shard[])
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_note_unbounded_servers$
+DECLARE
+  _server name;
+BEGIN
+  FOR _server IN
+    SELECT f.srvname
+      FROM pg_foreign_server AS f
+     CROSS JOIN LATERAL (
+           SELECT bool_or(o.option_name = 'tcp_user_timeout') AS bounded,
+                  bool_or(o.option_name = 'hostaddr' OR o.option_name = 'host' AND o.option_value !~ '^[/@]') AS tcp
+             FROM pg_options_to_table(f.srvoptions) AS o) AS o
+     WHERE f.srvname IN (SELECT s.server FROM unnest(shards) AS s) AND o.tcp AND NOT o.bounded
+     ORDER BY f.srvname
+  LOOP
+    RAISE NOTICE 'server "%" has no tcp_user_timeout: searches wait two minutes for it where its host drops packets', _server
+      USING HINT = format('ALTER SERVER %I OPTIONS (ADD tcp_user_timeout ''3000'')', _server);
+  END LOOP;
+END
+$_note_unbounded_servers$;
+
+COMMENT ON FUNCTION colbert._note_unbounded_servers(colbert._shard[]) IS
+  'Tells of servers for which nothing bounds the wait for a silent host.';

@@ -1,7 +1,7 @@
--- The knobs of a session that a search over shards hands on.
+-- The knobs that a search over shards hands on: those of the session, and share, which the search finds (_search_shards).
 CREATE OR REPLACE FUNCTION colbert._known_knobs()
 RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN '{effort, margin, candidates, patience, nprobe, hits, ef_search}'::text[];
+RETURN '{effort, margin, candidates, patience, nprobe, hits, ef_search, share}'::text[];
 
 COMMENT ON FUNCTION colbert._known_knobs() IS 'The names of all knobs.';

@@ -65,7 +65,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_refuse_request$
 DECLARE
-  _whole constant text[] := '{version, k, candidates, buckets, bucket}';
+  _whole constant text[] := ARRAY['version', 'k', 'candidates', 'buckets', 'bucket'];
   _unknown text;
   _wrong text;
 BEGIN

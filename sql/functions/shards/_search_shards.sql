@@ -1,5 +1,8 @@
 -- A search over shards: the k best of each, merged by score and key. Filter, values and knobs go along. The documents
 -- that a shard holds are searched as of when its turn comes: there is one snapshot for each shard.
+--
+-- Where documents are spread by chance, a shard is told its share and does less (_effort). It may then stop with fewer than k
+-- documents. Should all together have fewer than k, and one have stopped so, all are asked again without.
 CREATE OR REPLACE FUNCTION colbert._search_shards(
   index colbert._index, query vector[], key anyelement, k integer, filter text, params jsonb,
   candidates integer, exact boolean, search_path text, min_score float8)
@@ -9,22 +12,39 @@ COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $_search_shards$
 DECLARE
-  _request jsonb := jsonb_build_object(
-    'version', colbert._request_version(), 'k', k, 'filter', filter, 'params', params, 'candidates', candidates,
-    'exact', exact, 'embeddings', index.embeddings, 'min_score', min_score, 'search_path', search_path,
-    'time_zone', current_setting('TimeZone'),
-    'knobs', (SELECT coalesce(jsonb_object_agg(n.name, n.value), '{}')
-                FROM (SELECT u.name, nullif(current_setting('colbert.' || u.name, true), '') AS value
-                        FROM unnest(colbert._known_knobs()) AS u (name)) AS n
-               WHERE n.value IS NOT NULL));
+  _share float8 := CASE WHEN exact THEN 1
+                        ELSE least(1, colbert._factor('share', '{}', colbert._share_of_shards(index))) END;
+  _knobs jsonb := (SELECT coalesce(jsonb_object_agg(n.name, n.value), '{}')
+                     FROM (SELECT u.name, nullif(current_setting('colbert.' || u.name, true), '') AS value
+                             FROM unnest(colbert._known_knobs()) AS u (name)) AS n
+                    WHERE n.value IS NOT NULL AND n.name <> 'share');
+  _request jsonb;
+  _shards integer[];
+  _keys text[];
+  _scores float8[];
 BEGIN
   PERFORM colbert._refuse_filter(index.source, filter, params);
+  LOOP
+    _request := jsonb_build_object(
+      'version', colbert._request_version(), 'k', k, 'filter', filter, 'params', params, 'candidates', candidates,
+      'exact', exact, 'embeddings', index.embeddings, 'min_score', min_score, 'search_path', search_path,
+      'time_zone', current_setting('TimeZone'),
+      'knobs', _knobs || CASE WHEN _share < 1 THEN jsonb_build_object('share', round(_share::numeric, 6)) ELSE '{}' END);
+    SELECT array_agg(a.shard), array_agg(a.doc_id), array_agg(a.score)
+      INTO _shards, _keys, _scores
+      FROM colbert._answers_of_shards(
+             index, format('colbert.search_shard(%%L, %s, %s)', replace(quote_literal(query), '%', '%%'),
+                           replace(quote_literal(_request), '%', '%%'))) AS a;
+    EXIT WHEN _share = 1 OR cardinality(_keys) IS NULL OR cardinality(_keys) >= k
+           OR NOT EXISTS (SELECT FROM unnest(_shards) AS s (shard)
+                           GROUP BY s.shard HAVING count(*) >= colbert._k_of_share(k, _share));
+    _share := 1;
+  END LOOP;
   RETURN QUERY EXECUTE format(
-    'SELECT a.doc_id::%s, a.score FROM colbert._answers_of_shards($1, $2) AS a '
+    'SELECT a.doc_id::%s, a.score FROM unnest($1::text[], $2::float8[]) AS a (doc_id, score) '
     ' ORDER BY a.score DESC, a.doc_id::%s LIMIT $3',
     colbert._type_name(pg_typeof(key)), (colbert._source_types(index)).key_cast)
-    USING index, format('colbert.search_shard(%%L, %s, %s)', replace(quote_literal(query), '%', '%%'),
-                        replace(quote_literal(_request), '%', '%%')), k;
+    USING _keys, _scores, k;
 END
 $_search_shards$;
 
@@ -53,7 +73,7 @@ COMMENT ON FUNCTION colbert._refuse_reader_of_shards(colbert._index) IS
 
 -- What a function that returns (doc_id, score) finds on each shard. call is SQL with %L for the table.
 CREATE OR REPLACE FUNCTION colbert._answers_of_shards(index colbert._index, call text)
-RETURNS TABLE (doc_id text, score float8)
+RETURNS TABLE (shard integer, doc_id text, score float8)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 COST 100000 ROWS 10
 SET search_path = pg_catalog, pg_temp
@@ -73,14 +93,38 @@ BEGIN
            ORDER BY s.position),
     _on_failure);
   RETURN QUERY
-    SELECT f.found ->> 0, (f.found ->> 1)::float8
-      FROM unnest(_answers) AS a (answer)
+    SELECT a.shard::integer, f.found ->> 0, (f.found ->> 1)::float8
+      FROM unnest(_answers) WITH ORDINALITY AS a (answer, shard)
      CROSS JOIN LATERAL jsonb_array_elements(a.answer) AS f (found);
 END
 $_answers_of_shards$;
 
 COMMENT ON FUNCTION colbert._answers_of_shards(colbert._index, text) IS
-  'The rows of a function that returns (doc_id, score) from all shards, in no order.';
+  'The rows of a function that returns (doc_id, score) from all shards, with the number of the shard, in no order.';
+
+-- The share of the documents that each shard has, where they are spread by chance: by the hash of the key, over shards of
+-- one modulus. Else 1: of a list or a range, all that a query looks for may be on one shard.
+CREATE OR REPLACE FUNCTION colbert._share_of_shards(index colbert._index)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_share_of_shards$
+BEGIN
+  RETURN (
+    SELECT CASE WHEN count(DISTINCT s.modulus) = 1 AND bool_and(s.modulus IS NOT NULL AND s.whole) THEN 1.0 / count(*) ELSE 1 END
+      FROM (SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM 'modulus ([0-9]+)') AS modulus,
+                   NOT (c.relkind = 'p' AND colbert._has_foreign_partitions(c.oid)) AS whole
+              FROM pg_partitioned_table AS p
+              JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attname = index.key
+              JOIN pg_inherits AS i ON i.inhparent = p.partrelid
+              JOIN pg_class AS c ON c.oid = i.inhrelid
+             WHERE p.partrelid = index.source AND p.partstrat = 'h'
+               AND p.partnatts = 1 AND p.partattrs[0] = a.attnum) AS s);
+END
+$_share_of_shards$;
+
+COMMENT ON FUNCTION colbert._share_of_shards(colbert._index) IS
+  'The share of the documents that each shard has at random; 1 where they are not spread so.';
 
 -- SET colbert.shards = 'reachable' leaves out, with a warning, shards that cannot be reached.
 CREATE OR REPLACE FUNCTION colbert._on_failure()

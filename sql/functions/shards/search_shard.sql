@@ -8,7 +8,8 @@
 --   k, filter, params, candidates, exact, embeddings, min_score     as in search
 --   search_path   under which the filter is read, and the source looked up
 --   time_zone     under which the filter is read
---   knobs         what SET colbert.<name> would say, by name: {"effort": 2}
+--   knobs         what SET colbert.<name> would say, by name: {"effort": 2}; and share, that of all documents which this
+--                 shard has at random: it then does as much less
 --
 -- A request of a newer version, or with members that this version does not know, is refused: the answer would be
 -- another one than was asked for.

@@ -125,7 +125,7 @@ BEGIN
     RETURN NEXT;
   END IF;
 
-  IF _scored < k THEN
+  IF _scored < coalesce(_effort.k, k) THEN
     _started := clock_timestamp();
     PERFORM count(*)
        FROM colbert._search_documents(index, query, NULL::text, k, filter, params, NULL, true, search_path, least_score) AS s;
