@@ -13,7 +13,10 @@ WORKERS ?= $(if $(COLBERT_PG_TEST_URL),0,2)
 
 BENCH_READY := $(VENV)/.ready-bench
 
-.PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults bench-tenants bench-million soak clean
+# Where the PostgreSQL 17 of bench-shards is installed. The gate has it there, too.
+DEBIAN ?= $(HOME)/.cache/colbert_pg/trixie
+
+.PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults bench-tenants bench-shards bench-million soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +66,12 @@ bench-defaults: $(READY) ## measure default searches on collections that nobody 
 
 bench-tenants: $(READY) ## measure tenants of one table beside tables of their own (an hour)
 	$(BIN)/python -m benchmarks.tenants $(BENCH)
+
+bench-shards: $(READY) ## measure search over 1, 2, 4 and 8 shards, as root, on Debian's PostgreSQL 17 (20 minutes)
+	.ci/debian create $(DEBIAN)
+	.ci/debian start $(DEBIAN) sql
+	$(BIN)/python -m benchmarks.shards --url "$$(.ci/debian url $(DEBIAN))" $(BENCH); \
+	  measured=$$?; .ci/debian stop $(DEBIAN); exit $$measured
 
 bench-million: $(READY) ## load, build and search 50,000 and a million documents (hours)
 	$(BIN)/python -m benchmarks.million $(BENCH)

@@ -6693,9 +6693,9 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- see must not change what it finds. The part of a tenant counts as it is.
 --
 -- Of k documents that are wanted of all shards, one that holds a share of them at random holds about k * share of the
--- best. It stops once the next candidate is unlikely to be among as many and three standard deviations more, and each
--- query token reads sqrt(share) of what it would. So all shards together read as much as one table would
--- (_share_of_shards).
+-- best. It stops once the next candidate is unlikely to be among as many and a standard deviation more. What plaid reads
+-- grows with the power .65 of the documents and .25 of k, so that a shard with a factor of share ^ .35 and (k / its k) ^ .25
+-- reads the share of what one table of all would (_share_of_shards).
 --
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
@@ -6712,7 +6712,8 @@ DECLARE
   _margin float8;
 BEGIN
   _effort.k := colbert._k_of_share(k, _share);
-  _effort.factor := colbert._factor('effort', index.options, 1) * sqrt(_share);
+  _effort.factor := colbert._factor('effort', index.options, 1)
+                    * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25);
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
@@ -6732,10 +6733,10 @@ COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer, integer) I
 CREATE OR REPLACE FUNCTION colbert._k_of_share(k integer, share float8)
 RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN least(k, ceil(k * share + 3 * sqrt(k * share * (1 - share))))::integer;
+RETURN least(k, ceil(k * share + sqrt(k * share * (1 - share))))::integer;
 
 COMMENT ON FUNCTION colbert._k_of_share(integer, float8) IS
-  'How many of the best k a share of the documents, drawn at random, holds at the most.';
+  'About how many of the best k a share of the documents holds that is drawn at random, and a standard deviation more.';
 
 -- sql/functions/search/_count_matching.sql
 CREATE OR REPLACE FUNCTION colbert._count_matching(scope colbert._scope, at_most bigint)

@@ -38,6 +38,7 @@ from tests.sql.documents import (
     unit,
     unit_documents,
 )
+from tests.sql.lifelike import DIMENSIONS, lifelike
 from tests.waiting import wait_for
 
 PAGE = REPOSITORY / "docs" / "shards.md"
@@ -68,9 +69,11 @@ class Cluster:
     def database(self, shard: int) -> str:
         return str(conninfo_to_dict(self.conninfos[shard + 1])["dbname"])
 
-    def partition(self, key: str = "bigint", more: str = ", lang text DEFAULT 'en'") -> None:
+    def partition(
+        self, key: str = "bigint", more: str = ", lang text DEFAULT 'en'", dimensions: int = 3
+    ) -> None:
         """Table documents: a partition on each shard and one here; table one, to compare with."""
-        columns = f"(id {key} NOT NULL, embeddings vector(3)[]{more})"
+        columns = f"(id {key} NOT NULL, embeddings vector({dimensions})[]{more})"
         for shard in self.shards:
             run(shard, f"CREATE TABLE documents {columns}")
             run(shard, "ALTER TABLE documents ADD PRIMARY KEY (id)")
@@ -345,6 +348,59 @@ class TestSearch:
                 loaded.asked, f"""INSERT INTO documents VALUES ({key}, '{{"[0.5,0,0]"}}')"""
             )
             assert "token 1 has length 0.5000" in primary(error)
+
+
+class TestEffort:
+    """A shard that has a share of the documents at random does as much less."""
+
+    def counts(
+        self, connection: psycopg.Connection, name: str, query: Matrix, k: int
+    ) -> tuple[int, int]:
+        explain = f"SELECT * FROM colbert.explain_search('{name}', %s::text[]::vector[], k => %s)"
+        stages = run(connection, explain, texts(query), k)
+        scored = sum(row[1] for row in stages if row[0] in ("scores", "all"))
+        return scored, sum(row[4] or 0 for row in stages)
+
+    def test_all_shards_together_read_as_much_as_one_table_and_find_as_much(
+        self, cluster: Cluster
+    ) -> None:
+        collection = lifelike()
+        queries = collection.queries[:16]
+        cluster.partition(dimensions=DIMENSIONS)
+        cluster.load(collection.documents)
+        cluster.index("plaid")
+        for shard in (cluster.asked, *cluster.shards):
+            run(shard, "ANALYZE")
+        names = [("documents_0", cluster.asked), *(("documents", s) for s in cluster.shards)]
+        for k in (10, 100):
+            found = {"documents": 0, "one": 0}
+            for query in queries:
+                best = collection.best(query, range(1, len(collection.documents) + 1))[k - 1]
+                for name in found:
+                    rows = search(cluster.asked, query, f", k => {k}", name=name)
+                    found[name] += sum(score >= best - 1e-4 for _, score in rows)
+            assert found["documents"] >= 0.97 * found["one"] > 0.9 * k * len(queries)
+
+            done = {}
+            for share in (1, 1 / 3):
+                every = []
+                for name, shard in names:
+                    run(shard, f"SET colbert.share = {share:.6f}")
+                    every += [self.counts(shard, name, query, k) for query in queries]
+                done[share] = [sum(counts) for counts in zip(*every, strict=True)]
+            run(cluster.asked, "RESET colbert.share")
+            one = [self.counts(cluster.asked, "one", query, k) for query in queries]
+            read = sum(read for _, read in one)
+            assert done[1 / 3][1] < 1.35 * read < done[1][1]  # sqrt(3) times as much without
+            assert done[1 / 3][0] <= done[1][0]
+        told = ", filter => 'current_setting(''colbert.share'', true) = ''0.333333'''"
+        assert len(search(cluster.asked, queries[0], told)) == 10
+        assert search(cluster.asked, queries[0], f"{told}, exact => true") == []
+
+        # A shard that has all of them stops too early for k. It is asked again.
+        run(cluster.shards[1], "DELETE FROM documents")
+        run(cluster.asked, "DELETE FROM documents_0; SET colbert.patience = 1")
+        assert len(search(cluster.asked, queries[0], ", k => 100")) == 100
 
 
 class TestConnections:
@@ -880,6 +936,34 @@ class TestWithoutDblink:
         assert error.sqlstate == "55000"
         assert f'"public.documents_0" on server "shard": {problem}' in primary(error)
         assert hint(error)
+
+    def test_a_shard_has_a_share_where_its_documents_are_there_by_the_hash_of_their_key(
+        self, parent: psycopg.Connection
+    ) -> None:
+        share = "SELECT colbert._share_of_shards(i) FROM colbert._index i"
+        assert run(parent, share) == [(0.5,)]
+        run(
+            parent,
+            "ALTER TABLE documents DETACH PARTITION documents_1;"
+            "CREATE TABLE documents_1a PARTITION OF documents (PRIMARY KEY (id))"
+            " FOR VALUES WITH (MODULUS 4, REMAINDER 1)",
+        )
+        assert run(parent, share) == [(1,)]  # shares differ
+        for by in ("LIST (id)", "HASH (lang)"):
+            run(
+                parent,
+                "DROP TABLE documents; DELETE FROM colbert._index;"
+                "CREATE TABLE documents (id bigint, lang text, embeddings vector(3)[])"
+                f" PARTITION BY {by};"
+                "INSERT INTO colbert._index (source, embeddings, key, method, options, dimensions,"
+                " table_names) VALUES ('documents', 'embeddings', 'id', 'shards', '{}', 3, '{}')",
+            )
+            bound = "IN (1)" if by == "LIST (id)" else "WITH (MODULUS 1, REMAINDER 0)"
+            run(
+                parent,
+                f"CREATE FOREIGN TABLE d PARTITION OF documents FOR VALUES {bound} SERVER shard",
+            )
+            assert run(parent, share) == [(1,)], by
 
     def test_a_failure_has_the_state_that_the_shard_gave(self, parent: psycopg.Connection) -> None:
         error = refusal(
