@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -162,7 +162,7 @@ def _measured(
     started = time.perf_counter()
     placed = _placed(asked, len(documents), len(shards))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda pair: _load(*pair, documents), zip(shards, placed, strict=True)))
+        list(pool.map(_load, shards, placed, repeat(documents)))
     for name in ("documents", "few"):
         asked.execute(f"SELECT colbert.create_index('{name}', key => 'id')")
     taken = time.perf_counter() - started
