@@ -5,6 +5,7 @@
 --   missing table, missing index    a part of the index was dropped
 --   bad document       an array that may not be indexed, written while the triggers were off
 --   missing, orphaned, stale document    the index knows less, more, or other than the array
+--   missing first stage    the document has an array, and nothing in the column that names the candidates
 --
 -- With a sample, a share of the documents is compared, others each time. Then only that of each document is found: not
 -- what belongs to none.
