@@ -13,7 +13,7 @@ WORKERS ?= $(if $(COLBERT_PG_TEST_URL),0,2)
 
 BENCH_READY := $(VENV)/.ready-bench
 
-.PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults bench-tenants bench-million soak clean
+.PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults bench-tenants bench-pages bench-million soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-defaults: $(READY) ## measure default searches on collections that nobody 
 
 bench-tenants: $(READY) ## measure tenants of one table beside tables of their own (an hour)
 	$(BIN)/python -m benchmarks.tenants $(BENCH)
+
+bench-pages: $(READY) ## measure searches of pages of 1,030 vectors, with and without a first stage (25 minutes, 5 GB)
+	$(BIN)/python -m benchmarks.pages $(BENCH)
 
 bench-million: $(READY) ## load, build and search 50,000 and a million documents (hours)
 	$(BIN)/python -m benchmarks.million $(BENCH)
