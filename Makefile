@@ -16,7 +16,7 @@ BENCH_READY := $(VENV)/.ready-bench
 # Where the PostgreSQL 17 of bench-shards is installed. The gate has it there, too.
 DEBIAN ?= $(HOME)/.cache/colbert_pg/trixie
 
-.PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults bench-tenants bench-shards bench-million soak clean
+.PHONY: help all install demo test lint format build docs bench bench-full bench-paths bench-defaults bench-tenants bench-shards bench-pages bench-million soak clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench-shards: $(READY) ## measure search over 1, 2, 4 and 8 shards, as root, on 
 	.ci/debian start $(DEBIAN) sql
 	$(BIN)/python -m benchmarks.shards --url "$$(.ci/debian url $(DEBIAN))" $(BENCH); \
 	  measured=$$?; .ci/debian stop $(DEBIAN); exit $$measured
+
+bench-pages: $(READY) ## measure searches of pages of 1,030 vectors, with and without a first stage (25 minutes, 5 GB)
+	$(BIN)/python -m benchmarks.pages $(BENCH)
 
 bench-million: $(READY) ## load, build and search 50,000 and a million documents (hours)
 	$(BIN)/python -m benchmarks.million $(BENCH)

@@ -361,7 +361,14 @@ def _compare(autogen_context: AutogenContext, upgrade_ops: UpgradeOps, _schemas:
         if not connection.execute(text(VECTOR_TYPES)).all():
             installed.append(InstallPgvector())
         installed.append(InstallColbert())
+    dropped.sort(key=lambda operation: not _is_staged(operation.index))
+    created.sort(key=lambda operation: _is_staged(operation.index))
     upgrade_ops.ops[:] = [*installed, *dropped, *upgrade_ops.ops, *created]
+
+
+def _is_staged(index: Index) -> bool:
+    """Whether it needs the index of another column, its first stage."""
+    return "first_stage" in (index.options or {})
 
 
 def _declared(autogen_context: AutogenContext) -> Iterator[tuple[Index, str | None]]:

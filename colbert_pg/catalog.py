@@ -268,8 +268,14 @@ class Source:
         return self.schema, self.table
 
     def index(self, embeddings: str | None = None) -> Index | None:
-        """The index on a column; without a name, the only one there is."""
-        found = [index for index in self.indexes if embeddings in (None, index.embeddings)]
+        """The index on a column; without a name, the only one that is no other's first stage."""
+        stages = {(index.options or {}).get("first_stage") for index in self.indexes}
+        found = [
+            index
+            for index in self.indexes
+            if embeddings == index.embeddings
+            or (embeddings is None and index.embeddings not in stages)
+        ]
         return found[0] if len(found) == 1 else None
 
     def column(self, name: str) -> Column:

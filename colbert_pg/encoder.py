@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from colbert_pg.encoding import DEFAULT_MODEL, Chunk, Encoder, Token, TruncationWarning
+from colbert_pg.encoding import DEFAULT_MODEL, Chunk, Encoder, Token, TruncationWarning, pool
 from colbert_pg.vectors import Matrix
 
-__all__ = ["DEFAULT_MODEL", "Chunk", "Encoder", "Matrix", "Token", "TruncationWarning"]
+__all__ = ["DEFAULT_MODEL", "Chunk", "Encoder", "Matrix", "Token", "TruncationWarning", "pool"]

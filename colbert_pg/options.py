@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 __all__ = ["Method", "Options", "WordMatch"]
 
 #: How an index is made and searched.
-Method = Literal["exact", "hnsw", "ivfflat", "plaid"]
+Method = Literal["exact", "hnsw", "ivfflat", "plaid", "staged"]
 
 #: Which documents full text finds.
 WordMatch = Literal["any", "websearch"]
@@ -25,6 +25,7 @@ class Options(TypedDict, total=False):
         triggers: without them, writers call ``colbert.upsert``. Default: true.
         effort, margin, candidates, patience: how much a search reads and scores.
         centroids, nprobe: of plaid; nprobe of ivfflat, too.
+        first_stage: of staged, the column whose index names the candidates.
         token_type, hits: of hnsw and ivfflat.
         m, ef_construction, ef_search: of hnsw.
         lists: of ivfflat.
@@ -42,6 +43,7 @@ class Options(TypedDict, total=False):
     patience: int
     centroids: int
     nprobe: int
+    first_stage: str
     token_type: Literal["halfvec", "vector", "bit"]
     hits: int
     m: int

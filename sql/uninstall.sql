@@ -6,8 +6,9 @@
 -- Installed as an extension? DROP EXTENSION colbert_pg; DROP SCHEMA colbert;
 --
 -- It also clears away what DROP SCHEMA colbert CASCADE and DROP EXTENSION colbert_pg CASCADE leave of indexes: triggers,
--- which make every write fail, their functions, derived tables, and indexes of pending documents. They are known by
--- their names and by the comments that their owners alone can write. What belongs to other roles is left, with a warning.
+-- which make every write fail, their functions, derived tables, indexes of pending documents, and constraints of first
+-- stages. They are known by their names and by the comments that their owners alone can write. What belongs to other
+-- roles is left, with a warning.
 DO $uninstall$
 DECLARE
   _messages text := pg_catalog.current_setting('client_min_messages');
@@ -85,33 +86,44 @@ BEGIN
        WHERE m.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
          AND m.id IS NOT NULL
     )
-    SELECT o.object, o.owner, pg_catalog.pg_has_role(o.owner, 'USAGE') AS may_drop
-      FROM (SELECT 1, pg_catalog.format('TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname), c.relowner
+    SELECT o.object, o.of_table, o.owner, pg_catalog.pg_has_role(o.owner, 'USAGE') AS may_drop
+      FROM (SELECT 1, pg_catalog.format('TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname), NULL, c.relowner
               FROM sync s
               JOIN pg_catalog.pg_trigger t ON t.tgfoid = s.oid AND t.tgparentid = 0
               JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              WHERE t.tgname IN ('!colbert_sync_' || s.id, '!colbert_truncate_' || s.id, '~colbert_text_' || s.id)
             UNION ALL
-            SELECT 2, pg_catalog.format('FUNCTION %I.%I()', n.nspname, s.proname), s.proowner
+            SELECT 2, pg_catalog.format('FUNCTION %I.%I()', n.nspname, s.proname), NULL, s.proowner
               FROM sync s
               JOIN pg_catalog.pg_namespace n ON n.oid = s.pronamespace
             UNION ALL
-            SELECT 3, pg_catalog.format('TABLE %I.%I', n.nspname, c.relname), c.relowner
+            SELECT 3, pg_catalog.format('TABLE %I.%I', n.nspname, c.relname), NULL, c.relowner
               FROM derived c
               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind = 'r'
             UNION ALL
-            SELECT 4, pg_catalog.format('INDEX %I.%I', n.nspname, c.relname), c.relowner
+            SELECT 4, pg_catalog.format('INDEX %I.%I', n.nspname, c.relname), NULL, c.relowner
               FROM derived c
               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('i', 'I') AND c.relname ~ '_pending$') AS o (place, object, owner)
+             WHERE c.relkind IN ('i', 'I') AND c.relname ~ '_pending$'
+            UNION ALL
+            SELECT 5, pg_catalog.format('CONSTRAINT %I', k.conname),
+                   pg_catalog.format('%I.%I', n.nspname, c.relname), c.relowner
+              FROM marked m
+              JOIN pg_catalog.pg_constraint k ON k.oid = m.objoid
+              JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE m.classoid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+               AND m.id IS NOT NULL
+               AND k.contype = 'c'
+               AND k.conname ~ '_first_stage$') AS o (place, object, of_table, owner)
      ORDER BY o.place, o.object
   LOOP
     IF _left.may_drop THEN
-      EXECUTE 'DROP ' || _left.object;
+      EXECUTE pg_catalog.concat('ALTER TABLE ' || _left.of_table, ' DROP ', _left.object);
     ELSE
-      _others := _others || pg_catalog.format('%s of role %I', _left.object, pg_catalog.pg_get_userbyid(_left.owner));
+      _others := _others || pg_catalog.format('%s of role %I', pg_catalog.concat(_left.object, ' of ' || _left.of_table), pg_catalog.pg_get_userbyid(_left.owner));
     END IF;
   END LOOP;
   IF _others <> '{}' THEN

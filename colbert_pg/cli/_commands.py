@@ -198,6 +198,15 @@ def load(
             min=1, help="Keep about one vector in so many of a document.", show_default=False
         ),
     ] = None,
+    first_stage: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Store pooled vectors beside those of pages, about one in so many, and let them "
+            "name the candidates of searches.",
+            show_default=False,
+        ),
+    ] = None,
     chunk: Annotated[
         int | None,
         typer.Option(
@@ -241,8 +250,10 @@ def load(
     if holds_pages(files[0]):
         if chunk is not None or offsets or skip_bad:
             raise typer.BadParameter("--chunk, --offsets and --skip-bad are for texts, not pages")
-        _load_pages(files, table, model, dimensions, half, pool, method, url, data)
+        _load_pages(files, table, model, dimensions, half, pool, first_stage, method, url, data)
         return
+    if first_stage is not None:
+        raise typer.BadParameter("--first-stage is for pages, not texts")
     with reporting(), Lines.of(files[0]) as source:
         total = source.check(skip_bad=skip_bad)
         if source.bad:
@@ -276,6 +287,7 @@ def _load_pages(
     dimensions: int | None,
     half: bool | None,
     pool: float | None,
+    first_stage: float | None,
     method: Method | None,
     url: str | None,
     data: Path | None,
@@ -287,8 +299,9 @@ def _load_pages(
             encoder.encode_pictures([])  # refuses a model that takes none
             there = target.page_vectors()
             wanted = there[1] if half is None and there is not None else bool(half)
-            target.create_pages(encoder.dimensions, wanted)
-            loaded = load_and_index_pages(target, encoder, files, method, err)
+            first_stage = first_stage or target.first_stage()
+            target.create_pages(encoder.dimensions, wanted, first_stage)
+            loaded = load_and_index_pages(target, encoder, files, method, err, first_stage)
         err.print(
             f"{loaded.added} pages added, {loaded.changed} changed, "
             f"{loaded.unchanged} as they were, {loaded.removed} removed"

@@ -349,9 +349,14 @@ def load_and_index(
 
 
 def load_and_index_pages(
-    target: Table, encoder: Encoder, files: Sequence[Path], method: str | None, console: Console
+    target: Table,
+    encoder: Encoder,
+    files: Sequence[Path],
+    method: str | None,
+    console: Console,
+    first_stage: float | None = None,
 ) -> LoadedPages:
-    """The same for PDF files and pictures."""
+    """The same for PDF files and pictures. Where there is a first stage, the method is its own."""
     with _interruptible(target, console):
         with _bar(console) as progress:
             bar = progress.add_task("Encoding and storing", total=0)
@@ -365,9 +370,18 @@ def load_and_index_pages(
                 progress.update(bar, total=expected)
 
             loaded = load_pages(
-                target, encoder, files, lambda count: progress.advance(bar, count), expect
+                target,
+                encoder,
+                files,
+                lambda count: progress.advance(bar, count),
+                expect,
+                first_stage,
             )
-        _build(target, encoder, method, console)
+        if first_stage is None:
+            _build(target, encoder, method, console)
+        else:
+            with console.status("Building the index of the first stage"):
+                target.build_staged(encoder, first_stage, method)
     return loaded
 
 

@@ -18,11 +18,11 @@ from psycopg import sql
 
 from colbert_pg._cursors import rows as rows_of
 from colbert_pg._extras import pip_install
-from colbert_pg.cli._table import Table
+from colbert_pg.cli._table import FIRST_STAGE, Table
 from colbert_pg.client import Client
-from colbert_pg.encoding import open_picture
+from colbert_pg.encoding import open_picture, pool
 from colbert_pg.errors import BadPicture, ColbertError
-from colbert_pg.vectors import Matrix
+from colbert_pg.vectors import HalfTokenArray, Matrix, TokenArray
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -133,16 +133,23 @@ def _rendered(pdf: Any, number: int) -> Image:
 class PageLoader:
     """Brings pages into a table, encoding those that are new or changed.
 
+    Args:
+        target: the table, which is there.
+        encoder: of a model that takes pictures.
+        first_stage: by what the vectors of the first stage are pooled; None: there is none.
+
     Raises:
         ModelMismatch: if the index holds vectors of another model.
     """
 
-    def __init__(self, target: Table, encoder: Encoder) -> None:
+    def __init__(self, target: Table, encoder: Encoder, first_stage: float | None = None) -> None:
         target.refuse_other_model(encoder)
         self._target = target
         self._connection = target.connection
         self._client = Client(target.connection)
         self._encoder = encoder
+        self._first_stage = first_stage
+        self._kind = HalfTokenArray if (target.page_vectors() or (0, False))[1] else TokenArray
         self.loaded = LoadedPages()
 
     def load(self, file: PageFile, *, advance: Callable[[int], None] = lambda _: None) -> None:
@@ -222,6 +229,7 @@ class PageLoader:
                     "width": [picture.width for _, picture, _ in encoded],
                     "height": [picture.height for _, picture, _ in encoded],
                     "digest": [page.digest for page, _, _ in encoded],
+                    **self._pooled([vectors for _, _, vectors in encoded]),
                 },
                 embeddings=[vectors for _, _, vectors in encoded],
                 key_column="id",
@@ -229,6 +237,13 @@ class PageLoader:
             )
         self.loaded.added += len(encoded) - len(changed)
         self.loaded.changed += len(changed)
+
+    def _pooled(self, embeddings: Sequence[Matrix]) -> dict[str, list[Any]]:
+        """The column of the first stage; none without one."""
+        factor = self._first_stage
+        if factor is None:
+            return {}
+        return {FIRST_STAGE: [self._kind(pool(vectors, factor)) for vectors in embeddings]}
 
     def _sql(self, statement: str) -> sql.Composed:
         return sql.SQL(statement).format(self._target.identifier)
@@ -240,6 +255,7 @@ def load_pages(
     files: Sequence[Path],
     advance: Callable[[int], None],
     expect: Callable[[int], None],
+    first_stage: float | None = None,
 ) -> LoadedPages:
     """Load files one after the other.
 
@@ -249,8 +265,9 @@ def load_pages(
         files: PDF files and pictures; one that is broken is noted, and the others go on.
         advance: called with the number of pages that are done.
         expect: called with the number of pages of each file, before it is read.
+        first_stage: by what the vectors of the first stage are pooled; None: there is none.
     """
-    loader = PageLoader(target, encoder)
+    loader = PageLoader(target, encoder, first_stage)
     for path in dict.fromkeys(files):
         try:
             file = PageFile(path)

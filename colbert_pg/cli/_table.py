@@ -16,6 +16,7 @@ from colbert_pg.encoding import TextEncoder, fingerprint_of, same_model
 from colbert_pg.errors import ColbertError, ModelMismatch
 from colbert_pg.options import Method, Options
 
+FIRST_STAGE = "pooled"  # the column of pooled vectors that names the candidates
 PARENT = "document_id"  # the column of a chunk that names its document
 _METHOD = "plaid"  # of a new index for which none is named
 # Options that hold for every method. "model" is the encoder's, which is the index's, or more of it.
@@ -116,8 +117,20 @@ class Table:
             return None
         return embeddings.modifier, embeddings.type == types.halfvec_array
 
-    def create_pages(self, dimensions: int, half: bool) -> None:
+    def first_stage(self) -> float | None:
+        """By what the vectors of the first stage are pooled, as their index remembers it."""
+        table = self.source()
+        index = None if table is None else table.index(FIRST_STAGE)
+        model = None if index is None else index.model
+        return model.get("pool_factor") if isinstance(model, dict) else None
+
+    def create_pages(self, dimensions: int, half: bool, pool: float | None = None) -> None:
         """Create a table of pages if there is none: file, number, pixels, digest, vectors.
+
+        Args:
+            dimensions: of the vectors.
+            half: whether they are halfvec.
+            pool: by what those of the first stage are pooled; None: there is none.
 
         Raises:
             ColbertError: if there is one of another layout, or with other vectors.
@@ -133,6 +146,12 @@ class Table:
                     f"table {self.name} holds vectors of another length or type: "
                     "choose another --table, or drop this one"
                 )
+            held = FIRST_STAGE in self.columns()
+            if held != (pool is not None) or self.first_stage() not in (None, pool):
+                raise ColbertError(
+                    f"table {self.name} holds pages {'with' if held else 'without'} a first stage, "
+                    "or with another: load it as before, or choose another --table"
+                )
             return
         vector = quoted(vector_schema(self.connection), "halfvec" if half else "vector")
         with self.connection.transaction():
@@ -140,12 +159,25 @@ class Table:
                 sql.SQL(
                     "CREATE TABLE {table} (id text PRIMARY KEY, file text NOT NULL,"
                     " page int NOT NULL, width int NOT NULL, height int NOT NULL,"
-                    " digest text NOT NULL, embeddings {vector}({dimensions})[],"
+                    " digest text NOT NULL, embeddings {vector}({dimensions})[],{pooled}"
                     " UNIQUE (file, page))"
-                ).format(table=self.identifier, vector=vector, dimensions=sql.Literal(dimensions)),
+                ).format(
+                    table=self.identifier,
+                    vector=vector,
+                    dimensions=sql.Literal(dimensions),
+                    pooled=sql.SQL(
+                        "" if pool is None else " {column} {vector}({dimensions})[],"
+                    ).format(
+                        column=quoted(FIRST_STAGE),
+                        vector=vector,
+                        dimensions=sql.Literal(dimensions),
+                    ),
+                ),
                 [],
             )
             self._store_plain()
+            if pool is not None:
+                self._store_plain(FIRST_STAGE)
 
     def pages(self, ids: Sequence[Any]) -> dict[Any, tuple[str, int]]:
         """File and number of pages, by key."""
@@ -153,10 +185,17 @@ class Table:
         found = rows(self.connection, statement.format(self.identifier), [list(ids)])
         return {key: (file, number) for key, file, number in found}
 
-    def _store_plain(self) -> None:
+    def columns(self) -> Sequence[str]:
+        """The names of the columns; none without a table."""
+        table = self.source()
+        return () if table is None else tuple(table.columns)
+
+    def _store_plain(self, column: str = "embeddings") -> None:
         """Vectors do not compress: PostgreSQL is not to try."""
         self.connection.execute(
-            sql.SQL("ALTER TABLE {} ALTER embeddings SET STORAGE EXTERNAL").format(self.identifier),
+            sql.SQL("ALTER TABLE {} ALTER {} SET STORAGE EXTERNAL").format(
+                self.identifier, quoted(column)
+            ),
             [],
         )
 
@@ -232,6 +271,31 @@ class Table:
             client.create_index(
                 self.name, index.embeddings, method=by, options=cast(Options, shared), key=index.key
             )
+
+    def build_staged(self, encoder: TextEncoder, pool: float, method: str | None) -> None:
+        """Build the first stage, and the index whose candidates it names.
+
+        Nothing is done where both are there and no other method is wanted.
+        """
+        client = Client(self.connection, encoder)
+        table = self.source()
+        assert table is not None
+        first = table.index(FIRST_STAGE)
+        if first is not None and method in (None, first.method):
+            return
+        model = {**fingerprint_of(encoder), "pool_factor": pool}
+        with self.connection.transaction():
+            if table.index("embeddings") is not None:
+                client.drop_index(self.name, "embeddings")
+            if first is not None:
+                client.drop_index(self.name, FIRST_STAGE)
+            client.create_index(
+                self.name,
+                FIRST_STAGE,
+                method=cast(Method, method or _METHOD),
+                options={"model": model},
+            )
+            client.create_index(self.name, options={"first_stage": FIRST_STAGE})
 
     def contents(self, ids: Sequence[Any]) -> dict[Any, str | None]:
         """The texts of documents, by key; None where the table has no such column.

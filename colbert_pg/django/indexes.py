@@ -28,7 +28,7 @@ class LateInteractionIndex(Index):
 
     Args:
         fields: the field, a list of one name.
-        method: exact, hnsw, ivfflat or plaid. Default: the server chooses.
+        method: exact, hnsw, ivfflat, plaid or staged. Default: the server chooses.
         options: of the index, with the names of columns in the database.
         key: the field that names a document. Default: the primary key.
         name: as of every index. Default: made of the names of table and column.

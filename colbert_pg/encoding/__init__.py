@@ -12,6 +12,7 @@ from colbert_pg.encoding._encoder import (
     Encoder,
     Token,
     TruncationWarning,
+    pool,
 )
 from colbert_pg.encoding._models import (
     TextEncoder,
@@ -38,5 +39,6 @@ __all__ = [
     "fingerprint_of",
     "offsets",
     "open_picture",
+    "pool",
     "same_model",
 ]

@@ -385,6 +385,36 @@ class Encoder:
         return self._model.prompts.get(task) or ""
 
 
+def pool(vectors: npt.ArrayLike, factor: float) -> Matrix:
+    """About one vector in ``factor`` of a document's, by merging similar ones; unit rows.
+
+    It is what ``pool_factor`` does in an :class:`Encoder`, for vectors that are there: for a column
+    that names the candidates for the whole ones. The first vector stays as it is.
+
+    Args:
+        vectors: float array (tokens, dimensions), unit rows.
+        factor: at least 1, which merges nothing.
+
+    Raises:
+        ValueError: for another factor or shape.
+        ImportError: sentence-transformers is missing.
+    """
+    _import_model_class()
+    import torch
+    from sentence_transformers.multi_vector_encoder.modules import HierarchicalTokenPooling
+
+    matrix = np.asarray(vectors, dtype=np.float32)
+    if matrix.ndim != 2:
+        raise ValueError(
+            f"vectors of a document have shape (tokens, dimensions), not {matrix.shape}"
+        )
+    pooling = HierarchicalTokenPooling(factor)
+    if factor == 1 or len(matrix) < 2:
+        return matrix
+    pooled: Matrix = pooling.pool_one(torch.from_numpy(matrix)).numpy()
+    return pooled
+
+
 def _import_model_class() -> type[MultiVectorEncoder]:
     try:
         from sentence_transformers import MultiVectorEncoder

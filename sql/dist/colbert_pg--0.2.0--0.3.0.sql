@@ -623,6 +623,21 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0017_staged') THEN
+    EXECUTE $step$
+-- sql/schema/0017_staged.sql
+-- 0.3.0: indexes whose candidates come from the index of another column
+ALTER TABLE colbert._index
+  DROP CONSTRAINT _index_method_check,
+  ADD CONSTRAINT _index_method_check CHECK (method IN ('exact', 'hnsw', 'ivfflat', 'plaid', 'shards', 'staged'));
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0017_staged', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -730,6 +745,13 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN l2_normalize(a);
 
 COMMENT ON FUNCTION colbert._unit(vector) IS 'The vector of length 1 in the same direction.';
+
+CREATE OR REPLACE FUNCTION colbert._first_dimensions(a vector, dimensions integer)
+RETURNS vector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN subvector(a, 1, dimensions);
+
+COMMENT ON FUNCTION colbert._first_dimensions(vector, integer) IS 'The vector without all dimensions after the first ones.';
 
 -- pgvector's own * refuses what is too small to be anything but 0.
 CREATE OR REPLACE FUNCTION colbert._scaled(a vector, factor float8)
@@ -1248,7 +1270,7 @@ COMMENT ON FUNCTION colbert._scoring_sql(vector[], regtype, text, boolean) IS
 
 -- sql/functions/registry/_find_index.sql
 -- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, and the column
--- while the source has exactly one indexed column.
+-- while the source has exactly one indexed column, or exactly one that is not the first stage of another.
 CREATE OR REPLACE FUNCTION colbert._find_any_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -1261,7 +1283,8 @@ BEGIN
     INTO _found
     FROM colbert._index AS i
    WHERE (_find_any_index.source IS NULL OR i.source = _find_any_index.source)
-     AND (_find_any_index.embeddings IS NULL OR i.embeddings = _find_any_index.embeddings);
+     AND CASE WHEN _find_any_index.embeddings IS NOT NULL THEN i.embeddings = _find_any_index.embeddings
+              ELSE NOT colbert._is_first_stage(i) END;
 
   CASE coalesce(cardinality(_found), 0)
     WHEN 1 THEN
@@ -1292,6 +1315,17 @@ $_find_any_index$;
 
 COMMENT ON FUNCTION colbert._find_any_index(regclass, name) IS
   'The registry row of an index, or an error that says which there are.';
+
+CREATE OR REPLACE FUNCTION colbert._is_first_stage(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT EXISTS (SELECT FROM colbert._index AS i
+                  WHERE i.source = index.source AND i.options ->> 'first_stage' = index.embeddings);
+END;
+
+COMMENT ON FUNCTION colbert._is_first_stage(colbert._index) IS
+  'Whether another index of the table has this one as its first stage.';
 
 -- The same for what works on one table: an index over shards is refused. So whatever was not made for shards says so,
 -- instead of leaving out the documents that are elsewhere.
@@ -2017,7 +2051,7 @@ CREATE OR REPLACE FUNCTION colbert._method_table_names(method text)
 RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN CASE
-         WHEN method IN ('exact', 'shards') THEN '{}'::text[]
+         WHEN method IN ('exact', 'shards', 'staged') THEN '{}'::text[]
          WHEN method = 'plaid' THEN '{centroids, postings, documents}'::text[]
          ELSE '{tokens}'::text[]
        END;
@@ -2216,8 +2250,8 @@ COMMENT ON FUNCTION colbert._create_tables(colbert._index) IS
   'Makes the tables of an index, empty; returns its registry row, which knows them.';
 
 -- sql/functions/methods/interface.sql
--- How a method takes part: each operation is one function here, which calls that of the index's method. exact derives
--- nothing, so that most operations have nothing to do for it.
+-- How a method takes part: each operation is one function here, which calls that of the index's method. exact and
+-- staged derive nothing, so that most operations have nothing to do for them.
 --
 -- A new method is a folder beside this file, and a branch in each function of this file. Its tables are made by
 -- _create_derived, and named in derived/_method_table_names.sql. Keys travel as text; statements cast them to the key's own type.
@@ -2241,6 +2275,23 @@ RETURN NOT colbert._method_is_exact(index.method)
 COMMENT ON FUNCTION colbert._method_finds(colbert._index) IS
   'Whether an index has candidates for the caller; false where it can only score all documents.';
 
+-- The index whose tables a search reads.
+CREATE OR REPLACE FUNCTION colbert._method_reads(index colbert._index)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_reads$
+BEGIN
+  IF index.method = 'staged' THEN
+    RETURN colbert._find_first_stage(index);
+  END IF;
+  RETURN index;
+END
+$_method_reads$;
+
+COMMENT ON FUNCTION colbert._method_reads(colbert._index) IS
+  'The index whose tables name the candidates: that of the first stage, or else the index itself.';
+
 CREATE OR REPLACE FUNCTION colbert._method_options(method text)
 RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -2251,10 +2302,11 @@ BEGIN
     WHEN 'exact' THEN RETURN jsonb '{}';
     WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_options(method);
     WHEN 'plaid' THEN RETURN colbert._plaid_options();
+    WHEN 'staged' THEN RETURN colbert._staged_options();
     ELSE
       RAISE EXCEPTION 'unknown index method "%"', method
         USING ERRCODE = 'invalid_parameter_value',
-              HINT = 'Methods: exact, hnsw, ivfflat, plaid.';
+              HINT = 'Methods: exact, hnsw, ivfflat, plaid, staged.';
   END CASE;
 END
 $_method_options$;
@@ -2272,6 +2324,7 @@ BEGIN
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_create(index);
     WHEN 'plaid' THEN PERFORM colbert._plaid_create(index);
+    WHEN 'staged' THEN PERFORM colbert._staged_create(index);
   END CASE;
 END
 $_method_create$;
@@ -2304,7 +2357,7 @@ AS $_method_build_step$
 BEGIN
   PERFORM colbert._report_progress(index, format('building, step %s of %s', step, steps));
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_build_step(index, step, steps);
     WHEN 'plaid' THEN PERFORM colbert._plaid_build_step(index, step, steps);
   END CASE;
@@ -2339,7 +2392,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_method_put$
 BEGIN
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_put(index, doc_id, embeddings);
     WHEN 'plaid' THEN PERFORM colbert._plaid_put(index, doc_id, embeddings);
   END CASE;
@@ -2357,7 +2410,7 @@ AS $_method_remove$
 BEGIN
   PERFORM colbert._note_change(index, doc_id);
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_remove(index, doc_id);
     WHEN 'plaid' THEN PERFORM colbert._plaid_remove(index, doc_id);
   END CASE;
@@ -2375,7 +2428,7 @@ AS $_method_clear$
 BEGIN
   PERFORM colbert._note_change(index, NULL);
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_clear(index);
     WHEN 'plaid' THEN PERFORM colbert._plaid_clear(index);
   END CASE;
@@ -2392,7 +2445,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_method_rebuild$
 BEGIN
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_rebuild(index);
     WHEN 'plaid' THEN PERFORM colbert._plaid_rebuild(index);
   END CASE;
@@ -2416,6 +2469,8 @@ BEGIN
       RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._tokens_candidates(index, query, scope, effort) AS c;
     WHEN 'plaid' THEN
       RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._plaid_candidates(index, query, scope, effort) AS c;
+    WHEN 'staged' THEN
+      RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._staged_candidates(index, query, scope, effort) AS c;
   END CASE;
 END
 $_method_candidates$;
@@ -2432,6 +2487,7 @@ BEGIN
   RETURN CASE
     WHEN index.method IN ('hnsw', 'ivfflat') THEN colbert._tokens_few(index)
     WHEN index.method = 'plaid' THEN colbert._plaid_few(index, query, effort)
+    WHEN index.method = 'staged' THEN colbert._staged_few(index, query, effort)
   END;
 END
 $_method_few$;
@@ -2451,6 +2507,8 @@ BEGIN
       RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index, sample, seed) AS p;
     WHEN 'plaid' THEN
       RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index, sample, seed) AS p;
+    WHEN 'staged' THEN
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._staged_problems(index, sample, seed) AS p;
   END CASE;
 END
 $_method_problems$;
@@ -2468,6 +2526,7 @@ BEGIN
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_mend(index);
     WHEN 'plaid' THEN PERFORM colbert._plaid_mend(index);
+    WHEN 'staged' THEN PERFORM colbert._staged_create(index);
   END CASE;
 END
 $_method_mend$;
@@ -2503,6 +2562,8 @@ BEGIN
       SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
     WHEN 'plaid' THEN
       SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state(index) AS s;
+    WHEN 'staged' THEN
+      SELECT s.state, s.advice INTO state, advice FROM colbert._staged_state(index) AS s;
   END CASE;
 END
 $_method_state$;
@@ -4184,6 +4245,270 @@ $_plaid_mend$;
 COMMENT ON FUNCTION colbert._plaid_mend(colbert._index) IS
   'Takes out postings of no document; builds pgvector''s index on the centroids where it is gone.';
 
+-- sql/functions/methods/staged/_staged_options.sql
+-- The option of staged:
+--
+--   first_stage   the column of the source whose index names the candidates
+CREATE OR REPLACE FUNCTION colbert._staged_options()
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN '{"first_stage": "string"}'::jsonb;
+
+COMMENT ON FUNCTION colbert._staged_options() IS 'The options of the method staged.';
+
+-- sql/functions/methods/staged/_first_stage.sql
+-- The method staged: candidates come from the index of another column of the source, which is smaller (pooled vectors,
+-- fewer dimensions, bits), and scores from the column itself. That other index is the first stage. It has triggers and
+-- tables of its own, and may be of any method. So nothing is derived here.
+CREATE OR REPLACE FUNCTION colbert._first_stage(index colbert._index)
+RETURNS colbert._index
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT i
+    FROM colbert._index AS i
+   WHERE i.source = index.source
+     AND i.embeddings = (index.options ->> 'first_stage')::name;
+END;
+
+COMMENT ON FUNCTION colbert._first_stage(colbert._index) IS
+  'The index of the column that option "first_stage" names; NULL when there is none.';
+
+CREATE OR REPLACE FUNCTION colbert._first_stage_problem(index colbert._index, first colbert._index)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN CASE
+         WHEN first.id IS NULL THEN 'it has no index'
+         WHEN colbert._element_type(first.source, first.embeddings) IS NULL THEN 'it is gone or of another type'
+         WHEN first.method = 'staged' THEN 'it has a first stage itself'
+         WHEN first.key <> index.key THEN format('its index has the key "%s", not "%s"', first.key, index.key)
+         WHEN colbert._tenant_column(first) IS NOT NULL THEN 'its index is kept apart by tenant'
+         WHEN first.dimensions > index.dimensions
+           THEN format('it has %s dimensions, more than %s', first.dimensions, index.dimensions)
+       END;
+
+COMMENT ON FUNCTION colbert._first_stage_problem(colbert._index, colbert._index) IS
+  'Why an index cannot be the first stage of another; NULL when it can.';
+
+CREATE OR REPLACE FUNCTION colbert._find_first_stage(index colbert._index)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_find_first_stage$
+DECLARE
+  _first colbert._index := colbert._first_stage(index);
+  _problem text := colbert._first_stage_problem(index, _first);
+BEGIN
+  IF _problem IS NOT NULL THEN
+    RAISE EXCEPTION 'column "%" of table "%" cannot be a first stage: %',
+                    index.options ->> 'first_stage', index.source, _problem
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = format('Create an index on it first: SELECT colbert.create_index(%L, %L, key => %L).',
+                          index.source, index.options ->> 'first_stage', index.key);
+  END IF;
+  RETURN _first;
+END
+$_find_first_stage$;
+
+COMMENT ON FUNCTION colbert._find_first_stage(colbert._index) IS
+  'The index that is the first stage of another, or an error that says why there is none.';
+
+-- sql/functions/methods/staged/_staged_problems.sql
+-- Documents that no search would find: they have nothing in the column of the first stage. How the first stage differs
+-- from its column, a check of its own index tells.
+CREATE OR REPLACE FUNCTION colbert._staged_problems(index colbert._index, sample float8, seed text)
+RETURNS TABLE (problem text, doc_id text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_staged_problems$
+BEGIN
+  IF colbert._first_stage_problem(index, colbert._first_stage(index)) IS NULL THEN
+    RETURN QUERY EXECUTE format(
+      'SELECT ''missing first stage'', s.%I::text, %L FROM %s AS s WHERE %s AND NOT (%s)',
+      index.key, format('nothing in column "%s"', index.options ->> 'first_stage'), index.source,
+      colbert._in_sample_sql(format('s.%I', index.key), sample, seed), colbert._staged_sql(index));
+  END IF;
+END
+$_staged_problems$;
+
+COMMENT ON FUNCTION colbert._staged_problems(colbert._index, float8, text) IS
+  'The documents that have no first stage.';
+
+-- sql/functions/methods/staged/_staged_create.sql
+-- What staged has instead of tables: a CHECK constraint on the source, so that no document is without a first stage,
+-- where no search would find it. PostgreSQL holds it under every way of writing, also where triggers do not fire. Arrays
+-- are told from empty ones by their size, as in _scope: to add the constraint reads no array.
+CREATE OR REPLACE FUNCTION colbert._staged_create(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_staged_create$
+DECLARE
+  _doc_id text;
+  _name name := colbert._derived_name(index.source, index.embeddings, 'first_stage');
+BEGIN
+  PERFORM colbert._find_first_stage(index);
+  IF colbert._staged_constraint(index) IS NOT NULL THEN
+    RETURN;
+  END IF;
+  SELECT p.doc_id INTO _doc_id FROM colbert._staged_problems(index, 1, '') AS p LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'document % of table "%" has nothing in column "%", its first stage', _doc_id, index.source,
+                    index.options ->> 'first_stage'
+      USING ERRCODE = 'not_null_violation',
+            HINT = 'Fill the column for every document that has an array, or make it a generated column.';
+  END IF;
+  EXECUTE format(
+    'ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s)', index.source, _name,
+    colbert._staged_sql(index));
+  EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', _name, index.source, colbert._derived_comment(index));
+END
+$_staged_create$;
+
+COMMENT ON FUNCTION colbert._staged_create(colbert._index) IS
+  'Makes the constraint by which every document has a first stage.';
+
+CREATE OR REPLACE FUNCTION colbert._staged_sql(index colbert._index)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('coalesce(pg_catalog.pg_column_size(%I) > 24, false) OR coalesce(pg_catalog.pg_column_size(%I) <= 24, true)',
+              index.options ->> 'first_stage', index.embeddings);
+
+COMMENT ON FUNCTION colbert._staged_sql(colbert._index) IS
+  'SQL for whether a row has a first stage, or needs none: it has no document tokens.';
+
+CREATE OR REPLACE FUNCTION colbert._staged_constraint(index colbert._index)
+RETURNS name
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT c.conname
+    FROM pg_catalog.pg_constraint AS c
+   WHERE c.conrelid = index.source
+     AND c.contype = 'c'
+     AND obj_description(c.oid, 'pg_constraint') = colbert._derived_comment(index);
+END;
+
+COMMENT ON FUNCTION colbert._staged_constraint(colbert._index) IS
+  'The constraint by which every document has a first stage; NULL when it is gone.';
+
+-- sql/functions/methods/staged/_staged_candidates.sql
+-- The candidates of the first stage. Where its index can name none to this caller (method exact; plaid under row-level
+-- security), all of the scope is scored by the first stage's column: still less work than by the column of the index.
+--
+-- Its query has the first stage's dimensions: of a query token the first ones, at the same weight, as models that are
+-- trained for fewer dimensions have it (Matryoshka). Where the first stage has bits, their signs are compared.
+CREATE OR REPLACE FUNCTION colbert._staged_candidates(
+  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
+RETURNS TABLE (doc_id text, gain float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $_staged_candidates$
+DECLARE
+  _first colbert._index := colbert._find_first_stage(index);
+BEGIN
+  query := colbert._first_stage_query(query, _first.dimensions);
+  IF colbert._method_finds(_first) THEN
+    RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._method_candidates(_first, query, scope, effort) AS c;
+  ELSE
+    RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._scored_candidates(_first, query, scope, effort) AS c;
+  END IF;
+END
+$_staged_candidates$;
+
+COMMENT ON FUNCTION colbert._staged_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
+  'The keys of the documents that the first stage ranks first, as text, best first, with their gains.';
+
+CREATE OR REPLACE FUNCTION colbert._first_stage_query(query vector[], dimensions integer)
+RETURNS vector[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_first_stage_query$
+BEGIN
+  RETURN CASE
+           WHEN colbert._dimensions((query[:])[1]) = dimensions THEN query
+           ELSE ARRAY(SELECT colbert._scaled(colbert._unit(colbert._first_dimensions(u.token, dimensions)),
+                                             colbert._weight(u.token))
+                        FROM unnest(query) WITH ORDINALITY AS u (token, position)
+                       ORDER BY u.position)
+         END;
+END
+$_first_stage_query$;
+
+COMMENT ON FUNCTION colbert._first_stage_query(vector[], integer) IS
+  'A query in fewer dimensions: the first ones of each token, with its weight.';
+
+-- The documents of a scope that score best by the array of an index, all of them scored.
+CREATE OR REPLACE FUNCTION colbert._scored_candidates(
+  index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
+RETURNS TABLE (doc_id text, gain float8)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+COST 100000 ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET min_parallel_table_scan_size = '8MB'
+SET parallel_setup_cost = 1000
+SET parallel_tuple_cost = 0.1
+SET work_mem = '32MB'
+AS $_scored_candidates$
+DECLARE
+  _documents text := format(
+    '(SELECT d.doc_id, d.embeddings'
+    '   FROM (SELECT d.doc_id, d.embeddings FROM %s AS d WHERE pg_catalog.pg_column_size(d.embeddings) > 24) AS d %s)',
+    colbert._documents_sql(index), colbert._in_scope_sql(scope, 'd.doc_id'));
+  _statement text := format(
+    'SELECT r.doc_id::pg_catalog.text, r.score FROM (%s) AS r ORDER BY r.score DESC, r.doc_id LIMIT $3',
+    colbert._scoring_sql(query, (colbert._source_types(index)).element, _documents,
+                         colbert._begin_pass(index, query, scope)));
+BEGIN
+  PERFORM set_config('search_path', scope.search_path, true);
+  RETURN QUERY EXECUTE _statement USING query[:], scope.params, effort.candidates;
+END
+$_scored_candidates$;
+
+COMMENT ON FUNCTION colbert._scored_candidates(colbert._index, vector[], colbert._scope, colbert._effort) IS
+  'The keys of the documents of a scope that score best by the array of an index, with their scores.';
+
+-- sql/functions/methods/staged/_staged_few.sql
+-- As many as the first stage would rather score. Where it scores all of the scope, that costs less than to score the
+-- column of the index, but for a few documents.
+CREATE OR REPLACE FUNCTION colbert._staged_few(index colbert._index, query vector[], effort colbert._effort)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_staged_few$
+DECLARE
+  _first colbert._index := colbert._find_first_stage(index);
+BEGIN
+  RETURN CASE WHEN colbert._method_finds(_first)
+              THEN colbert._method_few(_first, query, effort)
+              ELSE 50 END;
+END
+$_staged_few$;
+
+COMMENT ON FUNCTION colbert._staged_few(colbert._index, vector[], colbert._effort) IS
+  'How many documents cost as much to score as a search through the first stage.';
+
+-- sql/functions/methods/staged/_staged_state.sql
+CREATE OR REPLACE FUNCTION colbert._staged_state(index colbert._index, OUT state text, OUT advice text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_staged_state$
+DECLARE
+  _problem text := colbert._first_stage_problem(index, colbert._first_stage(index));
+BEGIN
+  IF _problem IS NOT NULL THEN
+    state := 'broken';
+    advice := format('column "%s" cannot be a first stage: %s', index.options ->> 'first_stage', _problem);
+  ELSIF colbert._staged_constraint(index) IS NULL THEN
+    state := 'broken';
+    advice := 'the constraint by which every document has a first stage is gone, run repair_index';
+  END IF;
+END
+$_staged_state$;
+
+COMMENT ON FUNCTION colbert._staged_state(colbert._index) IS
+  'Whether the first stage of an index is there, and its constraint; NULL when all is well.';
+
 -- sql/functions/sync/_index_of_trigger.sql
 -- A trigger names its index by number. The row may be gone, or newer than the snapshot of the transaction.
 CREATE OR REPLACE FUNCTION colbert._index_of_trigger(index_id integer)
@@ -4648,7 +4973,7 @@ COMMENT ON FUNCTION colbert.upsert(regclass, anynonarray, vector[], name) IS
   'Stores the token vectors of a document, by its key, and brings an index without triggers in step.';
 
 -- sql/functions/index/_default_method.sql
--- The method of an index for which none is named. It is plaid: the fastest, the smallest, and it works from an empty
+-- The method of an index for which none is named. It is staged where a first stage is named, and else plaid: the fastest, the smallest, and it works from an empty
 -- table on. It is hnsw where plaid is weak:
 --
 --   * row-level security: readers to whom it applies may not see centroids, so plaid scores all that they may see, unless
@@ -4658,7 +4983,8 @@ CREATE OR REPLACE FUNCTION colbert._default_method(source regclass, options json
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT CASE WHEN options ? 'tenant' THEN 'plaid'
+  SELECT CASE WHEN options ? 'first_stage' THEN 'staged'
+              WHEN options ? 'tenant' THEN 'plaid'
               WHEN c.relrowsecurity OR options -> 'normalized' = 'false'::jsonb THEN 'hnsw'
               ELSE 'plaid' END
     FROM pg_catalog.pg_class AS c
@@ -4909,7 +5235,8 @@ BEGIN
   ELSIF method NOT IN ('exact', 'plaid') THEN
     RAISE EXCEPTION 'method % does not keep tenants apart', method
       USING ERRCODE = 'feature_not_supported',
-            DETAIL = 'Its index is one graph, or one set of lists, of the tokens of all.',
+            DETAIL = CASE method WHEN 'staged' THEN 'Its first stage is one index of the documents of all.'
+                                 ELSE 'Its index is one graph, or one set of lists, of the tokens of all.' END,
             HINT = 'Use the method plaid with the option "tenant", or leave the option out: row-level security holds then, too.';
   END IF;
 END
@@ -5177,6 +5504,7 @@ BEGIN
   VALUES (source, embeddings, colbert._key_column(source, key, options ->> 'tenant'), _method, options,
           colbert._vector_dimensions(source, embeddings, options), '{}')
   RETURNING * INTO _index;
+  PERFORM colbert._refuse_first_stage(_index);
   IF colbert._tenant_column(_index) IS NOT NULL AND NOT colbert._leads_with_tenant(_index) THEN
     RAISE NOTICE 'no index of table "%" begins with "%": every search would read all rows to find its tenants',
                  source, options ->> 'tenant'
@@ -5188,6 +5516,26 @@ $_register_index$;
 
 COMMENT ON FUNCTION colbert._register_index(regclass, name, text, jsonb, name) IS
   'Enters an index in the registry, after checking what is asked for.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_first_stage(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_first_stage$
+BEGIN
+  IF index.method <> 'staged' THEN
+    RETURN;
+  ELSIF NOT index.options ? 'first_stage' THEN
+    RAISE EXCEPTION 'an index of method staged needs a first stage'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Name a column that has an index of its own: options => ''{"first_stage": "pooled"}''.';
+  END IF;
+  PERFORM colbert._find_first_stage(index);
+END
+$_refuse_first_stage$;
+
+COMMENT ON FUNCTION colbert._refuse_first_stage(colbert._index) IS
+  'Raises for an index of method staged that has no first stage; does nothing for other methods.';
 
 CREATE OR REPLACE FUNCTION colbert._refuse_second_index(source regclass, embeddings name)
 RETURNS void
@@ -5246,7 +5594,7 @@ END
 $create_index$;
 
 COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
-  'Creates an index (exact, hnsw, ivfflat or plaid; chosen for the table when no method is named) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
+  'Creates an index (exact, hnsw, ivfflat, plaid or staged; chosen for the table when no method is named) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
 
 -- sql/functions/index/drop_index.sql
 -- Drops an index: its triggers, its tables and its place in the registry. The source stays as it is. Parts that
@@ -5270,11 +5618,19 @@ BEGIN
             HINT = 'For example SELECT colbert.drop_index(''documents'').';
   END IF;
   PERFORM colbert._refuse_stranger(_index.source);
+  IF colbert._is_first_stage(_index) THEN
+    RAISE EXCEPTION 'the index on column "%" of table "%" is the first stage of another', _index.embeddings, _index.source
+      USING ERRCODE = 'dependent_objects_still_exist',
+            HINT = 'Drop the other one first: colbert.indexes has it with the option "first_stage".';
+  END IF;
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
   _index := colbert._find_any_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
+  IF colbert._staged_constraint(_index) IS NOT NULL THEN
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', _index.source, colbert._staged_constraint(_index));
+  END IF;
   IF _index.method = 'shards' THEN
     IF on_shards THEN
       PERFORM FROM colbert._call_shards(
@@ -5302,6 +5658,7 @@ COMMENT ON FUNCTION colbert.drop_index(regclass, name, boolean) IS
 --   missing table, missing index    a part of the index was dropped
 --   bad document       an array that may not be indexed, written while the triggers were off
 --   missing, orphaned, stale document    the index knows less, more, or other than the array
+--   missing first stage    the document has an array, and nothing in the column that names the candidates
 --
 -- Over shards, each checks its own, and keys that several hold are found, too (_check_shards).
 --
@@ -5411,7 +5768,7 @@ BEGIN
      FROM colbert._derived_tables(_index) AS t
     WHERE colbert._owner(t) <> colbert._owner(_index.source);
 
-  FOR _part IN SELECT p.* FROM colbert._parts(_index) AS p WHERE NOT colbert._method_is_exact(p.method) LOOP
+  FOR _part IN SELECT p.* FROM colbert._parts(_index) AS p WHERE colbert._method_table_names(p.method) <> '{}' LOOP
     FOR _doc_id IN
       SELECT DISTINCT p.doc_id FROM colbert._part_problems(_part, 1, '') AS p WHERE p.doc_id IS NOT NULL
     LOOP
@@ -5651,7 +6008,7 @@ COMMENT ON VIEW colbert.indexes IS
 COMMENT ON COLUMN colbert.indexes.source IS 'The table that is indexed.';
 COMMENT ON COLUMN colbert.indexes.embeddings IS 'Its column of token-vector arrays.';
 COMMENT ON COLUMN colbert.indexes.key IS 'Its column that names a document.';
-COMMENT ON COLUMN colbert.indexes.method IS 'exact, hnsw, ivfflat or plaid.';
+COMMENT ON COLUMN colbert.indexes.method IS 'exact, hnsw, ivfflat, plaid, staged, or shards.';
 COMMENT ON COLUMN colbert.indexes.dimensions IS 'The length of every vector.';
 COMMENT ON COLUMN colbert.indexes.options IS 'As given to create_index.';
 COMMENT ON COLUMN colbert.indexes.documents IS 'About how many rows the table has, as of its last ANALYZE.';
@@ -6054,7 +6411,7 @@ COMMENT ON FUNCTION colbert._drop_build(colbert._index) IS
 -- sql/functions/building/_begin_rebuild.sql
 -- Enters a build of an index that is there, or finds the one that was begun. Returns the id of the index; NULL when there
 -- is nothing to build. keeps: whether what has not outgrown the index is taken over as it is.
-CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name, keeps boolean)
+CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name, keeps boolean DEFAULT false)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -6184,7 +6541,7 @@ DECLARE
   _id pg_catalog.int4;
 BEGIN
   COMMIT;
-  _id := colbert._begin_rebuild(source, embeddings, false);
+  _id := colbert._begin_rebuild(source, embeddings);
   CALL colbert._run_build(_id);
 END
 $reindex_concurrently$;
@@ -11350,6 +11707,7 @@ SET jit = off
 AS $_explain_documents$
 DECLARE
   _scope colbert._scope := colbert._scope(index, filter, params, search_path);
+  _reads colbert._index := colbert._method_reads(index);
   _effort colbert._effort;
   _found record;
   _keys text[];
@@ -11368,18 +11726,22 @@ BEGIN
 
   IF exact IS NOT TRUE AND NOT colbert._method_is_exact(index.method) THEN
     _effort := colbert._effort(index, cardinality(query), k, candidates);
-    _read := colbert._rows_read(index);
+    _read := colbert._rows_read(_reads);
     _started := clock_timestamp();
     _found := colbert._candidates(index, query, _scope, _effort);
     stage := 'candidates';
     documents := coalesce(cardinality(_found.keys), 0);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
-    rows_read := colbert._rows_read(index) - _read;
+    rows_read := colbert._rows_read(_reads) - _read;
     _keys := _found.keys;
     detail := CASE WHEN NOT colbert._method_finds(index)
                    THEN 'none: row-level security applies, and centroids are of all documents; see the option "tenant"'
                    WHEN _keys IS NULL THEN 'none: scoring the whole scope is the better way'
-                   ELSE format('%s query tokens', cardinality(query)) END;
+                   ELSE format('%s query tokens', cardinality(query)) END
+              || CASE WHEN _reads.id <> index.id
+                      THEN format('; first stage: %s, %s', _reads.embeddings,
+                                  CASE WHEN colbert._method_finds(_reads) THEN _reads.method ELSE 'all scored' END)
+                      ELSE '' END;
     RETURN NEXT;
     rows_read := NULL;
   END IF;

@@ -18,6 +18,7 @@ from benchmarks import (
     loading,
     measuring,
     methods,
+    pages,
     paths,
     scaling,
     scifact,
@@ -231,3 +232,15 @@ def test_the_text_part_is_measured_on_texts_that_grow(
     assert small.split()[-2:] == ["1.000", "1.000"]
     assert large.split()[0] == "2,500"
     assert float(large.split()[-1]) > 0.5
+
+
+def test_pages_are_measured_with_and_without_a_first_stage(run: Callable[..., Path]) -> None:
+    text = run(pages.main, "--sizes", "20", "--queries", "4").read_text()
+    for column in ("pooled, plaid", "bands, plaid", "bands, exact", "bits, exact"):
+        assert f"first stage {column}" in text
+    recalls = {}
+    for way in ("exact", "plaid", "example max_sim"):
+        line = next(line for line in text.splitlines() if line.lstrip().startswith(f"20  {way}  "))
+        recalls[way] = [word for word in line.split() if word.startswith(("0.", "1."))]
+    assert "1.000" in recalls["exact"]
+    assert "1.000" in recalls["example max_sim"]

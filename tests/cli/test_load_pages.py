@@ -10,7 +10,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from colbert_pg.encoder import Encoder
+from colbert_pg.encoder import Encoder, pool
 from tests.cli.conftest import Run, WriteLines
 from tests.pictures import locked_pdf, pdf, save_colqwen2
 
@@ -170,3 +170,45 @@ def test_pages_do_not_go_into_a_table_of_texts_and_lines_not_beside_them(
     run("load", "figures/fig.png", "--table", "pages", *at)
     other = run("load", "figures/fig.png", "--table", "pages", "--half", *at, code=1)
     assert "holds vectors of another length or type" in said(other)
+
+
+def test_a_first_stage_is_loaded_in_the_same_pass_and_names_the_candidates(
+    run: Run, database: str, files: Path, model: str
+) -> None:
+    at = ("--model", model, "--url", database)
+    (files / "report.pdf").write_bytes(pdf("a cat", "a dog"))
+    run("load", "report.pdf", "--half", "--first-stage", "2", *at)
+    (loaded, *_) = rows(database, "cardinality(embeddings), cardinality(pooled), pooled::text")
+    assert loaded[1] == pytest.approx(loaded[0] / 2, abs=2)
+    (vectors, *_) = Encoder(model, device="cpu").encode_pictures(["figures/fig.png"])
+    with psycopg.connect(database) as connection:
+        indexes = connection.execute(
+            "SELECT embeddings, method, state, options ->> 'first_stage',"
+            " options -> 'model' ->> 'pool_factor' FROM colbert.indexes ORDER BY 1"
+        ).fetchall()
+    assert indexes == [
+        ("embeddings", "staged", "ready", "pooled", "1"),
+        ("pooled", "plaid", "ready", None, "2.0"),
+    ]
+    # A second run knows the factor, and leaves the indexes as they are.
+    again = run("load", "report.pdf", "figures/fig.png", *at)
+    assert "1 pages added, 0 changed, 2 as they were" in said(again)
+    ((stored, *_), *_) = rows(database, "pooled::text")
+    values = np.array(json.loads("[" + stored[1:-1].replace('"', "") + "]"))
+    np.testing.assert_allclose(values, pool(vectors, 2), atol=1e-3)
+    hits = json.loads(run("search", "a cat", "--json", *at).stdout)
+    assert len(hits) == 3
+    by_hnsw = run("load", "report.pdf", "--method", "hnsw", *at)
+    assert "2 as they were" in said(by_hnsw)
+    assert len(json.loads(run("search", "a cat", "--json", *at).stdout)) == 3
+    other = run("load", "report.pdf", "--first-stage", "3", *at, code=1)
+    assert "load it as before" in said(other)
+    run("load", "report.pdf", "--table", "plain", *at)
+    without = run("load", "report.pdf", "--table", "plain", "--first-stage", "3", *at, code=1)
+    assert "without a first stage" in said(without)
+
+
+def test_a_first_stage_is_for_pages(run: Run, database: str, files: Path) -> None:
+    (files / "texts.jsonl").write_text('{"id": "1", "text": "a cat"}\n')
+    refused = run("load", "texts.jsonl", "--first-stage", "2", "--url", database, code=2)
+    assert "--first-stage is for pages" in said(refused)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colbert_pg.encoder import Encoder, Matrix, TruncationWarning
+from colbert_pg.encoder import Encoder, Matrix, TruncationWarning, pool
 from colbert_pg.encoding._projection import default_projection
 
 DOCUMENTS = [
@@ -162,6 +162,19 @@ def test_pooling_halves_the_vectors_of_documents_and_none_of_queries(
     assert len(pooled.query_tokens("two words")) == 4
     with pytest.raises(ValueError, match="pool_factor=1"):
         pooled.document_tokens("two words")
+
+
+def test_vectors_that_are_there_are_pooled_as_the_encoder_pools_them(
+    default_encoder: Encoder,
+) -> None:
+    pooled = Encoder.default(pool_factor=2, device="cpu").encode_documents([*DOCUMENTS, ""])
+    whole = default_encoder.encode_documents([*DOCUMENTS, ""])
+    for expected, vectors in zip(pooled, whole, strict=True):
+        np.testing.assert_allclose(pool(vectors, 2), expected, atol=1e-5)
+        np.testing.assert_array_equal(pool(vectors, 1), vectors)
+    for vectors, factor, message in ((whole[0], 0.5, "pool_factor"), (whole[0][0], 2, "shape")):
+        with pytest.raises(ValueError, match=message):
+            pool(vectors, factor)
 
 
 @pytest.mark.parametrize(

@@ -304,6 +304,33 @@ def test_autogenerate_makes_an_index_anew_that_is_declared_otherwise(
     assert generated.rows(INDEXES) == before
 
 
+def test_autogenerate_creates_a_first_stage_before_what_needs_it(empty: Application) -> None:
+    staged = 'options={"first_stage": "short"}'
+    before, after = (
+        "info=late_interaction_index()\n    )\n",
+        "info=late_interaction_index({})\n    )\n",
+    )
+    short = "short: Mapped[list | None] = mapped_column(\n        ARRAY(VECTOR(32), dimensions=1), "
+    empty.edit_models(before, f"{after.format(staged)}    {short}{before}")
+    empty.autogenerate("1")
+    command.upgrade(empty.config, "head")
+    of_documents = INDEXES.replace("ORDER BY 1", "WHERE source = 'documents'::regclass ORDER BY 2")
+    expected = [
+        ("documents", "embeddings", "staged", {"first_stage": "short"}),
+        ("documents", "short", "plaid", {}),
+    ]
+    assert empty.rows(of_documents) == expected
+    assert "op." not in empty.autogenerate("2")
+    command.upgrade(empty.config, "head")
+    plain = 'method="exact", options={}'
+    empty.edit_models(f"{after.format(staged)}    {short}{before}", after.format(plain))
+    empty.autogenerate("3")
+    command.upgrade(empty.config, "head")
+    assert empty.rows(of_documents) == [("documents", "embeddings", "exact", {})]
+    command.downgrade(empty.config, "2")
+    assert empty.rows(of_documents) == expected
+
+
 def test_an_option_that_is_declared_no_more_goes(generated: Application) -> None:
     generated.edit_models(
         "late_interaction_index()", 'late_interaction_index(options={"text": "content"})'

@@ -97,6 +97,40 @@ def test_schema_and_data(
         assert_in_step(restored, rng)
 
 
+def test_an_index_with_a_first_stage(
+    own_connection: psycopg.Connection,
+    program: Callable[..., None],
+    new_database: Callable[[], str],
+    rng: np.random.Generator,
+    query: Matrix,
+    tmp_path: Path,
+) -> None:
+    """The constraint of its table is restored, and known as its own."""
+    bits = "bits bit(3)[] GENERATED ALWAYS AS (colbert.binary_quantize(embeddings)) STORED"
+    create_table(own_connection, more=f", {bits}")
+    insert(own_connection, unit_documents(rng, 300))
+    run(own_connection, "SELECT colbert.create_index('documents', 'bits', 'plaid')")
+    run(
+        own_connection,
+        """SELECT colbert.create_index('documents', options => '{"first_stage": "bits"}')""",
+    )
+    own_connection.commit()
+    archive, target = str(tmp_path / "archive"), new_database()
+    program("pg_dump", "-Fc", "-f", archive, own_connection.info.dsn)
+    program("pg_restore", "--exit-on-error", "-d", target, archive)
+    with psycopg.connect(target) as restored:
+        assert search(restored, query) == search(own_connection, query)
+        assert problems(restored) == []
+        states = run(restored, "SELECT DISTINCT state, advice FROM colbert.indexes")
+        assert states == [("ready", None)]
+        run(restored, "SELECT colbert.drop_index('documents')")
+        constraints = run(
+            restored,
+            "SELECT FROM pg_constraint WHERE conrelid = 'documents'::regclass AND contype = 'c'",
+        )
+        assert constraints == []
+
+
 def test_an_index_that_is_kept_apart_by_tenant(
     database: str,
     new_database: Callable[..., str],

@@ -144,6 +144,29 @@ def test_what_a_dropped_extension_leaves_is_cleared_away(vector_database: str) -
     assert objects(vector_database) == before
 
 
+def test_the_constraint_of_a_first_stage_is_cleared_away(vector_database: str) -> None:
+    install_with_psql(vector_database)
+    constraints = "SELECT conname FROM pg_constraint WHERE conrelid = 'notes'::regclass"
+    with psycopg.connect(vector_database) as connection:
+        connection.execute(
+            "CREATE TABLE notes (id bigint PRIMARY KEY, whole vector(3)[], pooled vector(3)[],"
+            " CONSTRAINT my_first_stage CHECK (id > 0))"
+        )
+        before = connection.execute(constraints).fetchall()
+        connection.execute("SELECT colbert.create_index('notes', 'pooled')")
+        connection.execute(
+            "SELECT colbert.create_index('notes', 'whole',"
+            """ options => '{"first_stage": "pooled"}')"""
+        )
+        assert len(connection.execute(constraints).fetchall()) == len(before) + 1
+        connection.execute("DROP SCHEMA colbert CASCADE")
+    done = psql(vector_database, "-v", "ON_ERROR_STOP=1", "-f", str(UNINSTALL_SQL))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with psycopg.connect(vector_database) as connection:
+        assert connection.execute(constraints).fetchall() == before
+        connection.execute("INSERT INTO notes (id, whole) VALUES (1, '{\"[1,0,0]\"}')")
+
+
 COMMENT = "colbert_pg: part of late-interaction index 1. Derived data: do not edit."
 
 

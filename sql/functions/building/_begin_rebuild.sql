@@ -1,6 +1,6 @@
 -- Enters a build of an index that is there, or finds the one that was begun. Returns the id of the index; NULL when there
 -- is nothing to build. keeps: whether what has not outgrown the index is taken over as it is.
-CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name, keeps boolean)
+CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name, keeps boolean DEFAULT false)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp

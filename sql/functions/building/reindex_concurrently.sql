@@ -11,7 +11,7 @@ DECLARE
   _id pg_catalog.int4;
 BEGIN
   COMMIT;
-  _id := colbert._begin_rebuild(source, embeddings, false);
+  _id := colbert._begin_rebuild(source, embeddings);
   CALL colbert._run_build(_id);
 END
 $reindex_concurrently$;

@@ -1,4 +1,4 @@
--- The method of an index for which none is named. It is plaid: the fastest, the smallest, and it works from an empty
+-- The method of an index for which none is named. It is staged where a first stage is named, and else plaid: the fastest, the smallest, and it works from an empty
 -- table on. It is hnsw where plaid is weak:
 --
 --   * row-level security: readers to whom it applies may not see centroids, so plaid scores all that they may see, unless
@@ -8,7 +8,8 @@ CREATE OR REPLACE FUNCTION colbert._default_method(source regclass, options json
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  SELECT CASE WHEN options ? 'tenant' THEN 'plaid'
+  SELECT CASE WHEN options ? 'first_stage' THEN 'staged'
+              WHEN options ? 'tenant' THEN 'plaid'
               WHEN c.relrowsecurity OR options -> 'normalized' = 'false'::jsonb THEN 'hnsw'
               ELSE 'plaid' END
     FROM pg_catalog.pg_class AS c

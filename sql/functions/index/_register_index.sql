@@ -20,6 +20,7 @@ BEGIN
   VALUES (source, embeddings, colbert._key_column(source, key, options ->> 'tenant'), _method, options,
           colbert._vector_dimensions(source, embeddings, options), '{}')
   RETURNING * INTO _index;
+  PERFORM colbert._refuse_first_stage(_index);
   IF colbert._tenant_column(_index) IS NOT NULL AND NOT colbert._leads_with_tenant(_index) THEN
     RAISE NOTICE 'no index of table "%" begins with "%": every search would read all rows to find its tenants',
                  source, options ->> 'tenant'
@@ -31,6 +32,26 @@ $_register_index$;
 
 COMMENT ON FUNCTION colbert._register_index(regclass, name, text, jsonb, name) IS
   'Enters an index in the registry, after checking what is asked for.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_first_stage(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_first_stage$
+BEGIN
+  IF index.method <> 'staged' THEN
+    RETURN;
+  ELSIF NOT index.options ? 'first_stage' THEN
+    RAISE EXCEPTION 'an index of method staged needs a first stage'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Name a column that has an index of its own: options => ''{"first_stage": "pooled"}''.';
+  END IF;
+  PERFORM colbert._find_first_stage(index);
+END
+$_refuse_first_stage$;
+
+COMMENT ON FUNCTION colbert._refuse_first_stage(colbert._index) IS
+  'Raises for an index of method staged that has no first stage; does nothing for other methods.';
 
 CREATE OR REPLACE FUNCTION colbert._refuse_second_index(source regclass, embeddings name)
 RETURNS void

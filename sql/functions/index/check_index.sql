@@ -5,6 +5,7 @@
 --   missing table, missing index    a part of the index was dropped
 --   bad document       an array that may not be indexed, written while the triggers were off
 --   missing, orphaned, stale document    the index knows less, more, or other than the array
+--   missing first stage    the document has an array, and nothing in the column that names the candidates
 --
 -- Over shards, each checks its own, and keys that several hold are found, too (_check_shards).
 --

@@ -37,4 +37,4 @@ END
 $create_index$;
 
 COMMENT ON FUNCTION colbert.create_index(regclass, name, text, jsonb, name) IS
-  'Creates an index (exact, hnsw, ivfflat or plaid; chosen for the table when no method is named) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';
+  'Creates an index (exact, hnsw, ivfflat, plaid or staged; chosen for the table when no method is named) on a column of token-vector arrays and keeps it in step with triggers. For the owner of the table.';

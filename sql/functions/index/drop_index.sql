@@ -19,11 +19,19 @@ BEGIN
             HINT = 'For example SELECT colbert.drop_index(''documents'').';
   END IF;
   PERFORM colbert._refuse_stranger(_index.source);
+  IF colbert._is_first_stage(_index) THEN
+    RAISE EXCEPTION 'the index on column "%" of table "%" is the first stage of another', _index.embeddings, _index.source
+      USING ERRCODE = 'dependent_objects_still_exist',
+            HINT = 'Drop the other one first: colbert.indexes has it with the option "first_stage".';
+  END IF;
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
   _index := colbert._find_any_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
   EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
+  IF colbert._staged_constraint(_index) IS NOT NULL THEN
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', _index.source, colbert._staged_constraint(_index));
+  END IF;
   IF _index.method = 'shards' THEN
     IF on_shards THEN
       PERFORM FROM colbert._call_shards(

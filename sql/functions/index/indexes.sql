@@ -26,7 +26,7 @@ COMMENT ON VIEW colbert.indexes IS
 COMMENT ON COLUMN colbert.indexes.source IS 'The table that is indexed.';
 COMMENT ON COLUMN colbert.indexes.embeddings IS 'Its column of token-vector arrays.';
 COMMENT ON COLUMN colbert.indexes.key IS 'Its column that names a document.';
-COMMENT ON COLUMN colbert.indexes.method IS 'exact, hnsw, ivfflat or plaid.';
+COMMENT ON COLUMN colbert.indexes.method IS 'exact, hnsw, ivfflat, plaid, staged, or shards.';
 COMMENT ON COLUMN colbert.indexes.dimensions IS 'The length of every vector.';
 COMMENT ON COLUMN colbert.indexes.options IS 'As given to create_index.';
 COMMENT ON COLUMN colbert.indexes.documents IS 'About how many rows the table has, as of its last ANALYZE.';

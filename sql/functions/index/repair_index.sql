@@ -34,7 +34,7 @@ BEGIN
      FROM colbert._derived_tables(_index) AS t
     WHERE colbert._owner(t) <> colbert._owner(_index.source);
 
-  FOR _part IN SELECT p.* FROM colbert._parts(_index) AS p WHERE NOT colbert._method_is_exact(p.method) LOOP
+  FOR _part IN SELECT p.* FROM colbert._parts(_index) AS p WHERE colbert._method_table_names(p.method) <> '{}' LOOP
     FOR _doc_id IN
       SELECT DISTINCT p.doc_id FROM colbert._part_problems(_part, 1, '') AS p WHERE p.doc_id IS NOT NULL
     LOOP

@@ -1,5 +1,5 @@
--- How a method takes part: each operation is one function here, which calls that of the index's method. exact derives
--- nothing, so that most operations have nothing to do for it.
+-- How a method takes part: each operation is one function here, which calls that of the index's method. exact and
+-- staged derive nothing, so that most operations have nothing to do for them.
 --
 -- A new method is a folder beside this file, and a branch in each function of this file. Its tables are made by
 -- _create_derived, and named in derived/_method_table_names.sql. Keys travel as text; statements cast them to the key's own type.
@@ -23,6 +23,23 @@ RETURN NOT colbert._method_is_exact(index.method)
 COMMENT ON FUNCTION colbert._method_finds(colbert._index) IS
   'Whether an index has candidates for the caller; false where it can only score all documents.';
 
+-- The index whose tables a search reads.
+CREATE OR REPLACE FUNCTION colbert._method_reads(index colbert._index)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_reads$
+BEGIN
+  IF index.method = 'staged' THEN
+    RETURN colbert._find_first_stage(index);
+  END IF;
+  RETURN index;
+END
+$_method_reads$;
+
+COMMENT ON FUNCTION colbert._method_reads(colbert._index) IS
+  'The index whose tables name the candidates: that of the first stage, or else the index itself.';
+
 CREATE OR REPLACE FUNCTION colbert._method_options(method text)
 RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
@@ -33,10 +50,11 @@ BEGIN
     WHEN 'exact' THEN RETURN jsonb '{}';
     WHEN 'hnsw', 'ivfflat' THEN RETURN colbert._tokens_options(method);
     WHEN 'plaid' THEN RETURN colbert._plaid_options();
+    WHEN 'staged' THEN RETURN colbert._staged_options();
     ELSE
       RAISE EXCEPTION 'unknown index method "%"', method
         USING ERRCODE = 'invalid_parameter_value',
-              HINT = 'Methods: exact, hnsw, ivfflat, plaid.';
+              HINT = 'Methods: exact, hnsw, ivfflat, plaid, staged.';
   END CASE;
 END
 $_method_options$;
@@ -54,6 +72,7 @@ BEGIN
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_create(index);
     WHEN 'plaid' THEN PERFORM colbert._plaid_create(index);
+    WHEN 'staged' THEN PERFORM colbert._staged_create(index);
   END CASE;
 END
 $_method_create$;
@@ -86,7 +105,7 @@ AS $_method_build_step$
 BEGIN
   PERFORM colbert._report_progress(index, format('building, step %s of %s', step, steps));
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_build_step(index, step, steps);
     WHEN 'plaid' THEN PERFORM colbert._plaid_build_step(index, step, steps);
   END CASE;
@@ -121,7 +140,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_method_put$
 BEGIN
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_put(index, doc_id, embeddings);
     WHEN 'plaid' THEN PERFORM colbert._plaid_put(index, doc_id, embeddings);
   END CASE;
@@ -139,7 +158,7 @@ AS $_method_remove$
 BEGIN
   PERFORM colbert._note_change(index, doc_id);
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_remove(index, doc_id);
     WHEN 'plaid' THEN PERFORM colbert._plaid_remove(index, doc_id);
   END CASE;
@@ -157,7 +176,7 @@ AS $_method_clear$
 BEGIN
   PERFORM colbert._note_change(index, NULL);
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_clear(index);
     WHEN 'plaid' THEN PERFORM colbert._plaid_clear(index);
   END CASE;
@@ -174,7 +193,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_method_rebuild$
 BEGIN
   CASE index.method
-    WHEN 'exact' THEN NULL;
+    WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_rebuild(index);
     WHEN 'plaid' THEN PERFORM colbert._plaid_rebuild(index);
   END CASE;
@@ -198,6 +217,8 @@ BEGIN
       RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._tokens_candidates(index, query, scope, effort) AS c;
     WHEN 'plaid' THEN
       RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._plaid_candidates(index, query, scope, effort) AS c;
+    WHEN 'staged' THEN
+      RETURN QUERY SELECT c.doc_id, c.gain FROM colbert._staged_candidates(index, query, scope, effort) AS c;
   END CASE;
 END
 $_method_candidates$;
@@ -214,6 +235,7 @@ BEGIN
   RETURN CASE
     WHEN index.method IN ('hnsw', 'ivfflat') THEN colbert._tokens_few(index)
     WHEN index.method = 'plaid' THEN colbert._plaid_few(index, query, effort)
+    WHEN index.method = 'staged' THEN colbert._staged_few(index, query, effort)
   END;
 END
 $_method_few$;
@@ -233,6 +255,8 @@ BEGIN
       RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._tokens_problems(index, sample, seed) AS p;
     WHEN 'plaid' THEN
       RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._plaid_problems(index, sample, seed) AS p;
+    WHEN 'staged' THEN
+      RETURN QUERY SELECT p.problem, p.doc_id, p.detail FROM colbert._staged_problems(index, sample, seed) AS p;
   END CASE;
 END
 $_method_problems$;
@@ -250,6 +274,7 @@ BEGIN
     WHEN 'exact' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_mend(index);
     WHEN 'plaid' THEN PERFORM colbert._plaid_mend(index);
+    WHEN 'staged' THEN PERFORM colbert._staged_create(index);
   END CASE;
 END
 $_method_mend$;
@@ -285,6 +310,8 @@ BEGIN
       SELECT s.state, s.advice INTO state, advice FROM colbert._tokens_state(index) AS s;
     WHEN 'plaid' THEN
       SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state(index) AS s;
+    WHEN 'staged' THEN
+      SELECT s.state, s.advice INTO state, advice FROM colbert._staged_state(index) AS s;
   END CASE;
 END
 $_method_state$;

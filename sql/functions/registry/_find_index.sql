@@ -1,5 +1,5 @@
 -- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, and the column
--- while the source has exactly one indexed column.
+-- while the source has exactly one indexed column, or exactly one that is not the first stage of another.
 CREATE OR REPLACE FUNCTION colbert._find_any_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -12,7 +12,8 @@ BEGIN
     INTO _found
     FROM colbert._index AS i
    WHERE (_find_any_index.source IS NULL OR i.source = _find_any_index.source)
-     AND (_find_any_index.embeddings IS NULL OR i.embeddings = _find_any_index.embeddings);
+     AND CASE WHEN _find_any_index.embeddings IS NOT NULL THEN i.embeddings = _find_any_index.embeddings
+              ELSE NOT colbert._is_first_stage(i) END;
 
   CASE coalesce(cardinality(_found), 0)
     WHEN 1 THEN
@@ -43,6 +44,17 @@ $_find_any_index$;
 
 COMMENT ON FUNCTION colbert._find_any_index(regclass, name) IS
   'The registry row of an index, or an error that says which there are.';
+
+CREATE OR REPLACE FUNCTION colbert._is_first_stage(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT EXISTS (SELECT FROM colbert._index AS i
+                  WHERE i.source = index.source AND i.options ->> 'first_stage' = index.embeddings);
+END;
+
+COMMENT ON FUNCTION colbert._is_first_stage(colbert._index) IS
+  'Whether another index of the table has this one as its first stage.';
 
 -- The same for what works on one table: an index over shards is refused. So whatever was not made for shards says so,
 -- instead of leaving out the documents that are elsewhere.

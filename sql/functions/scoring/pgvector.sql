@@ -94,6 +94,13 @@ RETURN l2_normalize(a);
 
 COMMENT ON FUNCTION colbert._unit(vector) IS 'The vector of length 1 in the same direction.';
 
+CREATE OR REPLACE FUNCTION colbert._first_dimensions(a vector, dimensions integer)
+RETURNS vector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN subvector(a, 1, dimensions);
+
+COMMENT ON FUNCTION colbert._first_dimensions(vector, integer) IS 'The vector without all dimensions after the first ones.';
+
 -- pgvector's own * refuses what is too small to be anything but 0.
 CREATE OR REPLACE FUNCTION colbert._scaled(a vector, factor float8)
 RETURNS vector

@@ -33,7 +33,8 @@ BEGIN
   ELSIF method NOT IN ('exact', 'plaid') THEN
     RAISE EXCEPTION 'method % does not keep tenants apart', method
       USING ERRCODE = 'feature_not_supported',
-            DETAIL = 'Its index is one graph, or one set of lists, of the tokens of all.',
+            DETAIL = CASE method WHEN 'staged' THEN 'Its first stage is one index of the documents of all.'
+                                 ELSE 'Its index is one graph, or one set of lists, of the tokens of all.' END,
             HINT = 'Use the method plaid with the option "tenant", or leave the option out: row-level security holds then, too.';
   END IF;
 END

@@ -77,6 +77,7 @@ SET jit = off
 AS $_explain_documents$
 DECLARE
   _scope colbert._scope := colbert._scope(index, filter, params, search_path);
+  _reads colbert._index := colbert._method_reads(index);
   _effort colbert._effort;
   _found record;
   _keys text[];
@@ -95,18 +96,22 @@ BEGIN
 
   IF exact IS NOT TRUE AND NOT colbert._method_is_exact(index.method) THEN
     _effort := colbert._effort(index, cardinality(query), k, candidates);
-    _read := colbert._rows_read(index);
+    _read := colbert._rows_read(_reads);
     _started := clock_timestamp();
     _found := colbert._candidates(index, query, _scope, _effort);
     stage := 'candidates';
     documents := coalesce(cardinality(_found.keys), 0);
     milliseconds := 1000 * extract(epoch FROM clock_timestamp() - _started);
-    rows_read := colbert._rows_read(index) - _read;
+    rows_read := colbert._rows_read(_reads) - _read;
     _keys := _found.keys;
     detail := CASE WHEN NOT colbert._method_finds(index)
                    THEN 'none: row-level security applies, and centroids are of all documents; see the option "tenant"'
                    WHEN _keys IS NULL THEN 'none: scoring the whole scope is the better way'
-                   ELSE format('%s query tokens', cardinality(query)) END;
+                   ELSE format('%s query tokens', cardinality(query)) END
+              || CASE WHEN _reads.id <> index.id
+                      THEN format('; first stage: %s, %s', _reads.embeddings,
+                                  CASE WHEN colbert._method_finds(_reads) THEN _reads.method ELSE 'all scored' END)
+                      ELSE '' END;
     RETURN NEXT;
     rows_read := NULL;
   END IF;

@@ -1,0 +1,61 @@
+"""Long documents, and queries of 1,024 tokens; benchmarks/long_documents.py tries all lengths."""
+
+import numpy as np
+import psycopg
+import pytest
+
+from tests.sql.documents import (
+    Matrix,
+    create_index,
+    create_table,
+    insert,
+    keys,
+    maxsim,
+    problems,
+    run,
+    search,
+    texts,
+    unit,
+)
+
+
+@pytest.mark.parametrize(("method", "tokens"), [("exact", 65_536), ("plaid", 16_384)])
+def test_a_long_document_is_stored_found_checked_and_deleted(
+    connection: psycopg.Connection, rng: np.random.Generator, method: str, tokens: int
+) -> None:
+    documents: dict[int, Matrix] = {key: unit(rng, 1 + 10 * key, 8) for key in range(40)}
+    create_table(connection, embeddings="vector(8)[]")
+    insert(connection, documents)
+    create_index(connection, "documents", f", method => '{method}'")
+    documents[40] = unit(rng, tokens, 8)
+    insert(connection, {40: documents[40]})
+    run(connection, "ANALYZE documents")
+    assert problems(connection) == []
+    for query in (documents[40][-1:], documents[40][::800]):
+        [(key, score)] = search(connection, query, ", k => 1")
+        assert key == 40
+        assert score == pytest.approx(maxsim(query, documents[40]), abs=1e-4)
+    matches = run(
+        connection,
+        "SELECT document_position FROM"
+        " colbert.maxsim_matches(%s::text[]::vector[], 40, 'documents')",
+        texts(documents[40][::7_000][:3]),
+    )
+    assert keys(matches) == [1, 7_001, 14_001]
+    run(connection, "DELETE FROM documents WHERE id = 40")
+    assert problems(connection) == []
+    assert keys(search(connection, documents[7], ", k => 1")) == [7]
+
+
+@pytest.mark.parametrize("method", ["exact", "plaid", "hnsw"])
+def test_a_query_of_1024_tokens_finds_its_document(
+    connection: psycopg.Connection, rng: np.random.Generator, method: str
+) -> None:
+    documents = {key: unit(rng, 30, 8) for key in range(50)}
+    create_table(connection, embeddings="vector(8)[]")
+    insert(connection, documents)
+    create_index(connection, "documents", f", method => '{method}'")
+    query = documents[7][rng.integers(30, size=1024)]
+    [(key, score)] = search(connection, query, ", k => 1")
+    assert key == 7
+    assert score == pytest.approx(maxsim(query, documents[7]), rel=1e-6)
