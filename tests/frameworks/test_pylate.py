@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -168,3 +170,62 @@ def test_pylate_retrieves_and_evaluates_on_postgresql(index: LateInteractionInde
     )
     assert measured["hits@1"] == 1
     assert 0.5 < measured["ndcg@10"] <= 1
+
+
+def test_a_collection_in_beirs_format_is_evaluated_by_pylate_and_by_beir(
+    connection: Connection, tmp_path: Path
+) -> None:
+    """Both read the scores of PostgreSQL, and agree with what can be reckoned by hand."""
+    pytest.importorskip("ranx")
+    evaluation = pytest.importorskip("pylate.evaluation")
+    retrieve = pytest.importorskip("pylate.retrieve")
+    beir = pytest.importorskip("beir.retrieval.evaluation").EvaluateRetrieval
+    make_collection(tmp_path)
+
+    documents, queries, qrels = evaluation.load_custom_dataset(str(tmp_path), split="test")
+    assert list(queries) == ["q1", "q2"]
+    index = LateInteractionIndex(Client(connection), "beir", dimensions=32)
+    index.add_documents(
+        [document["id"] for document in documents],
+        vectors(*(document["text"] for document in documents)),
+    )
+    retriever = retrieve.ColBERT(index=index)
+    scores = retriever.retrieve(queries_embeddings=vectors(*queries.values()), k=3)
+    assert [[hit["id"] for hit in found][:2] for found in scores] == [["d1", "d2"], ["d4", "d3"]]
+
+    measured = evaluation.evaluate(scores, qrels, list(queries), ["ndcg@10", "recall@1", "mrr"])
+    # q1 finds its one document first, q2 its one second
+    second = 1 / np.log2(3)
+    assert measured["ndcg@10"] == pytest.approx((1 + second) / 2, abs=1e-4)
+    assert measured["recall@1"] == 0.5
+    assert measured["mrr"] == 0.75
+
+    results = {
+        query: {hit["id"]: hit["score"] for hit in found}
+        for query, found in zip(queries, scores, strict=True)
+    }
+    ndcg, _, recall, _ = beir.evaluate(qrels, results, k_values=[1, 10])
+    assert ndcg["NDCG@10"] == pytest.approx(measured["ndcg@10"], abs=1e-4)
+    assert recall["Recall@1"] == measured["recall@1"]
+
+
+def make_collection(folder: Path) -> None:
+    """Four documents, three questions, two of them judged; titles belong to the texts."""
+    (folder / "qrels").mkdir()
+    lines = {
+        "corpus.jsonl": [
+            {"_id": "d1", "title": "Cats", "text": "sat on the mat"},
+            {"_id": "d2", "title": "", "text": "the mat"},
+            {"_id": "d3", "title": "Rain", "text": "on monday"},
+            {"_id": "d4", "title": "Rain", "text": "on tuesday"},
+        ],
+        "queries.jsonl": [
+            {"_id": "q0", "text": "not judged"},
+            {"_id": "q1", "text": "cats mat"},
+            {"_id": "q2", "text": "rain tuesday"},
+        ],
+    }
+    for name, objects in lines.items():
+        (folder / name).write_text("".join(json.dumps(o) + "\n" for o in objects), encoding="utf-8")
+    judged = "query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td3\t1\n"
+    (folder / "qrels" / "test.tsv").write_text(judged, encoding="utf-8")

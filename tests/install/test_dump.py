@@ -24,6 +24,7 @@ from tests.sql.documents import (
     unit,
     unit_documents,
 )
+from tests.text.papers import ONE_VECTOR, make_papers
 
 
 @pytest.fixture
@@ -161,6 +162,28 @@ def test_an_index_that_is_kept_apart_by_tenant(
         run(connection, "DELETE FROM documents WHERE id < 20")
         assert problems(connection) == []
         run(connection, "SELECT colbert.drop_index('documents')")
+
+
+def test_a_text_that_a_trigger_puts_together(
+    database: str, new_database: Callable[..., str], tmp_path: Path, program: Callable[..., None]
+) -> None:
+    """What is encoded stays so, and a column of the text still makes its document pending."""
+    dump = str(tmp_path / "dump")
+    restored = new_database()
+    with psycopg.connect(database) as connection:
+        make_papers(connection)
+        run(
+            connection,
+            "INSERT INTO papers (title, body, embeddings) VALUES ('Bread', 'flour', %s::vector[])",
+            ONE_VECTOR,
+        )
+    program("pg_dump", f"--dbname={database}", f"--file={dump}", "--format=custom")
+    program("pg_restore", f"--dbname={restored}", "--exit-on-error", dump)
+    pending = "SELECT whole, embeddings IS NULL FROM papers"
+    with psycopg.connect(restored) as connection:
+        assert run(connection, pending) == [("Bread\nflour", False)]
+        run(connection, "UPDATE papers SET title = 'Rye bread'")
+        assert run(connection, pending) == [("Rye bread\nflour", True)]
 
 
 def test_schema_first_and_data_after_it(

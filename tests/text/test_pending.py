@@ -475,6 +475,21 @@ def test_a_column_that_cannot_be_encoded_is_refused(
     assert hint(refused)
 
 
+def test_a_column_that_is_computed_when_it_is_read_is_refused(connection: Connection) -> None:
+    if connection.info.server_version < 180000:
+        pytest.skip("PostgreSQL 18 is the first with virtual columns")
+    run(
+        connection,
+        "CREATE TABLE documents (id bigint PRIMARY KEY, content text, embeddings vector(3)[],"
+        " made text GENERATED ALWAYS AS (content || '.') VIRTUAL)",
+    )
+    refused = refusal(
+        connection, """SELECT colbert.create_index('documents', options => '{"text": "made"}')"""
+    )
+    assert refused.sqlstate == "42809"
+    assert "BEFORE INSERT OR UPDATE" in hint(refused)
+
+
 def test_an_array_that_cannot_be_null_is_refused_beside_a_text(connection: Connection) -> None:
     run(
         connection,

@@ -28,7 +28,8 @@ BEGIN
   ELSIF _column.attgenerated <> '' THEN
     RAISE EXCEPTION 'text column "%" of table "%" is a generated column', _name, source
       USING ERRCODE = 'wrong_object_type',
-            HINT = 'Use an ordinary column, and let a BEFORE trigger of your own put the text together.';
+            DETAIL = 'Its value is computed after the triggers that see whether the text has changed.',
+            HINT = 'Use an ordinary column, and let a trigger of your own, BEFORE INSERT OR UPDATE, put the text together.';
   ELSIF options -> 'triggers' = 'false'::jsonb THEN
     RAISE EXCEPTION 'option "text" needs triggers'
       USING ERRCODE = 'invalid_parameter_value',
