@@ -18,7 +18,7 @@
 -- see must not change what it finds. The part of a tenant counts as it is.
 --
 -- Of k documents that are wanted of all shards, one that holds a share of them at random holds about k * share of the
--- best. It stops once the next candidate is unlikely to be among as many and a standard deviation more. What plaid reads
+-- best. It stops once the next candidate is unlikely to be among as many and two standard deviations more. What plaid reads
 -- grows with the power .65 of the documents and .25 of k, so that a shard with a factor of share ^ .35 and (k / its k) ^ .25
 -- reads the share of what one table of all would (_share_of_shards).
 --
@@ -58,7 +58,7 @@ COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer, integer) I
 CREATE OR REPLACE FUNCTION colbert._k_of_share(k integer, share float8)
 RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN least(k, ceil(k * share + sqrt(k * share * (1 - share))))::integer;
+RETURN least(k, ceil(k * share + 2 * sqrt(k * share * (1 - share))))::integer;
 
 COMMENT ON FUNCTION colbert._k_of_share(integer, float8) IS
-  'About how many of the best k a share of the documents holds that is drawn at random, and a standard deviation more.';
+  'About how many of the best k a share of the documents holds that is drawn at random, and two standard deviations more.';
