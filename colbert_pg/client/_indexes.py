@@ -73,7 +73,7 @@ class IndexOperations(Core):
         Args:
             on_shards: drop the indexes of shards on other servers, too. They commit it at once.
         """
-        yield call("drop_index", source=source, embeddings=embeddings, on_shards=on_shards)
+        yield call("drop_index", source=source, embeddings=embeddings, on_shards=on_shards or None)
         self._known.sources.pop(source, None)
 
     @operation

@@ -19,6 +19,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from pytest_postgresql.executors import NoopExecutor
 
+from colbert_pg.client import Client
 from tests.servers import REPOSITORY, Server, as_role
 from tests.sql.documents import (
     AB,
@@ -577,7 +578,7 @@ class TestUpkeep:
         assert [run(shard, indexes) for shard in loaded.shards] == [[(1,)], [(1,)]]
         loaded.index_again()
         run(loaded.shards[0], "SELECT colbert.drop_index('documents')")  # gone already
-        run(loaded.asked, "SELECT colbert.drop_index('documents', on_shards => true)")
+        Client(loaded.asked).drop_index("documents", on_shards=True)
         assert [run(shard, indexes) for shard in loaded.shards] == [[(0,)], [(0,)]]
         assert run(loaded.asked, "SELECT source::text FROM colbert.indexes") == [("one",)]
 
