@@ -2182,11 +2182,10 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
 --
 -- about: what the rows are about, by which they are shown
 --
---   documents              one document each: column doc_id
---   documents of tenants   the same where keys may be unique within a tenant only: and column tenant, as text
---   tenants                one tenant each: column tenant
---   parts                  the documents of one tenant: column part, as in the table "tenants"
---   NULL                   all documents
+--   documents   one document each: column doc_id, and where the index is kept apart column tenant, as text
+--   tenants     one tenant each: column tenant
+--   parts       the documents of one tenant: column part, as in the table "tenants"
+--   NULL        all documents
 CREATE OR REPLACE FUNCTION colbert._create_derived(
   index colbert._index, suffix text, columns text, about text DEFAULT NULL, seen name DEFAULT NULL)
 RETURNS regclass
@@ -2220,6 +2219,16 @@ $_create_derived$;
 COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
 
+-- Where an index is kept apart, keys may be unique within a tenant only.
+CREATE OR REPLACE FUNCTION colbert._is_document_sql(index colbert._index, derived text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('s.%I = %s.doc_id', index.key, derived)
+       || coalesce(' AND s.' || quote_ident(colbert._tenant_column(index)) || '::text COLLATE "C" = ' || derived || '.tenant', '');
+
+COMMENT ON FUNCTION colbert._is_document_sql(colbert._index, text) IS
+  'SQL for whether the row s of the source is the document that a row of a derived table is about.';
+
 -- visible is SQL for whether the reader sees what the rows were derived from in the row s of the source.
 CREATE OR REPLACE FUNCTION colbert._shown_sql(index colbert._index, derived text, about text, visible text)
 RETURNS text
@@ -2231,11 +2240,8 @@ DECLARE
 BEGIN
   RETURN CASE about
     WHEN 'documents' THEN
-      format('EXISTS (SELECT FROM %s AS s WHERE s.%I = %s.doc_id AND %s OFFSET 0)',
-             index.source, index.key, derived, visible)
-    WHEN 'documents of tenants' THEN
-      format('EXISTS (SELECT FROM %1$s AS s WHERE s.%2$I = %3$s.doc_id AND s.%4$I::text COLLATE "C" = %3$s.tenant AND %5$s OFFSET 0)',
-             index.source, index.key, derived, _tenant, visible)
+      format('EXISTS (SELECT FROM %s AS s WHERE %s AND %s OFFSET 0)',
+             index.source, colbert._is_document_sql(index, derived), visible)
     WHEN 'tenants' THEN
       format('%s.tenant = ANY (%s)', derived,
              colbert._tenants_of_sql(format('(SELECT s.%I AS tenant FROM %s AS s WHERE %s)', _tenant, index.source, visible)))
@@ -4998,8 +5004,8 @@ COMMENT ON FUNCTION colbert.upsert(regclass, anynonarray, vector[], name) IS
   'Stores the token vectors of a document, by its key, and brings an index without triggers in step.';
 
 -- sql/functions/index/_default_method.sql
--- The method of an index for which none is named. It is staged where a first stage is named, and else plaid: the fastest, the smallest, and it works from an empty
--- table on. It is hnsw where plaid is weak:
+-- The method of an index for which none is named. It is staged where a first stage is named, and else plaid: the fastest,
+-- the smallest, and it works from an empty table on. It is hnsw where plaid is weak:
 --
 --   * row-level security: readers to whom it applies may not see centroids, so plaid scores all that they may see, unless
 --     the index is kept apart by tenant
@@ -6227,8 +6233,7 @@ BEGIN
     PERFORM colbert._create_attempts(index);
   END IF;
   PERFORM colbert._create_derived(
-    index, 'changes', format('doc_id %s, tenant text', (colbert._source_types(index)).key_type),
-    CASE WHEN colbert._tenant_column(index) IS NULL THEN 'documents' ELSE 'documents of tenants' END);
+    index, 'changes', format('doc_id %s, tenant text', (colbert._source_types(index)).key_type), 'documents');
   RETURN 0;
 END
 $_start_build$;
@@ -10167,26 +10172,22 @@ COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
 
 -- sql/functions/encoding/_attempt_key.sql
 -- How attempts name the documents that they are about: by the key, and by the tenant where an index is kept apart, since
--- keys may be unique within a tenant only. As columns of the table of attempts, taken from the row s of the source, and
--- as what makes that row the one of an attempt.
-CREATE OR REPLACE FUNCTION colbert._attempt_key(
-  index colbert._index, attempt text, OUT columns text, OUT taken text, OUT matches text)
+-- keys may be unique within a tenant only. As columns of the table of attempts, and as taken from the row s of the source.
+CREATE OR REPLACE FUNCTION colbert._attempt_key(index colbert._index, OUT columns text, OUT taken text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_attempt_key$
 BEGIN
   columns := 'doc_id';
   taken := format('s.%I AS doc_id', index.key);
-  matches := format('s.%I = %s.doc_id', index.key, attempt);
   IF colbert._tenant_column(index) IS NOT NULL THEN
     columns := columns || ', tenant';
     taken := taken || format(', s.%I::text AS tenant', colbert._tenant_column(index));
-    matches := matches || format(' AND s.%I::text COLLATE "C" = %s.tenant', colbert._tenant_column(index), attempt);
   END IF;
 END
 $_attempt_key$;
 
-COMMENT ON FUNCTION colbert._attempt_key(colbert._index, text) IS
+COMMENT ON FUNCTION colbert._attempt_key(colbert._index) IS
   'SQL for how attempts at encoding name their documents.';
 
 -- sql/functions/encoding/_create_attempts.sql
@@ -10201,15 +10202,15 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_attempts$
 DECLARE
-  _apart boolean := colbert._tenant_column(index) IS NOT NULL;
   _table regclass := colbert._create_derived(
     index, 'attempts',
     format('doc_id %s%s, PRIMARY KEY (%s), attempts integer NOT NULL, worker text NOT NULL, '
            'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
            'failed_at timestamptz, error text',
-           (colbert._source_types(index)).key_type, CASE WHEN _apart THEN ', tenant text COLLATE "C"' END,
-           (colbert._attempt_key(index, 'a')).columns),
-    CASE WHEN _apart THEN 'documents of tenants' ELSE 'documents' END, colbert._text_column(index));
+           (colbert._source_types(index)).key_type,
+           CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN ', tenant text COLLATE "C"' END,
+           (colbert._attempt_key(index)).columns),
+    'documents', colbert._text_column(index));
 BEGIN
   EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
@@ -10217,7 +10218,7 @@ BEGIN
                  'USING ((SELECT has_column_privilege(%2$L::regclass, %3$L, ''UPDATE'')) '
                  '  AND ((SELECT NOT row_security_active(%2$L::regclass)) '
                  '    OR EXISTS (SELECT FROM %2$s AS s WHERE %4$s OFFSET 0)))',
-                 _table, index.source, index.embeddings, (colbert._attempt_key(index, _table::text)).matches);
+                 _table, index.source, index.embeddings, colbert._is_document_sql(index, _table::text));
 END
 $_create_attempts$;
 
@@ -10341,7 +10342,7 @@ BEGIN
     '   AND a.due_at <= statement_timestamp()'
     '   AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._derived_table(_index, 'attempts'), _index.source, (colbert._attempt_key(_index, 'a')).matches,
+    colbert._derived_table(_index, 'attempts'), _index.source, colbert._is_document_sql(_index, 'a'),
     _index.embeddings, colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
@@ -10358,7 +10359,7 @@ BEGIN
       'NOT EXISTS (SELECT FROM %s AS a WHERE %s'
       ' AND (a.due_at > statement_timestamp()'
       '   OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
-      colbert._derived_table(_index, 'attempts'), (colbert._attempt_key(_index, 'a')).matches));
+      colbert._derived_table(_index, 'attempts'), colbert._is_document_sql(_index, 'a')));
     FOR _attempt IN 1 .. 5 LOOP
       FOR doc_id, content IN EXECUTE _claim USING batch, lease, colbert._worker_name(worker) LOOP
         RETURN NEXT;
@@ -10386,7 +10387,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_claim_sql$
 DECLARE
-  _key record := colbert._attempt_key(index, 'a');
+  _key record := colbert._attempt_key(index);
 BEGIN
   RETURN format(
     'WITH due AS ('
@@ -10519,7 +10520,7 @@ AS $report_failure$
 DECLARE
   _first CONSTANT interval := interval '10 seconds';
   _index colbert._index := colbert._find_text_index(source, embeddings);
-  _key record := colbert._attempt_key(_index, 'a');
+  _key record := colbert._attempt_key(_index);
   _due timestamptz;
 BEGIN
   PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);

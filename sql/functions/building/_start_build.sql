@@ -28,8 +28,7 @@ BEGIN
     PERFORM colbert._create_attempts(index);
   END IF;
   PERFORM colbert._create_derived(
-    index, 'changes', format('doc_id %s, tenant text', (colbert._source_types(index)).key_type),
-    CASE WHEN colbert._tenant_column(index) IS NULL THEN 'documents' ELSE 'documents of tenants' END);
+    index, 'changes', format('doc_id %s, tenant text', (colbert._source_types(index)).key_type), 'documents');
   RETURN 0;
 END
 $_start_build$;

@@ -15,11 +15,10 @@
 --
 -- about: what the rows are about, by which they are shown
 --
---   documents              one document each: column doc_id
---   documents of tenants   the same where keys may be unique within a tenant only: and column tenant, as text
---   tenants                one tenant each: column tenant
---   parts                  the documents of one tenant: column part, as in the table "tenants"
---   NULL                   all documents
+--   documents   one document each: column doc_id, and where the index is kept apart column tenant, as text
+--   tenants     one tenant each: column tenant
+--   parts       the documents of one tenant: column part, as in the table "tenants"
+--   NULL        all documents
 CREATE OR REPLACE FUNCTION colbert._create_derived(
   index colbert._index, suffix text, columns text, about text DEFAULT NULL, seen name DEFAULT NULL)
 RETURNS regclass
@@ -53,6 +52,16 @@ $_create_derived$;
 COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
 
+-- Where an index is kept apart, keys may be unique within a tenant only.
+CREATE OR REPLACE FUNCTION colbert._is_document_sql(index colbert._index, derived text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format('s.%I = %s.doc_id', index.key, derived)
+       || coalesce(' AND s.' || quote_ident(colbert._tenant_column(index)) || '::text COLLATE "C" = ' || derived || '.tenant', '');
+
+COMMENT ON FUNCTION colbert._is_document_sql(colbert._index, text) IS
+  'SQL for whether the row s of the source is the document that a row of a derived table is about.';
+
 -- visible is SQL for whether the reader sees what the rows were derived from in the row s of the source.
 CREATE OR REPLACE FUNCTION colbert._shown_sql(index colbert._index, derived text, about text, visible text)
 RETURNS text
@@ -64,11 +73,8 @@ DECLARE
 BEGIN
   RETURN CASE about
     WHEN 'documents' THEN
-      format('EXISTS (SELECT FROM %s AS s WHERE s.%I = %s.doc_id AND %s OFFSET 0)',
-             index.source, index.key, derived, visible)
-    WHEN 'documents of tenants' THEN
-      format('EXISTS (SELECT FROM %1$s AS s WHERE s.%2$I = %3$s.doc_id AND s.%4$I::text COLLATE "C" = %3$s.tenant AND %5$s OFFSET 0)',
-             index.source, index.key, derived, _tenant, visible)
+      format('EXISTS (SELECT FROM %s AS s WHERE %s AND %s OFFSET 0)',
+             index.source, colbert._is_document_sql(index, derived), visible)
     WHEN 'tenants' THEN
       format('%s.tenant = ANY (%s)', derived,
              colbert._tenants_of_sql(format('(SELECT s.%I AS tenant FROM %s AS s WHERE %s)', _tenant, index.source, visible)))

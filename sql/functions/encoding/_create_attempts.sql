@@ -9,15 +9,15 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_attempts$
 DECLARE
-  _apart boolean := colbert._tenant_column(index) IS NOT NULL;
   _table regclass := colbert._create_derived(
     index, 'attempts',
     format('doc_id %s%s, PRIMARY KEY (%s), attempts integer NOT NULL, worker text NOT NULL, '
            'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
            'failed_at timestamptz, error text',
-           (colbert._source_types(index)).key_type, CASE WHEN _apart THEN ', tenant text COLLATE "C"' END,
-           (colbert._attempt_key(index, 'a')).columns),
-    CASE WHEN _apart THEN 'documents of tenants' ELSE 'documents' END, colbert._text_column(index));
+           (colbert._source_types(index)).key_type,
+           CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN ', tenant text COLLATE "C"' END,
+           (colbert._attempt_key(index)).columns),
+    'documents', colbert._text_column(index));
 BEGIN
   EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
@@ -25,7 +25,7 @@ BEGIN
                  'USING ((SELECT has_column_privilege(%2$L::regclass, %3$L, ''UPDATE'')) '
                  '  AND ((SELECT NOT row_security_active(%2$L::regclass)) '
                  '    OR EXISTS (SELECT FROM %2$s AS s WHERE %4$s OFFSET 0)))',
-                 _table, index.source, index.embeddings, (colbert._attempt_key(index, _table::text)).matches);
+                 _table, index.source, index.embeddings, colbert._is_document_sql(index, _table::text));
 END
 $_create_attempts$;
 

@@ -42,7 +42,7 @@ BEGIN
     '   AND a.due_at <= statement_timestamp()'
     '   AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._derived_table(_index, 'attempts'), _index.source, (colbert._attempt_key(_index, 'a')).matches,
+    colbert._derived_table(_index, 'attempts'), _index.source, colbert._is_document_sql(_index, 'a'),
     _index.embeddings, colbert._text_column(_index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
@@ -59,7 +59,7 @@ BEGIN
       'NOT EXISTS (SELECT FROM %s AS a WHERE %s'
       ' AND (a.due_at > statement_timestamp()'
       '   OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
-      colbert._derived_table(_index, 'attempts'), (colbert._attempt_key(_index, 'a')).matches));
+      colbert._derived_table(_index, 'attempts'), colbert._is_document_sql(_index, 'a')));
     FOR _attempt IN 1 .. 5 LOOP
       FOR doc_id, content IN EXECUTE _claim USING batch, lease, colbert._worker_name(worker) LOOP
         RETURN NEXT;
@@ -87,7 +87,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_claim_sql$
 DECLARE
-  _key record := colbert._attempt_key(index, 'a');
+  _key record := colbert._attempt_key(index);
 BEGIN
   RETURN format(
     'WITH due AS ('

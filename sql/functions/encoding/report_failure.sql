@@ -15,7 +15,7 @@ AS $report_failure$
 DECLARE
   _first CONSTANT interval := interval '10 seconds';
   _index colbert._index := colbert._find_text_index(source, embeddings);
-  _key record := colbert._attempt_key(_index, 'a');
+  _key record := colbert._attempt_key(_index);
   _due timestamptz;
 BEGIN
   PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);

@@ -1,5 +1,5 @@
--- The method of an index for which none is named. It is staged where a first stage is named, and else plaid: the fastest, the smallest, and it works from an empty
--- table on. It is hnsw where plaid is weak:
+-- The method of an index for which none is named. It is staged where a first stage is named, and else plaid: the fastest,
+-- the smallest, and it works from an empty table on. It is hnsw where plaid is weak:
 --
 --   * row-level security: readers to whom it applies may not see centroids, so plaid scores all that they may see, unless
 --     the index is kept apart by tenant
