@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def save_colpali(path: Path, dimensions: int = 128) -> None:
     ColPaliForRetrieval(config).save_pretrained(path)
 
 
-def save_colqwen2(path: Path, dimensions: int = 128) -> None:
+def save_colqwen2(path: Path, dimensions: int = 128, side: int = 64) -> None:
     """ColQwen2 as transformers saves it: as many patches as a picture needs, padded on the left."""
     from transformers import ColQwen2Config, ColQwen2ForRetrieval, ColQwen2Processor
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import (
@@ -74,7 +75,7 @@ def save_colqwen2(path: Path, dimensions: int = 128) -> None:
         additional_special_tokens=markers,
         padding_side="left",
     )
-    pictures = Qwen2VLImageProcessorPil(patch_size=8, min_pixels=16 * 16, max_pixels=64 * 64)
+    pictures = Qwen2VLImageProcessorPil(patch_size=8, min_pixels=16 * 16, max_pixels=side * side)
     ColQwen2Processor(pictures, tokenizer).save_pretrained(path)
     number = tokenizer.convert_tokens_to_ids
     config = ColQwen2Config(
@@ -113,6 +114,61 @@ def save_colqwen2(path: Path, dimensions: int = 128) -> None:
     )
     torch.manual_seed(0)
     ColQwen2ForRetrieval(config).save_pretrained(path)
+
+
+def save_gemma3(path: Path) -> None:
+    """A model of pictures and of texts, with a chat template: squares of 32 pixels, 4 patches."""
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from transformers import Gemma3Config, Gemma3Model, Gemma3Processor
+    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+
+    markers = {"boi_token": "<boi>", "eoi_token": "<eoi>", "image_token": "<img>"}
+    tokenizer = _tokenizer(
+        ["<pad>", "<unk>", *markers.values()], pad_token="<pad>", extra_special_tokens=markers
+    )
+    pictures = Gemma3ImageProcessorPil(size={"height": 32, "width": 32})
+    template = (
+        "{% for message in messages %}{{ message['role'] }} {% if message['content'] is string %}"
+        "{{ message['content'] }}{% else %}{% for part in message['content'] %}"
+        "{{ '<boi>' if part['type'] == 'image' else part['text'] }}"
+        "{% endfor %}{% endif %}{% endfor %}"
+    )
+    processor = Gemma3Processor(pictures, tokenizer, chat_template=template, image_seq_length=4)
+    number = tokenizer.convert_tokens_to_ids
+    size = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    config = Gemma3Config(
+        image_token_index=number("<img>"),
+        boi_token_index=number("<boi>"),
+        eoi_token_index=number("<eoi>"),
+        mm_tokens_per_image=4,
+        text_config={
+            "vocab_size": len(tokenizer),
+            "num_key_value_heads": 1,
+            "head_dim": 16,
+            **size,
+        },
+        vision_config={
+            "model_type": "siglip_vision_model",
+            "image_size": 32,
+            "patch_size": 8,
+            **size,
+        },
+    )
+    torch.manual_seed(0)
+    base = path / "base"
+    processor.save_pretrained(base)
+    Gemma3Model(config).save_pretrained(base)
+    name = "token_embeddings"
+    dense = Dense(32, 128, bias=False, activation_function=None, module_input_name=name)
+    modules = [Transformer(str(base)), dense, Normalize(module_input_name=name)]
+    MultiVectorEncoder(modules=modules, device="cpu").save(str(path))
+    shutil.rmtree(base)
 
 
 def pdf(*texts: str) -> bytes:

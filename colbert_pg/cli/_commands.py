@@ -24,7 +24,7 @@ from colbert_pg.cli._encoders import encoder_for
 from colbert_pg.cli._ends import fail, print_json, reporting, terminated
 from colbert_pg.cli._lines import Lines
 from colbert_pg.cli._loading import Loaded, load_and_index, load_and_index_pages
-from colbert_pg.cli._pages import holds_pages
+from colbert_pg.cli._pages import holds_pages, page_picture
 from colbert_pg.cli._places import (
     Place,
     database,
@@ -42,11 +42,11 @@ from colbert_pg.errors import ColbertError, DocumentMissing
 from colbert_pg.explain import explanation_page
 from colbert_pg.install import install as install_script
 from colbert_pg.install import version
-from colbert_pg.vectors import Matrix, literal
+from colbert_pg.vectors import literal
 from colbert_pg.worker import Worker
 
 if TYPE_CHECKING:
-    from colbert_pg.encoding import Encoder, TextEncoder
+    from colbert_pg.encoding import TextEncoder
 
 MOST_SHOWN = 10  # rows of one kind that status prints
 
@@ -265,6 +265,8 @@ def load(
             if there is not None and dimensions is None and there[0] > 0 and not known:
                 dimensions = there[0]
             encoder = encoder_for(known, model, dimensions, pool)
+            encoder.encode_documents([])  # refuses a model that takes no texts
+            target.refuse_other_model(encoder)
             if offsets:
                 encoder.document_tokens("")  # refuses where vectors are pooled
             wanted = there[1] if half is None and there is not None else bool(half)
@@ -297,6 +299,7 @@ def _load_pages(
             target = Table(connection, table)
             encoder = encoder_for(target.model(), model, dimensions, pool)
             encoder.encode_pictures([])  # refuses a model that takes none
+            target.refuse_other_model(encoder)
             there = target.page_vectors()
             wanted = there[1] if half is None and there is not None else bool(half)
             first_stage = first_stage or target.first_stage()
@@ -410,19 +413,13 @@ def search(
         else:
             hits = client.search(table, query, min_score=min_score, **search_options)
         took = perf_counter() - started
-        pages = None if target.page_vectors() is None else target.pages([h.doc_id for h in hits])
-        found = {} if pages is not None else _explanations(client, target, query, hits)
-    if as_json and pages is not None:
-        print_json([_page_hit(hit, pages.get(hit.doc_id)) for hit in hits])
-    elif as_json:
-        print_json(
-            [
-                {"id": hit.doc_id, **_without_id(hit), "content": _content(found.get(hit.doc_id))}
-                for hit in hits
-            ]
-        )
+        pages = target.pages([hit.doc_id for hit in hits])
+        texts = [hit for hit in hits if hit.doc_id not in pages]
+        found = _explanations(client, target, query, texts)
+    if as_json:
+        print_json([_as_json(hit, pages.get(hit.doc_id), found.get(hit.doc_id)) for hit in hits])
     else:
-        out.print(terminal.results(hits, found, pages or {}))
+        out.print(terminal.results(hits, found, pages))
         err.print(f"{len(hits)} documents in {took * 1000:.0f} ms, encoding included", style="dim")
 
 
@@ -444,21 +441,34 @@ def explain(
     url: UrlOption = None,
     data: DataOption = None,
 ) -> None:
-    """Show which words of a document matched which words of a query."""
+    """Show which words of a document, or patches of a page, matched which words of a query."""
     with reporting(), database(url, data) as (connection, at):
         target = _loaded(connection, table, at)
-        if target.page_vectors() is not None:
-            raise ColbertError(f"table {table} holds pages: only texts can be explained")
-        if not target.contents([doc]):
+        picture = page_picture(target, doc)
+        if picture is None and not target.contents([doc]):
             raise ColbertError(f"table {table} has no document with the id {doc!r}")
         encoder = encoder_for(target.model(), model)
         client = Client(connection, encoder)
-        explained = client.explain(table, query, doc, content_column=target.text())
+        tokens = None if picture is None else encoder.picture_tokens(picture)
+        explained = client.explain(
+            table, query, doc, content_column=target.text(), document_tokens=tokens
+        )
         if html is None:
             out.print(terminal.explanation(explained))
             return
         (stored,) = client.embeddings(table, [doc])
-        html.write_text(_page(encoder, query, explained, stored), encoding="utf-8")
+        if stored is None or not len(stored):
+            raise ColbertError(f"document {doc!r} has no vectors to explain")
+        (vectors,) = encoder.encode_queries([query])
+        page = explanation_page(
+            query,
+            explained,
+            encoder.query_tokens(query),
+            encoder.document_tokens(explained.content or "") if tokens is None else tokens,
+            vectors @ stored.T,
+            picture,
+        )
+        html.write_text(page, encoding="utf-8")
     err.print(f"wrote {html}", markup=False)
 
 
@@ -678,30 +688,15 @@ def _explanations(
     return found
 
 
-def _content(explained: Explanation | None) -> str | None:
-    return None if explained is None else explained.content
-
-
-def _page_hit(hit: Hit | HybridHit | ParentHit, page: tuple[str, int] | None) -> dict[str, Any]:
-    file, number = page or (None, None)
-    return {"id": hit.doc_id, "file": file, "page": number, **_without_id(hit)}
-
-
-def _without_id(hit: Hit | HybridHit | ParentHit) -> dict[str, Any]:
-    return {name: value for name, value in hit._asdict().items() if name != "doc_id"}
-
-
-def _page(encoder: Encoder, query: str, explained: Explanation, stored: Matrix | None) -> str:
-    if stored is None or not len(stored) or explained.content is None:
-        raise ColbertError(f"document {explained.doc_id!r} has no vectors to explain")
-    (vectors,) = encoder.encode_queries([query])
-    return explanation_page(
-        query,
-        explained,
-        encoder.query_tokens(query),
-        encoder.document_tokens(explained.content),
-        vectors @ stored.T,
-    )
+def _as_json(
+    hit: Hit | HybridHit | ParentHit, page: tuple[str, int] | None, explained: Explanation | None
+) -> dict[str, Any]:
+    """A page with its file and number, or a text with its content."""
+    scores = {name: value for name, value in hit._asdict().items() if name != "doc_id"}
+    if page is not None:
+        return {"id": hit.doc_id, "file": page[0], "page": page[1], **scores}
+    content = None if explained is None else explained.content
+    return {"id": hit.doc_id, **scores, "content": content}
 
 
 def _print_notices(loaded: Loaded, table: str, *, chunked: bool) -> None:

@@ -278,3 +278,34 @@ def load_pages(
             expect(len(file))
             loader.load(file, advance=advance)
     return loader.loaded
+
+
+def page_picture(target: Table, key: str) -> Image | None:
+    """The picture of a page, from its file; None where the table has no page of that key.
+
+    Raises:
+        ColbertError: the file is not there, or not what was loaded, or its page cannot be had.
+    """
+    if target.page_vectors() is None:
+        return None
+    found = rows_of(
+        target.connection,
+        sql.SQL(
+            "SELECT d.file, d.page, d.digest FROM {} d WHERE d.id = %s AND d.file IS NOT NULL"
+        ).format(target.identifier),
+        [key],
+    )
+    for name, number, digest in found:
+        try:
+            with closing(PageFile(Path(name))) as file:
+                page = next(islice(file.pages(), number - 1, None), None)
+                if page is not None and page.digest == digest:
+                    return page.picture()
+        except FileNotFoundError as error:
+            raise ColbertError(
+                f"{name} is not there: run this in the directory where it was loaded"
+            ) from error
+        except (BadPicture, OSError) as error:
+            raise ColbertError(f"{key}: {error}") from error
+        raise ColbertError(f"{name} has changed since it was loaded: load it again")
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -26,7 +26,8 @@ _SHARED_OPTIONS = ("text", "dimensions", "normalized", "triggers", "candidates",
 class Table:
     """A table ``(id text, content text, embeddings vector(n)[])`` to load into.
 
-    A table of chunks has a column ``document_id text`` more. Any table with an index can be read.
+    A table of chunks has a column ``document_id text`` more. A page has file, number, pixels and
+    digest in the place of the content. Any table with an index can be read.
 
     Args:
         connection: a connection in autocommit mode, since every batch is a transaction.
@@ -94,7 +95,8 @@ class Table:
             return None
         stored = self._stored(table)
         text = ("text", "character varying")
-        if stored is None or not all(_has(table, name, *text) for name in ("id", "content")):
+        holds = all(_has(table, name, *text) for name in ("id", "content")) or _holds_pages(table)
+        if stored is None or not holds:
             raise ColbertError(
                 f"table {self.name} is there and has another layout than (id text, content text, "
                 "embeddings vector[] or halfvec[]): choose another --table"
@@ -104,10 +106,7 @@ class Table:
     def page_vectors(self) -> tuple[int, bool] | None:
         """Dimensions of the vectors of pages, and whether they are halfvec; None: no pages."""
         table = self.source()
-        columns = (("id", "text"), ("file", "text"), ("page", "integer"), ("digest", "text"))
-        if table is None or not all(_has(table, *column) for column in columns):
-            return None
-        return self._stored(table)
+        return self._stored(table) if table is not None and _holds_pages(table) else None
 
     def _stored(self, table: Source) -> tuple[int, bool] | None:
         """Dimensions of the column embeddings, and whether it is halfvec; None: no vectors."""
@@ -127,6 +126,8 @@ class Table:
     def create_pages(self, dimensions: int, half: bool, pool: float | None = None) -> None:
         """Create a table of pages if there is none: file, number, pixels, digest, vectors.
 
+        One of texts, without chunks, gets columns for pages.
+
         Args:
             dimensions: of the vectors.
             half: whether they are halfvec.
@@ -138,9 +139,11 @@ class Table:
         if self.source() is not None:
             found = self.page_vectors()
             if found is None:
-                raise ColbertError(
-                    f"table {self.name} is there and holds no pages: choose another --table"
-                )
+                found = self.vectors()
+                if found is None or self.has_chunks() or "offsets" in self.columns():
+                    raise ColbertError(
+                        f"table {self.name} is there and holds no pages: choose another --table"
+                    )
             if found[0] not in (dimensions, -1) or found[1] != half:
                 raise ColbertError(
                     f"table {self.name} holds vectors of another length or type: "
@@ -151,6 +154,11 @@ class Table:
                 raise ColbertError(
                     f"table {self.name} holds pages {'with' if held else 'without'} a first stage, "
                     "or with another: load it as before, or choose another --table"
+                )
+            if self.page_vectors() is None:
+                self._take_both(
+                    "ALTER content DROP NOT NULL, ADD file text, ADD page int, ADD width int,"
+                    " ADD height int, ADD digest text, ADD UNIQUE (file, page)"
                 )
             return
         vector = quoted(vector_schema(self.connection), "halfvec" if half else "vector")
@@ -179,9 +187,23 @@ class Table:
             if pool is not None:
                 self._store_plain(FIRST_STAGE)
 
+    def _take_both(self, change: LiteralString) -> None:
+        """Change a table of texts, or of pages, into one of both."""
+        either = "ADD CONSTRAINT text_or_page CHECK ((content IS NULL) <> (file IS NULL))"
+        self.connection.execute(
+            sql.SQL("ALTER TABLE {} {}, {}").format(
+                self.identifier, sql.SQL(change), sql.SQL(either)
+            ),
+            [],
+        )
+
     def pages(self, ids: Sequence[Any]) -> dict[Any, tuple[str, int]]:
-        """File and number of pages, by key."""
-        statement = sql.SQL("SELECT d.id, d.file, d.page FROM {} d WHERE d.id = ANY (%s)")
+        """File and number of those documents that are pages, by key."""
+        if self.page_vectors() is None:
+            return {}
+        statement = sql.SQL(
+            "SELECT d.id, d.file, d.page FROM {} d WHERE d.id = ANY (%s) AND d.file IS NOT NULL"
+        )
         found = rows(self.connection, statement.format(self.identifier), [list(ids)])
         return {key: (file, number) for key, file, number in found}
 
@@ -202,10 +224,11 @@ class Table:
     def create(
         self, dimensions: int, half: bool, with_offsets: bool = False, chunks: bool = False
     ) -> None:
-        """Create the table if there is none.
+        """Create the table if there is none. One of pages gets a column for texts.
 
         Raises:
-            ColbertError: if there is one, with other vectors, or for chunks and not for documents.
+            ColbertError: if there is one, with other vectors, or for chunks and not for documents,
+                or for pages with a first stage.
         """
         found = self.vectors()
         if found is not None:
@@ -223,6 +246,15 @@ class Table:
                 raise ColbertError(
                     f"table {self.name} has no column offsets int4range[]: choose another --table, "
                     "or drop this one"
+                )
+            if FIRST_STAGE in self.columns() and self.page_vectors() is not None:
+                raise ColbertError(
+                    f"table {self.name} holds pages with a first stage: choose another --table"
+                )
+            if "content" not in self.columns():
+                nullable = ("file", "page", "width", "height", "digest")
+                self._take_both(
+                    "ADD content text, " + ", ".join(f"ALTER {n} DROP NOT NULL" for n in nullable)
                 )
             return
         with self.connection.transaction():
@@ -337,6 +369,11 @@ class Table:
 def _has(table: Source | None, name: str, *sql_types: str) -> bool:
     """Whether a table has a column of one of the types."""
     return table is not None and name in table.columns and table.columns[name].sql_type in sql_types
+
+
+def _holds_pages(table: Source) -> bool:
+    columns = (("id", "text"), ("file", "text"), ("page", "integer"), ("digest", "text"))
+    return all(_has(table, *column) for column in columns)
 
 
 def _is_interim(index: Index) -> bool:

@@ -323,11 +323,13 @@ class SearchOperations(Core):
         *,
         embeddings: str | None = None,
         content_column: str = "content",
+        document_tokens: Sequence[TokenText] | None = None,
     ) -> Steps[Explanation]:
         """Which token of a document answered each token of the query: ``colbert.maxsim_matches``.
 
         With an encoder, the matches carry the texts of their tokens: of the query if that is text,
-        of the document if ``content_column`` holds what was encoded.
+        of the document if ``content_column`` holds what was encoded. Of a picture,
+        ``document_tokens`` says what its vectors stand for: :meth:`Encoder.picture_tokens`.
 
         Raises:
             DocumentMissing: if there is no document with that key.
@@ -360,7 +362,8 @@ class SearchOperations(Core):
         if not is_there:
             raise DocumentMissing(source, doc_id)
         query_tokens = self._tokens("query_tokens", query)
-        document_tokens = self._tokens("document_tokens", text)
+        if document_tokens is None:
+            document_tokens = self._tokens("document_tokens", text)
         found = [
             Match(q, _at(query_tokens, q), d, _at(document_tokens, d), similarity)
             for _, _, q, d, similarity in rows

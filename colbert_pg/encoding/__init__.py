@@ -21,6 +21,7 @@ from colbert_pg.encoding._models import (
     offsets,
     same_model,
 )
+from colbert_pg.encoding._patches import Patch
 from colbert_pg.encoding._pictures import Picture, open_picture
 from colbert_pg.encoding._query_cache import QueryCache, cached
 
@@ -29,6 +30,7 @@ __all__ = [
     "LOCAL_MODEL",
     "Chunk",
     "Encoder",
+    "Patch",
     "Picture",
     "QueryCache",
     "TextEncoder",

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from colbert_pg._extras import pip_install
 from colbert_pg.encoding._chunking import Chunk, chunks, pieces
+from colbert_pg.encoding._patches import Patch, patches
 from colbert_pg.encoding._pictures import Picture, open_picture
 from colbert_pg.encoding._projection import default_projection
 from colbert_pg.vectors import Matrix
@@ -202,8 +203,19 @@ class Encoder:
 
         Raises:
             TypeError: for anything but a sequence of strings.
+            ValueError: the model takes pictures alone as documents.
         """
+        if not self.takes_texts:
+            raise ValueError(
+                f"the model {self._name} takes pictures alone as documents: it would encode a text "
+                "as a query"
+            )
         return self._encode(texts, "document", progress)
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether the model encodes texts as documents. ColPali and its kin do as queries alone."""
+        return getattr(self._model[0], "transformer_task", None) != "retrieval"
 
     @property
     def takes_pictures(self) -> bool:
@@ -229,11 +241,7 @@ class Encoder:
 
         if isinstance(pictures, str | bytes):
             raise TypeError("a list of pictures is expected, not a single picture")
-        if not self.takes_pictures:
-            raise ValueError(
-                f"the model {self._name} takes no pictures: choose one that does, "
-                "such as vidore/colqwen2-v1.0-hf"
-            )
+        self._refuse_without_pictures()
         vectors: list[Matrix] = []
         steps = trange(
             0, len(pictures), self._batch_size, desc="Encoding pictures", disable=not progress
@@ -247,6 +255,13 @@ class Encoder:
                 embeddings[mask].cpu().numpy() for embeddings, mask in zip(rows, masks, strict=True)
             ]
         return vectors
+
+    def _refuse_without_pictures(self) -> None:
+        if not self.takes_pictures:
+            raise ValueError(
+                f"the model {self._name} takes no pictures: choose one that does, "
+                "such as vidore/colqwen2-v1.0-hf"
+            )
 
     def query_tokens(self, text: str) -> list[Token]:
         """What the rows of ``encode_queries([text])[0]`` stand for, in their order.
@@ -263,6 +278,31 @@ class Encoder:
             ValueError: the vectors are pooled, or the model's tokenizer does not tell offsets.
         """
         return self._tokens(text, "document")
+
+    def picture_tokens(self, picture: Picture) -> list[Patch | Token]:
+        """What the rows of ``encode_pictures([picture])[0]`` stand for, in their order.
+
+        A :class:`Patch` of the picture, or a token that the model adds to it.
+
+        Raises:
+            BadPicture: the picture cannot be read, is too small or too large.
+            ValueError: the vectors are pooled, or the model takes no pictures, or not as one grid.
+            ImportError: Pillow is missing.
+        """
+        self._refuse_without_pictures()
+        self._refuse_pooled("document")
+        features, _ = self._preprocess([open_picture(picture)], "document")
+        (ids,) = features["input_ids"].tolist()
+        transformer: Any = self._model[0]
+        processor, config = transformer.processor, transformer.auto_model.config
+        placeholder = getattr(config, "image_token_id", None) or processor.image_token_id
+        shown = iter(patches(features, ids.count(placeholder), processor))
+        names = self._model.tokenizer.convert_ids_to_tokens(ids)
+        tokens = [
+            next(shown) if number == placeholder else Token(name, None, None)
+            for number, name in zip(ids, names, strict=True)
+        ]
+        return [tokens[row] for row in _scored(self._model, features, "document")]
 
     def chunk(self, text: str, tokens: int | None = None, overlap: int = 32) -> list[Chunk]:
         """Cut a text into chunks that the model reads whole; a short text is one chunk.
@@ -345,24 +385,54 @@ class Encoder:
         return vectors
 
     def _tokens(self, text: str, task: Task) -> list[Token]:
+        self._refuse_pooled(task)
+        if not _strings([text])[0].strip():
+            return []
+        features, encodings = self._preprocess([text], task)
+        (ids,) = features["input_ids"].tolist()
+        if encodings and features.get("modality") == "text":
+            prompt = len(self._prompt(task))
+            offsets = [(start - prompt, end - prompt) for start, end in encodings[0].offsets]
+            offsets += [(0, 0)] * (len(ids) - len(offsets))  # query expansion beyond the padding
+        else:
+            offsets = self._offsets_found(text, ids)
+        names = self._model.tokenizer.convert_ids_to_tokens(ids)
+        return [
+            _token(text, names[row], *offsets[row]) for row in _scored(self._model, features, task)
+        ]
+
+    def _offsets_found(self, text: str, ids: list[int]) -> list[tuple[int, int]]:
+        """Offsets for each token of a processor that wrote words of its own around the text.
+
+        The text is cut into tokens once more, behind the processor's prefix of queries, and looked
+        for among its tokens.
+        """
+        tokenizer = self._model.tokenizer
+        if getattr(tokenizer, "is_fast", False):
+            for prefix in (getattr(self._model.processor, "query_prefix", ""), ""):
+                cut = tokenizer(
+                    prefix + text, add_special_tokens=False, return_offsets_mapping=True
+                )
+                placed = [
+                    (number, (start - len(prefix), end - len(prefix)))
+                    for number, (start, end) in zip(
+                        cut["input_ids"], cut["offset_mapping"], strict=True
+                    )
+                    if end > len(prefix)
+                ]
+                wanted = [number for number, _ in placed]
+                for first in range(len(ids) - len(wanted) + 1):
+                    if wanted and ids[first : first + len(wanted)] == wanted:
+                        after = len(ids) - first - len(wanted)
+                        return [(0, 0)] * first + [place for _, place in placed] + [(0, 0)] * after
+        raise ValueError("the tokenizer of this model does not tell where its tokens stand")
+
+    def _refuse_pooled(self, task: Task) -> None:
         if _pools(self._model, task):
             raise ValueError(
                 "pooled vectors stand for several tokens each: "
                 "use an encoder with pool_factor=1 to see which token a vector stands for"
             )
-        if not _strings([text])[0].strip():
-            return []
-        features, encodings = self._preprocess([text], task)
-        if not encodings or features.get("modality") != "text":  # a chat template moves offsets
-            raise ValueError("the tokenizer of this model does not tell where its tokens stand")
-        names = self._model.tokenizer.convert_ids_to_tokens(features["input_ids"][0])
-        offsets = encodings[0].offsets
-        offsets += [(0, 0)] * (len(names) - len(offsets))  # query expansion beyond the padding
-        prompt = len(self._prompt(task))
-        return [
-            _token(text, names[row], offsets[row][0] - prompt, offsets[row][1] - prompt)
-            for row in _scored(self._model, features, task)[0].nonzero().flatten().tolist()
-        ]
 
     def _forward(
         self, inputs: Sequence[str | Image], task: Task
@@ -529,15 +599,15 @@ def _pools(model: MultiVectorEncoder, task: Task) -> bool:
     return any(isinstance(module, BaseTokenPooling) and module.applies_to(task) for module in model)
 
 
-def _scored(model: MultiVectorEncoder, features: dict[str, Any], task: Task) -> torch.Tensor:
-    """Which tokens get a vector: the pipeline's mask, without running the transformer."""
+def _scored(model: MultiVectorEncoder, features: dict[str, Any], task: Task) -> list[int]:
+    """Which tokens of one input get a vector: by the pipeline's mask, without its transformer."""
     from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
     for module in model:
         if isinstance(module, MultiVectorMask):
             features = module(features, task=task)
-    mask: torch.Tensor = features["attention_mask"]
-    return mask
+    rows: list[int] = features["attention_mask"][0].nonzero().flatten().tolist()
+    return rows
 
 
 def _unit_rows(embeddings: torch.Tensor) -> torch.Tensor:

@@ -6,19 +6,24 @@ them: a text is shown, whatever it holds, and never becomes markup or script.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from colbert_pg._extras import pip_install
 from colbert_pg.client import Explanation
-from colbert_pg.encoding import TokenText
+from colbert_pg.encoding import Patch, TokenText
 from colbert_pg.errors import ColbertError
 from colbert_pg.explain._words import Word, words
 from colbert_pg.vectors import Matrix
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from PIL.Image import Image
+
+_LONGEST = 1600  # pixels of a picture's longer side, within a page
 
 
 class _QueryWord(NamedTuple):
@@ -31,13 +36,17 @@ class _QueryWord(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """A stretch of the document: a word by its number, or what stands between words."""
+    """A stretch of the document: a word by its number, or what stands between words.
+
+    The patches of a picture are words, too.
+    """
 
     text: str
     number: int | None = None
     added: bool = False
     score: float = 0
     strength: float = 0
+    patch: Patch | None = None
 
 
 def explanation_page(
@@ -46,28 +55,36 @@ def explanation_page(
     query_tokens: Sequence[TokenText],
     document_tokens: Sequence[TokenText],
     similarities: Matrix,
+    picture: Image | None = None,
 ) -> str:
-    """The HTML of a page that shows which words of a document answered which words of a query.
+    """The HTML of a page that shows what in a document answered which words of a query.
+
+    Of a text that is its words; of a picture its patches, which are laid over it.
 
     Args:
         query: its text.
         explained: what ``Client.explain`` returned for it.
         query_tokens: what the query's vectors stand for.
-        document_tokens: what the document's vectors stand for.
+        document_tokens: what the document's vectors stand for: :meth:`Encoder.document_tokens` of
+            its text, or :meth:`Encoder.picture_tokens` of its picture.
         similarities: float array (query tokens, document tokens), the inner products.
+        picture: what was encoded, for a document that is a picture.
 
     Raises:
         ColbertError: if the text is not there, or is not what was encoded: the tokens do not fit.
     """
-    if explained.content is None:
+    if picture is None and explained.content is None:
         raise ColbertError("the document has no text to show")
     if similarities.shape != (len(query_tokens), len(document_tokens)):
+        encoded = "text" if picture is None else "picture"
         raise ColbertError(
-            f"the text makes {len(document_tokens)} tokens, but there are {similarities.shape[1]} "
-            "vectors: the text has changed since, or another model made them"
+            f"the {encoded} makes {len(document_tokens)} tokens, but there are "
+            f"{similarities.shape[1]} vectors: the {encoded} has changed since, or another model "
+            "made them"
         )
+    content = "" if picture is not None else explained.content or ""
     asked = words(query, query_tokens)
-    answering = words(explained.content, document_tokens)
+    answering = words(content, document_tokens)
     word_at = {place: n for n, word in enumerate(answering) for place in word.positions}
     matches = {match.query_position: match for match in explained.matches}
 
@@ -85,27 +102,36 @@ def explanation_page(
                 sorted({word_at[match.document_position] for match in found}),
             )
         )
+    end = _end(answering)
     return _template().render(
         query=query,
         doc_id=str(explained.doc_id),
         score=explained.score,
         query_words=query_words,
         best=max((word.score for word in query_words), default=1) or 1,
-        pieces=list(_pieces(explained.content, answering, scores)),
+        pieces=list(_pieces(content, answering, scores, document_tokens)),
+        picture=None if picture is None else _data_url(picture),
         document_words=[word.text for word in answering],
         matrix=_by_word(similarities, asked, answering),
-        cut=_end(answering) if len(explained.content.rstrip()) > _end(answering) else None,
+        cut=end if len(content.rstrip()) > end else None,
     )
 
 
-def _pieces(content: str, answering: Sequence[Word], scores: Sequence[float]) -> Iterator[_Piece]:
+def _pieces(
+    content: str,
+    answering: Sequence[Word],
+    scores: Sequence[float],
+    tokens: Sequence[TokenText],
+) -> Iterator[_Piece]:
     strongest = max(scores, default=0) or 1
     shown = 0
     for number, word in enumerate(answering):
         score = scores[number]
         strength = round(max(score, 0) / strongest, 3)
         if word.start is None or word.end is None:
-            yield _Piece(word.text, number, True, score, strength)
+            token = tokens[word.positions[0] - 1]
+            patch = token if isinstance(token, Patch) else None
+            yield _Piece(word.text, number, patch is None, score, strength, patch)
             continue
         if word.start > shown:
             yield _Piece(content[shown : word.start])
@@ -113,6 +139,15 @@ def _pieces(content: str, answering: Sequence[Word], scores: Sequence[float]) ->
         shown = word.end
     if content[shown:].strip():
         yield _Piece(content[shown:])
+
+
+def _data_url(picture: Image) -> str:
+    """The picture within the page: no larger than a screen shows it."""
+    shown = picture.convert("RGB")
+    shown.thumbnail((_LONGEST, _LONGEST))
+    file = BytesIO()
+    shown.save(file, "JPEG", quality=85, optimize=True)
+    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode('ascii')}"
 
 
 def _end(answering: Sequence[Word]) -> int:

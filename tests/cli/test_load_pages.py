@@ -12,7 +12,7 @@ import pytest
 
 from colbert_pg.encoder import Encoder, pool
 from tests.cli.conftest import Run, WriteLines
-from tests.pictures import locked_pdf, pdf, save_colqwen2
+from tests.pictures import locked_pdf, pdf, save_colqwen2, save_gemma3
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("pypdfium2")
@@ -64,8 +64,30 @@ def test_a_row_for_each_page_and_picture_and_search_names_them(
     }
     assert [hit["score"] for hit in hits] == sorted((h["score"] for h in hits), reverse=True)
     assert "report.pdf, page 3" in run("search", "a cat", *at).stdout
-    refused = run("explain", "a cat", "--doc", "report.pdf#1", *at, code=1)
-    assert "only texts can be explained" in said(refused)
+
+
+def test_a_page_is_explained_patch_by_patch_from_the_file_that_was_loaded(
+    run: Run, database: str, files: Path, model: str
+) -> None:
+    at = ("--model", model, "--url", database)
+    run("load", "report.pdf", "figures/fig.png", *at, code=1)
+    explain = ("explain", "a cat", "--doc", "report.pdf#3", *at)
+    shown = run(*explain).stdout
+    assert "document report.pdf#3" in shown
+    assert "cat" in shown
+    run(*explain, "--html", "page.html")
+    html = (files / "page.html").read_text(encoding="utf-8")
+    assert "data:image/jpeg;base64," in html
+    patches = Encoder(model, device="cpu").picture_tokens("figures/fig.png")
+    run(*explain[:3], "figures/fig.png", *at, "--html", "picture.html")
+    html = (files / "picture.html").read_text(encoding="utf-8")
+    assert html.count('class="word patch"') == sum("row" in patch.text for patch in patches)
+    assert "'report.pdf#2'" in said(run(*explain[:3], "report.pdf#2", *at, code=1))
+
+    (files / "report.pdf").write_bytes(pdf("a cat", "", "a bird"))
+    assert "report.pdf has changed since it was loaded" in said(run(*explain, code=1))
+    (files / "report.pdf").unlink()
+    assert "report.pdf is not there" in said(run(*explain, code=1))
 
 
 def test_stored_vectors_are_those_of_the_encoder(
@@ -158,13 +180,21 @@ def test_a_model_that_takes_no_pictures_is_refused_before_a_table_is_made(
     assert found is None
 
 
-def test_pages_do_not_go_into_a_table_of_texts_and_lines_not_beside_them(
+def test_pages_do_not_go_among_texts_of_another_model_nor_chunks_and_lines_not_beside_them(
     run: Run, database: str, files: Path, model: str, lines: WriteLines
 ) -> None:
     texts = str(lines({"id": "a", "text": "one"}))
     run("load", texts, "--url", database)
     at = ("--model", model, "--url", database)
-    assert "holds no pages" in said(run("load", "report.pdf", *at, code=1))
+    assert "come from another model" in said(run("load", "report.pdf", *at, code=1))
+    with psycopg.connect(database) as connection:
+        connection.execute("SELECT id, content, embeddings FROM documents")
+        columns = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'documents'::regclass"
+        assert connection.execute(columns + " AND attnum > 0").fetchone() == (3,)
+    save_gemma3(files / "both")
+    both = ("--model", str(files / "both"), "--url", database, "--table", "chunks")
+    run("load", texts, "--chunk", "9", "--overlap", "0", *both)
+    assert "holds no pages" in said(run("load", "report.pdf", *both, code=1))
     assert "one file of JSON lines" in said(run("load", "report.pdf", texts, *at, code=2))
     assert "are for texts" in said(run("load", "report.pdf", "--chunk", "9", *at, code=2))
     run("load", "figures/fig.png", "--table", "pages", *at)
@@ -212,3 +242,40 @@ def test_a_first_stage_is_for_pages(run: Run, database: str, files: Path) -> Non
     (files / "texts.jsonl").write_text('{"id": "1", "text": "a cat"}\n')
     refused = run("load", "texts.jsonl", "--first-stage", "2", "--url", database, code=2)
     assert "--first-stage is for pages" in said(refused)
+
+
+@pytest.mark.parametrize("first", ["pages", "texts"])
+def test_texts_and_pages_are_in_one_table_if_the_model_takes_both(
+    run: Run, database: str, files: Path, lines: WriteLines, tmp_path: Path, first: str
+) -> None:
+    save_gemma3(tmp_path / "both")
+    at = ("--model", str(tmp_path / "both"), "--url", database)
+    notes = str(lines({"id": "note", "text": "a dog"}, {"id": "memo", "text": "the bird"}))
+    loads = [("load", "figures/fig.png", *at), ("load", notes, *at)]
+    for load in loads if first == "pages" else reversed(loads):
+        run(*load)
+    assert "1 as they were" in said(run(*loads[0]))
+    assert "2 as they were" in said(run(*loads[1]))
+
+    hits = {hit["id"]: hit for hit in json.loads(run("search", "a dog", "--json", *at).stdout)}
+    assert hits.keys() == {"figures/fig.png", "note", "memo"}
+    assert hits["figures/fig.png"].keys() == {"id", "file", "page", "score"}
+    assert hits["note"]["content"] == "a dog"
+    shown = run("search", "a dog", *at).stdout
+    assert "figures/fig.png, page 1" in shown
+    assert "the bird" in shown
+    assert "dog" in run("explain", "a dog", "--doc", "note", *at).stdout
+    run("explain", "a dog", "--doc", "figures/fig.png", *at, "--html", "picture.html")
+    assert (files / "picture.html").read_text(encoding="utf-8").count('class="word patch"') == 4
+    with psycopg.connect(database) as connection, pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute("UPDATE documents SET content = 'x' WHERE id = 'figures/fig.png'")
+
+
+def test_a_model_of_pictures_alone_takes_no_texts(
+    run: Run, database: str, files: Path, lines: WriteLines, model: str
+) -> None:
+    notes = str(lines({"id": "note", "text": "a dog"}))
+    refused = run("load", notes, "--model", model, "--url", database, code=1)
+    assert "takes pictures alone as documents" in said(refused)
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT to_regclass('documents') IS NULL").fetchone() == (True,)

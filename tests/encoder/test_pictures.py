@@ -12,8 +12,10 @@ import pytest
 from sentence_transformers import MultiVectorEncoder
 
 from colbert_pg.encoder import Encoder
+from colbert_pg.encoding import Patch
+from colbert_pg.encoding._patches import patches
 from colbert_pg.errors import BadPicture
-from tests.pictures import save_colpali, save_colqwen2
+from tests.pictures import save_colpali, save_colqwen2, save_gemma3
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -131,3 +133,83 @@ def test_a_model_of_texts_takes_no_pictures(stanford_checkpoint: Path) -> None:
     assert not encoder.takes_pictures
     with pytest.raises(ValueError, match="takes no pictures"):
         encoder.encode_pictures([picture(0)])
+
+
+def test_each_vector_of_a_picture_has_its_patch_or_a_token_of_the_model(page_model: Path) -> None:
+    encoder = Encoder(page_model, device="cpu")
+    for size in ((50, 40), (16, 60), (64, 64)):
+        shown = picture(0, *size)
+        tokens = encoder.picture_tokens(shown)
+        (vectors,) = encoder.encode_pictures([shown])
+        assert len(tokens) == len(vectors)
+        patches = [token for token in tokens if isinstance(token, Patch)]
+        rows, columns = patches[0].rows, patches[0].columns
+        places = [(patch.row, patch.column) for patch in patches]
+        assert places == [(r + 1, c + 1) for r in range(rows) for c in range(columns)]
+        assert {token.text for token in tokens if token not in patches} >= {"Describe", "image"}
+
+
+def test_the_vector_of_the_patch_that_is_painted_over_changes_most(page_model: Path) -> None:
+    encoder = Encoder(page_model, device="cpu")
+    plain = Image.new("RGB", (64, 32), "white")
+    (before,) = encoder.encode_pictures([plain])
+    tokens = encoder.picture_tokens(plain)
+    for patch in [token for token in tokens if isinstance(token, Patch)]:
+        width, height = 64 // patch.columns, 32 // patch.rows
+        changed = plain.copy()
+        left, top = (patch.column - 1) * width, (patch.row - 1) * height
+        changed.paste("black", (left, top, left + width, top + height))
+        (after,) = encoder.encode_pictures([changed])
+        assert tokens[int(np.linalg.norm(after - before, axis=1).argmax())] == patch
+
+
+def test_words_of_a_query_are_found_among_those_that_the_processor_adds(page_model: Path) -> None:
+    encoder = Encoder(page_model, device="cpu")
+    tokens = encoder.query_tokens("the dog : a bird")
+    (vectors,) = encoder.encode_queries(["the dog : a bird"])
+    assert len(tokens) == len(vectors)
+    placed = [(token.text, token.start, token.end) for token in tokens if token.start is not None]
+    assert placed == [("the", 0, 3), ("dog", 4, 7), (":", 8, 9), ("a", 10, 11), ("bird", 12, 16)]
+
+
+def test_pooled_vectors_of_pictures_have_no_patches(page_model: Path) -> None:
+    with pytest.raises(ValueError, match="pooled vectors stand for several"):
+        Encoder(page_model, device="cpu", pool_factor=2).picture_tokens(picture(0))
+
+
+def test_a_model_of_pictures_takes_no_texts_as_documents(page_model: Path) -> None:
+    encoder = Encoder(page_model, device="cpu")
+    assert not encoder.takes_texts
+    for texts in (["a cat"], []):
+        with pytest.raises(ValueError, match="takes pictures alone as documents"):
+            encoder.encode_documents(texts)
+
+
+def test_a_model_of_texts_and_pictures_takes_both_and_tells_what_vectors_stand_for(
+    tmp_path: Path,
+) -> None:
+    save_gemma3(tmp_path)
+    encoder = Encoder(tmp_path, device="cpu")
+    assert encoder.takes_pictures
+    assert encoder.takes_texts
+    shown = encoder.picture_tokens(picture(0))
+    (of_picture,), (of_text,) = (
+        encoder.encode_pictures([picture(0)]),
+        encoder.encode_documents(["the dog : a bird"]),
+    )
+    assert len(shown) == len(of_picture)
+    patches = [token for token in shown if isinstance(token, Patch)]
+    assert patches == [Patch(r, c, 2, 2) for r in (1, 2) for c in (1, 2)]
+    tokens = encoder.document_tokens("the dog : a bird")
+    assert len(tokens) == len(of_text)
+    placed = [(token.text, token.start) for token in tokens if token.start is not None]
+    assert placed == [("the", 0), ("dog", 4), (":", 8), ("a", 10), ("bird", 12)]
+
+
+def test_vectors_that_are_no_single_grid_have_no_patches(colpali: Encoder) -> None:
+    processor = cast(Any, colpali)._model.processor
+    one = np.zeros((1, 3, 32, 32))
+    assert len(patches({"pixel_values": one}, 16, processor)) == 16
+    for pixels, count in ((one, 15), (one, 0), (one[None], 16)):  # the last: tiles of a picture
+        with pytest.raises(ValueError, match="does not tell which part of a picture"):
+            patches({"pixel_values": pixels}, count, processor)

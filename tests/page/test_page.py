@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 
 from colbert_pg.client import Explanation, Match
+from colbert_pg.encoding import Patch, Token, TokenText
 from colbert_pg.errors import ColbertError
 from colbert_pg.page import explanation_page
 from tests.client.words import WordEncoder
 from tests.waiting import PATIENCE
 
+Image = pytest.importorskip("PIL.Image")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 QUERY = "cat asleep"
 TEXT = "The cat sat on the mat.\nA dog chased the cat, asleep again."
@@ -191,6 +194,106 @@ def test_the_keyboard_is_enough(show: Any) -> None:
     assert shown.says.startswith("cat answered cat")
     shown.tab.keyboard.press("Escape")
     assert shown.tab.locator("[aria-pressed=true]").count() == 0
+
+
+# Of a picture
+
+ROWS, COLUMNS = 3, 4
+
+
+def picture_page(query: str = QUERY) -> str:
+    """A page whose first word was answered by row 2, column 3, and the second by what was added."""
+    places = product(range(1, ROWS + 1), range(1, COLUMNS + 1))
+    patches = [Patch(row, column, ROWS, COLUMNS) for row, column in places]
+    document_tokens: list[TokenText] = [Token("[IMG]", None, None), *patches]
+    query_tokens = WordEncoder().query_tokens(query)
+    similarities = np.random.default_rng(0).uniform(0, 0.4, (2, 1 + len(patches)))
+    similarities[0, 1 + COLUMNS + 2] = 0.9
+    similarities[1, 0] = 0.8
+    matches = [
+        Match(q + 1, query_tokens[q], int(d) + 1, document_tokens[d], float(similarities[q, d]))
+        for q, d in enumerate(similarities.argmax(axis=1))
+    ]
+    explained = Explanation("report.pdf#3", sum(m.similarity for m in matches), matches, None)
+    image = Image.new("RGB", (600, 300), "white")
+    return explanation_page(
+        query, explained, query_tokens, document_tokens, similarities.astype(np.float32), image
+    )
+
+
+def test_patches_lie_over_the_picture_row_by_row(show: Any) -> None:
+    shown = show(picture_page())
+    picture = shown.tab.locator(".picture img")
+    assert picture.evaluate("e => [e.naturalWidth, e.naturalHeight]") == [600, 300]
+    whole = picture.bounding_box()
+    patches = shown.tab.locator(".patch")
+    assert patches.count() == ROWS * COLUMNS
+    for number in range(ROWS * COLUMNS):
+        row, column = divmod(number, COLUMNS)
+        box = patches.nth(number).bounding_box()
+        assert box["x"] == pytest.approx(whole["x"] + column * whole["width"] / COLUMNS, abs=1)
+        assert box["y"] == pytest.approx(whole["y"] + row * whole["height"] / ROWS, abs=1)
+        assert box["width"] == pytest.approx(whole["width"] / COLUMNS, abs=1)
+        assert box["height"] == pytest.approx(whole["height"] / ROWS, abs=1)
+
+
+def test_a_word_shows_the_patch_that_answered_it_and_the_patch_the_word(show: Any) -> None:
+    shown = show(picture_page(), **PHONE)
+    shown.tab.tap("[data-asked='0']")
+    assert shown.says == "cat matched row 2, column 3 0.90"
+    answer = shown.tab.locator(".is-answer")
+    assert answer.get_attribute("aria-label") == "row 2, column 3"
+    shades = shown.tab.locator(".patch").evaluate_all(
+        "all => all.map((e) => Number(e.style.getPropertyValue('--s')))"
+    )
+    assert shades.index(max(shades)) == COLUMNS + 2
+    assert sorted(shades)[-2] < 0.5
+    shown.tab.tap("[data-asked='1']")
+    assert shown.says == "asleep matched [IMG] 0.80"
+    shown.tab.tap(".patch[role=button]")
+    assert shown.says == "row 2, column 3 answered cat 0.90"
+    shown.tab.tap(".patch >> nth=0")
+    assert shown.says.startswith("row 1, column 1 answered nothing; nearest is ")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_answered_stands_out_on_a_white_page_in_light_and_dark(show: Any, scheme: str) -> None:
+    shown = show(picture_page(), color_scheme=scheme)
+    shown.tab.click("[data-asked='0']")
+    assert contrast(shown, ".says") >= 4.5
+    assert contrast(shown, ".word.added") >= 4.5
+    answer, other = shown.tab.locator(".patch.is-answer"), shown.tab.locator(".patch >> nth=0")
+    painted = "e => getComputedStyle(e).backgroundColor"
+    *rgb, opacity = components(answer.evaluate(painted))
+    assert components(other.evaluate(painted))[3] < opacity / 2
+    seen = [1 - opacity + channel * opacity for channel in rgb]
+    assert 1.05 / (relative_luminance(seen) + 0.05) >= 1.5
+    edge = answer.evaluate("e => getComputedStyle(e).boxShadow").split(") ")[0]
+    assert 1.05 / (luminance(edge.split(", rgb")[0] + ")") + 0.05) >= 3
+
+
+def test_a_picture_is_within_the_page_and_a_hostile_query_is_shown(show: Any) -> None:
+    html = picture_page(query="<cat/> 'asleep\"")
+    assert "img-src data:" in html
+    assert html.count("src=") == 1
+    shown = show(html)
+    assert shown.texts(".ask span") == ["cat", "asleep"]
+    assert shown.tab.title() == "<cat/> 'asleep\" · report.pdf#3"
+    assert shown.tab.locator("cat").count() == 0
+    assert shown.tab.locator("script").count() == 1
+
+
+def test_a_picture_that_is_not_what_was_encoded_is_refused() -> None:
+    tokens = [Patch(1, 1, 1, 1)]
+    with pytest.raises(ColbertError, match="picture makes 1 tokens, but there are 2 vectors"):
+        explanation_page(
+            "cat",
+            Explanation("p", 1.0, [], None),
+            WordEncoder().query_tokens("cat"),
+            tokens,
+            np.ones((1, 2), np.float32),
+            Image.new("RGB", (9, 9)),
+        )
 
 
 # On which device
