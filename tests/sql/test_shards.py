@@ -631,6 +631,14 @@ class TestByKey:
                 ]
                 assert rows[0] == rows[1], key
 
+    def test_answer_in_a_parallel_worker(self, loaded: Cluster) -> None:
+        """Which opens connections of its own."""
+        every = """SELECT id, colbert.maxsim('{"[1,0,0]"}', id, 'documents') FROM one WHERE id < 9"""
+        alone = run(loaded.asked, every)
+        run(loaded.asked, "SET debug_parallel_query = on")
+        assert "Gather" in run(loaded.asked, f"EXPLAIN {every}")[0][0]
+        assert run(loaded.asked, every) == alone
+
     def test_need_the_rights_of_a_search(self, loaded: Cluster) -> None:
         maxsim = """SELECT colbert.maxsim('{"[1,0,0]"}', 1, 'documents')"""
         with loaded.as_reader() as reader:
