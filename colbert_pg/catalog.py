@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import psycopg
@@ -122,7 +122,8 @@ def vector_schema(connection: psycopg.Connection[Any]) -> str:
 class Index:
     """A late-interaction index, as the registry knows it or ``colbert.create_index`` takes it.
 
-    ``name`` is how its user calls the table, where that is known.
+    ``name`` is how its user calls the table, where that is known. ``paths`` tells whether its
+    pictures are paths of files, in what :func:`encoded_indexes` returns.
     """
 
     table: str
@@ -133,6 +134,7 @@ class Index:
     schema: str | None = None
     dimensions: int | None = None
     name: str | None = field(default=None, compare=False)
+    paths: bool = field(default=False, compare=False)
 
     @classmethod
     def of(cls, row: Sequence[Any], name: str | None = None) -> Index:
@@ -156,6 +158,11 @@ class Index:
     def text(self) -> str:
         """The column of texts: the one that the index names, else content."""
         return str((self.options or {}).get("text", "content"))
+
+    @property
+    def pictures(self) -> str | None:
+        """The column of pictures that workers encode, if the index names one."""
+        return (self.options or {}).get("pictures")
 
 
 _INDEX = "c.relname, i.embeddings, i.method, i.options, i.key, n.nspname, i.dimensions"
@@ -184,12 +191,18 @@ OPTIONS_NOW = """
   WHERE i.source = %(source)s::pg_catalog.regclass AND i.embeddings = %(indexed)s)
 """
 
-_TEXT_INDEXES = f"""
-SELECT i.source::pg_catalog.text, {_INDEX}
+_ENCODED_INDEXES = f"""
+SELECT i.source::pg_catalog.text,
+       EXISTS (SELECT
+                 FROM pg_catalog.pg_attribute a
+                 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+                WHERE a.attrelid = i.source AND a.attname = i.options ->> 'pictures'
+                  AND t.typcategory = 'S'),
+       {_INDEX}
   FROM colbert.indexes i
   JOIN pg_catalog.pg_class c ON c.oid = i.source
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
- WHERE i.options ? 'text'
+ WHERE i.options ?| ARRAY['text', 'pictures']
 """
 
 _MINE = """
@@ -200,27 +213,32 @@ _MINE = """
 """
 
 
-def text_indexes(
+def encoded_indexes(
     connection: psycopg.Connection[Any], sources: Sequence[str] | None = None
 ) -> list[Index]:
-    """The indexes that name a text column and may be written by this role, or those of ``sources``.
+    """The indexes that name a column of texts or pictures for workers to encode.
+
+    Those that may be written by this role, or those of ``sources``.
 
     Raises:
         ValueError: if a table of ``sources`` has no such index.
         psycopg.Error: if there is no such table.
     """
     if sources is None:
-        return [Index.of(row, name) for name, *row in rows(connection, _TEXT_INDEXES + _MINE)]
+        return [
+            replace(Index.of(row, name), paths=paths)
+            for name, paths, *row in rows(connection, _ENCODED_INDEXES + _MINE)
+        ]
     found = []
     for source in sources:
         named = rows(
             connection,
-            _TEXT_INDEXES + " AND i.source = %(source)s::pg_catalog.regclass",
+            _ENCODED_INDEXES + " AND i.source = %(source)s::pg_catalog.regclass",
             {"source": source},
         )
         if not named:
-            raise ValueError(f"no index of table {source} names a text column")
-        found += [Index.of(row, source) for _, *row in named]
+            raise ValueError(f"no index of table {source} names a column of texts or pictures")
+        found += [replace(Index.of(row, source), paths=paths) for _, paths, *row in named]
     return found
 
 

@@ -20,7 +20,8 @@ class Options(TypedDict, total=False):
         normalized: vectors have unit length, and others are refused. Default: true.
         dimensions: of every vector, for a column declared without.
         model: whatever names the model of the vectors: a fingerprint, or a name.
-        text: the column that workers encode.
+        text: the column of texts that workers encode.
+        pictures: the column of pictures that workers encode instead.
         tenant: the column by which the index is kept apart.
         triggers: without them, writers call ``colbert.upsert``. Default: true.
         effort, margin, candidates, patience: how much a search reads and scores.
@@ -35,6 +36,7 @@ class Options(TypedDict, total=False):
     dimensions: int
     model: Any
     text: str
+    pictures: str
     tenant: str
     triggers: bool
     effort: float

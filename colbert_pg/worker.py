@@ -1,9 +1,12 @@
-"""Encodes pending documents: rows with a text and no array, where the index names the text column.
+"""Encodes pending documents: rows with a text or a picture and no array.
+
+The index names the column, by its option ``text`` or ``pictures``.
 
 Which documents are pending, which worker is at which, what has failed and when it is due again is
-the business of SQL functions (``claim_pending``, ``store_encoded``, ``report_failure``); any client
-in any language can be a worker. This one waits for a notification, takes a batch, encodes it, and
-stores each document in a transaction of its own. No transaction is open while it encodes.
+the business of SQL functions (``claim_pending``, ``claim_pictures``, ``store_encoded``,
+``report_failure``); any client in any language can be a worker. This one waits for a notification,
+takes a batch, encodes it, and stores each document in a transaction of its own. No transaction is
+open while it encodes.
 
 Queries that somebody waits for (``encode_query``) come before documents: they are answered at once
 while the worker waits, and between two batches while it is at work.
@@ -15,26 +18,38 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from pathlib import Path
 from time import monotonic, perf_counter, sleep
-from typing import Any, LiteralString, NamedTuple
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from colbert_pg._cursors import own_cursor
-from colbert_pg.catalog import Index, VectorTypes, text_indexes, vector_types
-from colbert_pg.encoding import TextEncoder, fingerprint_of, same_model
+from colbert_pg.catalog import Index, VectorTypes, encoded_indexes, vector_types
+from colbert_pg.encoding import (
+    TextEncoder,
+    fingerprint_of,
+    open_picture,
+    picture_below,
+    same_model,
+    takes_pictures,
+)
 from colbert_pg.errors import ModelMismatch
-from colbert_pg.vectors import TokenArray, register
+from colbert_pg.vectors import Matrix, TokenArray, register
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 CHANNEL = "colbert_pending"
 QUERIES = "colbert_query"
 MAINTENANCE = 60  # seconds from one look at what is due for the indexes to the next
 FORGETTING = 600  # seconds from one clearing away of old queries to the next
+PICTURES = 8  # at once, at the most: decoded, a large one takes 150 MB
 
 _log = logging.getLogger(__name__)
 
@@ -42,8 +57,8 @@ _log = logging.getLogger(__name__)
 class Done(NamedTuple):
     """What became of documents that a worker took.
 
-    ``outdated`` ones had another text by the time they were encoded, or vectors: not a failure, and
-    pending again if there is anything left to do.
+    ``outdated`` ones had another text or picture by the time they were encoded, or vectors: not a
+    failure, and pending again if there is anything left to do.
     """
 
     encoded: int = 0
@@ -62,14 +77,17 @@ class Worker:
         encoder: turns texts into vectors; its fingerprint becomes the model of an index that does
             not know one yet, if the worker is the owner of the table.
         sources: the tables to work for, as SQL writes them. Default: all whose index names a text
-            column, has vectors of this model, and may be written by this role.
-        batch: how many documents to take at once.
+            column or one of pictures that this worker can encode, has vectors of this model, and
+            may be written by this role.
+        batch: how many documents to take at once; of pictures no more than eight.
         lease: for how long they are this worker's. Long enough for a batch; after it, others may
             take what this worker has lost.
         name: how the worker is called in ``colbert.workers``.
         maintain: whether :meth:`run` does what is due for the indexes of its role when there is
             nothing to encode, as ``colbert.maintain`` does. What comes in waits for one of its
             steps: seconds, or minutes where a large index is trained.
+        pictures: the directory that paths of pictures in tables are relative to, and must not lead
+            out of. Without it the worker takes no index of paths.
 
     Trouble with one table, such as missing rights or an index that is dropped at work, is logged
     and keeps the worker from no other; ``troubled`` has the names of those tables since
@@ -91,6 +109,7 @@ class Worker:
         lease: timedelta = timedelta(minutes=5),
         name: str | None = None,
         maintain: bool = True,
+        pictures: Path | None = None,
     ) -> None:
         if not (connection.autocommit or self._in_transaction):
             raise ValueError("a worker needs a connection in autocommit mode")
@@ -101,6 +120,7 @@ class Worker:
         self.lease = lease
         self.name = name or f"{socket.gethostname()}:{os.getpid()}"
         self.maintain = maintain
+        self.pictures = pictures
         self.troubled: set[str] = set()
         self._types: VectorTypes | None = None
         self._begun = False
@@ -168,6 +188,7 @@ class Worker:
 
         Raises:
             ModelMismatch: if a table of ``sources`` has vectors of another model.
+            ValueError: if it has no such index, or pictures that this worker cannot encode.
             NotInstalled: if the database lacks colbert_pg.
         """
         if self._types is None:
@@ -175,14 +196,31 @@ class Worker:
         return self._of_model(self.sources)
 
     def _of_model(self, sources: Sequence[str] | None) -> list[Index]:
-        found = text_indexes(self.connection, sources)
+        found = encoded_indexes(self.connection, sources)
         model = fingerprint_of(self.encoder)
         if sources is None:
-            return [index for index in found if same_model(index.model, model)]
+            return [
+                index
+                for index in found
+                if same_model(index.model, model) and self._problem(index) is None
+            ]
         for index in found:
             if not same_model(index.model, model):
                 raise ModelMismatch(index.source, index.model or {}, model)
+            if (problem := self._problem(index)) is not None:
+                raise ValueError(problem)
         return found
+
+    def _problem(self, index: Index) -> str | None:
+        """Why this worker cannot encode the pictures of an index, if it cannot."""
+        if index.pictures is not None and not takes_pictures(self.encoder):
+            return f"table {index.source} is of pictures, and the model takes none"
+        if index.paths and self.pictures is None:
+            return (
+                f"the pictures of table {index.source} are paths: "
+                "name the directory that they are in (--pictures)"
+            )
+        return None
 
     def _in_order(self) -> list[Index]:
         """The indexes, without those of ``sources`` that have got into trouble at work."""
@@ -208,11 +246,12 @@ class Worker:
             self.troubled.add(source)
 
     def _claim(self, index: Index) -> list[tuple[str, str]]:
+        claim: LiteralString = "claim_pending" if index.pictures is None else "claim_pictures"
         return self._rows(
-            "SELECT c.doc_id, c.content FROM colbert.claim_pending(%(source)s, %(batch)s::int4,"
+            f"SELECT c.doc_id, c.content FROM colbert.{claim}(%(source)s, %(batch)s::int4,"
             " %(lease)s::interval, %(model)s::jsonb, %(worker)s, %(embeddings)s) AS c",
             index,
-            batch=self.batch,
+            batch=self.batch if index.pictures is None else min(self.batch, PICTURES),
             lease=self.lease,
             model=Jsonb(fingerprint_of(self.encoder)),
         )
@@ -220,7 +259,7 @@ class Worker:
     def _work(self, index: Index, documents: Sequence[tuple[str, str]]) -> Iterator[Done]:
         started = perf_counter()
         done = Done()
-        for doc_id, content, encoded in self._encode(documents):
+        for doc_id, content, encoded in self._encode(index, documents):
             finished = self._finish(index, doc_id, content, encoded)
             done = done.plus(finished)
             yield finished
@@ -232,24 +271,71 @@ class Worker:
         )
 
     def _encode(
-        self, documents: Sequence[tuple[str, str]]
-    ) -> list[tuple[str, str, TokenArray | Exception]]:
+        self, index: Index, documents: Sequence[tuple[str, str]]
+    ) -> Iterator[tuple[str, str, TokenArray | Exception]]:
         """Vectors or an error for each document; one that cannot be encoded spoils no other."""
+        if index.pictures is None:
+            contents = [content for _, content in documents]
+            yield from self._encode_all(documents, contents, self.encoder.encode_documents)
+        elif takes_pictures(self.encoder):
+            readable, pictures = [], []
+            for document in documents:
+                try:
+                    pictures.append(self._picture(index, *document))
+                    readable.append(document)
+                except Exception as error:
+                    if self.connection.broken:
+                        raise
+                    yield (*document, error)
+            if pictures:
+                yield from self._encode_all(readable, pictures, self.encoder.encode_pictures)
+
+    def _picture(self, index: Index, doc_id: str, content: str) -> Image:
+        if index.paths and self.pictures is not None:
+            return open_picture(picture_below(self.pictures, content))
+        with self._savepoint():
+            ((picture,),) = self._rows(
+                "SELECT colbert.read_picture(%(source)s, %(doc_id)s, %(content)s, %(embeddings)s)",
+                index,
+                doc_id=doc_id,
+                content=content,
+            )
+        if picture is None:
+            raise LookupError("there is another picture by now")
+        return open_picture(bytes(picture))
+
+    def _encode_all(
+        self,
+        documents: Sequence[tuple[str, str]],
+        contents: Sequence[Any],
+        encode: Callable[[Sequence[Any]], Sequence[Matrix]],
+    ) -> list[tuple[str, str, TokenArray | Exception]]:
         try:
-            arrays = self._arrays(documents)
+            arrays = self._arrays(documents, contents, encode)
         except Exception as error:
             if len(documents) == 1:
                 return [(*documents[0], error)]
-            return [encoded for document in documents for encoded in self._encode([document])]
+            return [
+                encoded
+                for document, content in zip(documents, contents, strict=True)
+                for encoded in self._encode_all([document], [content], encode)
+            ]
         return [(*document, array) for document, array in zip(documents, arrays, strict=True)]
 
-    def _arrays(self, documents: Sequence[tuple[str, str]]) -> list[TokenArray]:
+    def _arrays(
+        self,
+        documents: Sequence[tuple[str, str]],
+        contents: Sequence[Any],
+        encode: Callable[[Sequence[Any]], Sequence[Matrix]],
+    ) -> list[TokenArray]:
         """What the encoder makes of documents, if it is an array for each."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            matrices = self.encoder.encode_documents([content for _, content in documents])
+            matrices = encode(contents)
         if len(matrices) != len(documents):
-            raise ValueError(f"the encoder made {len(matrices)} arrays of {len(documents)} texts")
+            raise ValueError(
+                f"the encoder made {len(matrices)} arrays of {len(documents)} documents"
+            )
         arrays = [TokenArray(matrix) for matrix in matrices]
         for doc_id in sorted(
             documents[place][0]
@@ -265,7 +351,7 @@ class Worker:
         error = encoded if isinstance(encoded, Exception) else None
         if not isinstance(encoded, Exception):
             try:
-                with nullcontext() if self.connection.autocommit else self.connection.transaction():
+                with self._savepoint():
                     ((stored,),) = self._rows(
                         "SELECT colbert.store_encoded(%(source)s, %(doc_id)s, %(content)s,"
                         " %(vectors)s, %(worker)s, %(embeddings)s)",
@@ -279,8 +365,7 @@ class Worker:
                 if self.connection.broken:
                     raise
                 error = refused
-        _log.warning("document %s: %s", doc_id, _message(error))
-        self._rows(
+        ((due,),) = self._rows(
             "SELECT colbert.report_failure(%(source)s, %(doc_id)s, %(content)s, %(error)s,"
             " %(worker)s, %(embeddings)s)",
             index,
@@ -288,7 +373,14 @@ class Worker:
             content=content,
             error=_message(error),
         )
+        if due is None:  # the error is about what is not there any more
+            return Done(outdated=1)
+        _log.warning("document %s: %s", doc_id, _message(error))
         return Done(failed=1)
+
+    def _savepoint(self) -> AbstractContextManager[Any]:
+        """What goes wrong in it is no end of a transaction that the worker works in."""
+        return nullcontext() if self.connection.autocommit else self.connection.transaction()
 
     def _maintain(self) -> Done:
         """What is due for the indexes that the role owns; what cannot be done is logged.

@@ -546,7 +546,7 @@ def worker(
     table: Annotated[
         list[str] | None,
         typer.Option(
-            help="A table whose index names a text column; may be repeated. "
+            help="A table whose index names a column of texts or pictures; may be repeated. "
             "Default: all with vectors of the model.",
             show_default=False,
         ),
@@ -562,6 +562,15 @@ def worker(
         int,
         typer.Option(min=1, help="Seconds after which others may take what this worker lost."),
     ] = 300,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="The directory that paths of pictures in tables are relative to.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -576,7 +585,10 @@ def worker(
     url: UrlOption = None,
     data: DataOption = None,
 ) -> None:
-    """Encode texts as they are written, in tables whose index names a text column.
+    """Encode texts and pictures as they are written, where an index names their column.
+
+    Pictures need a model that takes them. Where the column has paths of files, they are read in
+    the directory --pictures and never outside of it; without it such tables are left to others.
 
     Any number of workers may run. Ctrl-C and SIGTERM end one after the batch in hand; what it
     loses when it is killed is done by others once its lease has ended. A lost connection is opened
@@ -589,13 +601,20 @@ def worker(
     logging.getLogger("colbert_pg").addHandler(handler)
     logging.getLogger("colbert_pg").setLevel(logging.INFO)
     with reporting(), database(url, data) as (connection, at):
-        known, dimensions = shared_model(connection, table, model)
+        known, dimensions = shared_model(connection, table, model, paths=pictures is not None)
         encoder = encoder_for(known, model, dimensions)
 
         def make(on: psycopg.Connection[Any]) -> Worker:
             lasting = timedelta(seconds=lease)
             return Worker(
-                on, encoder, table, batch=batch, lease=lasting, name=name, maintain=maintain
+                on,
+                encoder,
+                table,
+                batch=batch,
+                lease=lasting,
+                name=name,
+                maintain=maintain,
+                pictures=pictures,
             )
 
         def connect() -> psycopg.Connection[Any]:

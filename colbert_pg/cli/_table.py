@@ -20,7 +20,15 @@ FIRST_STAGE = "pooled"  # the column of pooled vectors that names the candidates
 PARENT = "document_id"  # the column of a chunk that names its document
 _METHOD = "plaid"  # of a new index for which none is named
 # Options that hold for every method. "model" is the encoder's, which is the index's, or more of it.
-_SHARED_OPTIONS = ("text", "dimensions", "normalized", "triggers", "candidates", "patience")
+_SHARED_OPTIONS = (
+    "text",
+    "pictures",
+    "dimensions",
+    "normalized",
+    "triggers",
+    "candidates",
+    "patience",
+)
 
 
 class Table:

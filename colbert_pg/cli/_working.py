@@ -8,20 +8,27 @@ from typing import Any
 
 import psycopg
 
-from colbert_pg.catalog import Model, text_indexes
+from colbert_pg.catalog import Model, encoded_indexes
 from colbert_pg.encoding import LOCAL_MODEL, same_model
 from colbert_pg.errors import ColbertError
 
 
 def shared_model(
-    connection: psycopg.Connection[Any], tables: list[str] | None, model: str | None
+    connection: psycopg.Connection[Any],
+    tables: list[str] | None,
+    model: str | None,
+    *,
+    paths: bool,
 ) -> tuple[Any, int | None]:
     """The model that the tables remember, None where none does, and the dimensions they have.
 
     A mere name is that of a fingerprint beside it. Where a model is named and no table, those of
-    other models are left to other workers.
+    other models are left to other workers; where no table is named, those with paths of pictures
+    are too, unless this worker takes ``paths``.
     """
-    found = text_indexes(connection, tables)
+    found = encoded_indexes(connection, tables)
+    if tables is None and not paths:
+        found = [index for index in found if not index.paths]
     if tables is None and model is not None:
         name = LOCAL_MODEL if Path(model).is_dir() else model
         found = [index for index in found if same_model(_name(index.model), {"name": name})]

@@ -38,7 +38,7 @@ def check_declarations(app_configs: Any = None, **_: Any) -> list[checks.CheckMe
                 message = f"{named} has a late-interaction index and is no array of vectors."
                 hint = "ArrayField(VectorField(dimensions=128)) is one."
                 found.append(checks.Error(message, hint=hint, obj=model, id="colbert_pg.E002"))
-            elif not field.null and (index.options or {}).get("text") is not None:
+            elif not field.null and {"text", "pictures"} & set(index.options or {}):
                 message = f"{named} is encoded by workers and cannot be NULL."
                 hint = "Give it null=True: a document has no array until it is encoded."
                 found.append(checks.Error(message, hint=hint, obj=model, id="colbert_pg.E003"))

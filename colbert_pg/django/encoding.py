@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from os import getpid
+from pathlib import Path
 from socket import gethostname
 from threading import Lock, get_ident
 from typing import Any
@@ -41,30 +42,36 @@ def encode_query(text: str) -> Matrix:
     return matrix
 
 
-def encode_pending(model: Any, *, using: str | None = None, batch: int = 32) -> Done:
+def encode_pending(
+    model: Any, *, using: str | None = None, batch: int = 32, pictures: Path | None = None
+) -> Done:
     """Encode the documents of a model that have a text and no array, on Django's connection.
 
-    For models whose index names a text column (``options={"text": "content"}``). Whatever has
-    written the texts, PostgreSQL knows which of them are pending: ``save``, ``bulk_create``,
-    ``bulk_update``, ``update`` or SQL. Documents that another worker is at are left to it.
+    For models whose index names a text column (``options={"text": "content"}``), or one of pictures
+    (``options={"pictures": "scan"}``). Whatever has written them, PostgreSQL knows which of them
+    are pending: ``save``, ``bulk_create``, ``bulk_update``, ``update`` or SQL. Documents that
+    another worker is at are left to it.
 
     Args:
         model: the model, or an instance of it.
         using: the database. Default: that to which the model is written.
         batch: how many documents to encode at once.
+        pictures: the directory that paths of pictures are relative to, such as ``MEDIA_ROOT``.
 
     Returns:
         How many were encoded, how many failed and wait for another try, and how many were outdated.
 
     Raises:
-        ValueError: if no index of the model names a text column.
+        ValueError: if no index of the model names such a column, or the encoder takes no pictures.
         ModelMismatch: if the index holds vectors of another model than the encoder's.
     """
     connection: Any = connections[using or router.db_for_write(model._meta.model)]
     connection.ensure_connection()
     source = connection.ops.quote_name(model._meta.db_table)
     name = f"{gethostname()}:{getpid()}:{get_ident()}"
-    worker = _WorkerHere(connection.connection, encoder(), [source], batch=batch, name=name)
+    worker = _WorkerHere(
+        connection.connection, encoder(), [source], batch=batch, name=name, pictures=pictures
+    )
     return worker.drain()
 
 

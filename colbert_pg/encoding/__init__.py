@@ -20,9 +20,10 @@ from colbert_pg.encoding._models import (
     fingerprint_of,
     offsets,
     same_model,
+    takes_pictures,
 )
 from colbert_pg.encoding._patches import Patch
-from colbert_pg.encoding._pictures import Picture, open_picture
+from colbert_pg.encoding._pictures import Picture, open_picture, picture_below
 from colbert_pg.encoding._query_cache import QueryCache, cached
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "fingerprint_of",
     "offsets",
     "open_picture",
+    "picture_below",
     "pool",
     "same_model",
+    "takes_pictures",
 ]

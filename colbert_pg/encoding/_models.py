@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from psycopg.types.range import Int4Range
 
@@ -37,6 +37,17 @@ class TextEncoder(Protocol):
     ) -> Sequence[Matrix]: ...
     def query_tokens(self, text: str, /) -> Sequence[TokenText]: ...
     def document_tokens(self, text: str, /) -> Sequence[TokenText]: ...
+
+
+class PictureEncoder(TextEncoder, Protocol):
+    """What a worker asks of an encoder for pictures, beside ``takes_pictures``."""
+
+    def encode_pictures(self, pictures: Sequence[Any], /) -> Sequence[Matrix]: ...
+
+
+def takes_pictures(encoder: TextEncoder) -> TypeGuard[PictureEncoder]:
+    """Whether the encoder's model encodes pictures."""
+    return bool(getattr(encoder, "takes_pictures", False))
 
 
 def fingerprint_of(encoder: TextEncoder) -> dict[str, Any]:

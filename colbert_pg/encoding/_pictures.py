@@ -30,7 +30,7 @@ def open_picture(picture: Picture) -> Image:
         TypeError: it is none of the types.
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"pictures need Pillow: {pip_install('pages')}") from error
 
@@ -50,8 +50,45 @@ def open_picture(picture: Picture) -> Image:
             return _on_white(ImageOps.exif_transpose(image))
     except Image.DecompressionBombError as error:
         raise BadPicture(f"more than {MOST_PIXELS:,} pixels: make it smaller") from error
+    except UnidentifiedImageError as error:
+        raise BadPicture(f"not a picture that can be read: {_kind(picture)}") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise
-        raise BadPicture(f"not a picture that can be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise BadPicture(f"not a picture that can be read: {reason}") from error
+
+
+def picture_below(directory: Path, path: str) -> Path:
+    """The file of a path that somebody has written into a table, if it is in the directory.
+
+    The path is relative to the directory, and leads out of it neither by ``..`` nor by a link.
+
+    Raises:
+        BadPicture: it does, or there is no such file.
+    """
+    named = Path(path)
+    try:
+        root = directory.resolve()
+        file = (root / named).resolve()
+        there = file.is_file()
+    except (OSError, RuntimeError) as error:  # a name that is too long; links that lead in a circle
+        raise BadPicture(f"{path}: cannot be looked up in the directory of pictures") from error
+    if named.is_absolute() or ".." in named.parts or not file.is_relative_to(root):
+        raise BadPicture(f"{path}: outside the directory of pictures, which paths are relative to")
+    if not there:
+        raise BadPicture(f"{path}: no such file in the directory of pictures")
+    return file
+
+
+def _kind(picture: str | Path | bytes) -> str:
+    """What a file is that Pillow does not know."""
+    if isinstance(picture, bytes):
+        start = picture[:1024]
+    else:
+        with Path(picture).open("rb") as file:
+            start = file.read(1024)
+    if b"%PDF-" in start:
+        return "a PDF file, whose pages have to be rendered first, as colbert-pg load does"
+    return "an empty file" if not start else "a file of an unknown format"
 
 
 def _refuse_size(width: int, height: int) -> None:

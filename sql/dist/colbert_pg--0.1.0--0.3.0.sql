@@ -638,6 +638,27 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0018_pictures') THEN
+    EXECUTE $step$
+-- sql/schema/0018_pictures.sql
+-- 0.3.0: workers encode columns of pictures as they do texts
+-- What calls the function in a SQL-standard body goes on calling it by its new name.
+DO $rename$
+BEGIN
+  IF pg_catalog.to_regprocedure('colbert._text_column(colbert._index)') IS NOT NULL THEN
+    ALTER FUNCTION colbert._text_column(colbert._index) RENAME TO _encoded_column;
+  END IF;
+END
+$rename$;
+DROP FUNCTION IF EXISTS colbert._find_text_index(regclass, name);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0018_pictures', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -1371,15 +1392,15 @@ RETURN index.options -> 'triggers' IS DISTINCT FROM 'false'::jsonb AND index.met
 COMMENT ON FUNCTION colbert._triggers(colbert._index) IS
   'Whether triggers keep the index in step.';
 
--- sql/functions/registry/_text_column.sql
--- Option text: see _option_types. An index without one leaves the vectors to the writers.
-CREATE OR REPLACE FUNCTION colbert._text_column(index colbert._index)
+-- sql/functions/registry/_encoded_column.sql
+-- The column that workers encode, of texts or of pictures. An index without one leaves the vectors to the writers.
+CREATE OR REPLACE FUNCTION colbert._encoded_column(index colbert._index)
 RETURNS name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN (index.options ->> 'text')::name;
+RETURN coalesce(index.options ->> 'text', index.options ->> 'pictures')::name;
 
-COMMENT ON FUNCTION colbert._text_column(colbert._index) IS
-  'The text column of an index; NULL for one without.';
+COMMENT ON FUNCTION colbert._encoded_column(colbert._index) IS
+  'The column of an index that workers encode; NULL for one without.';
 
 -- sql/functions/registry/_to_count.sql
 -- Nine digits are as many as a count has anywhere: a knob, an option, how many documents a search asks for.
@@ -1491,6 +1512,35 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert._base_type(oid) IS 'The type under a domain; any other type is its own.';
+
+-- sql/functions/registry/_has_picture_bytes.sql
+-- Whether the column that workers encode holds pictures as bytes. Other pictures are paths.
+CREATE OR REPLACE FUNCTION colbert._has_picture_bytes(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                  WHERE a.attrelid = index.source
+                    AND a.attname = colbert._encoded_column(index)
+                    AND colbert._base_type(a.atttypid) = 'pg_catalog.bytea'::regtype);
+END;
+
+COMMENT ON FUNCTION colbert._has_picture_bytes(colbert._index) IS
+  'Whether the column that workers encode holds pictures as bytes.';
+
+-- sql/functions/registry/_content_sql.sql
+-- What a worker is given to encode, and gives back, so that a change meanwhile is seen: a text, the path of a picture, or
+-- the digest of a picture's bytes, which may be many. Texts are compared letter by letter, whatever their type and
+-- collation take to be equal. The value is that of the row s of the source, where no other is given.
+CREATE OR REPLACE FUNCTION colbert._content_sql(index colbert._index, value text DEFAULT NULL)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN format(CASE WHEN colbert._has_picture_bytes(index) THEN 'encode(sha256(%s), ''hex'')'
+                   ELSE '%s::text COLLATE "C"' END,
+              coalesce(value, format('s.%I', colbert._encoded_column(index))));
+
+COMMENT ON FUNCTION colbert._content_sql(colbert._index, text) IS
+  'SQL for what a worker is given to encode: a text, a path, or the digest of a picture.';
 
 -- sql/functions/registry/_type_name.sql
 -- For statements that run under the caller's search_path. format_type would leave out the schema that is on this one.
@@ -2244,7 +2294,7 @@ DECLARE
 BEGIN
   UPDATE colbert._index AS i SET tables = '{}', table_names = '{}' WHERE i.id = index.id;
   PERFORM colbert._method_create(index);
-  IF colbert._text_column(index) IS NOT NULL THEN
+  IF colbert._encoded_column(index) IS NOT NULL THEN
     PERFORM colbert._create_attempts(index);
   END IF;
   SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index.id;
@@ -4544,8 +4594,8 @@ COMMENT ON FUNCTION colbert._index_of_trigger(integer) IS
   'The registry row of the index whose trigger calls, or an error.';
 
 -- sql/functions/sync/_forget_attempts.sql
--- A document that is encoded, gone, or has another text starts afresh. The triggers call this under the lock of the
--- source row, as every change of an attempt is made.
+-- A document that is encoded, gone, or has another text or picture starts afresh. The triggers call this under the lock of
+-- the source row, as every change of an attempt is made.
 CREATE OR REPLACE FUNCTION colbert._forget_attempts(
   index colbert._index, doc_id text DEFAULT NULL, tenant text DEFAULT NULL)
 RETURNS void
@@ -4553,7 +4603,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_forget_attempts$
 BEGIN
-  IF colbert._text_column(index) IS NOT NULL THEN
+  IF colbert._encoded_column(index) IS NOT NULL THEN
     EXECUTE format('DELETE FROM %s AS a WHERE ($1 IS NULL OR a.doc_id = $1::%s)%s',
                    colbert._derived_table(index, 'attempts'), (colbert._source_types(index)).key_type,
                    CASE WHEN tenant IS NOT NULL THEN ' AND a.tenant = $2' END)
@@ -4563,7 +4613,7 @@ END
 $_forget_attempts$;
 
 COMMENT ON FUNCTION colbert._forget_attempts(colbert._index, text, text) IS
-  'Forgets the attempts at encoding one document, or all; nothing for an index without a text column.';
+  'Forgets the attempts at encoding one document, or all; nothing for an index that workers do not encode.';
 
 -- sql/functions/sync/_put.sql
 -- What the index already has under the key goes first: the array before this one, or what a write left behind that the
@@ -4680,7 +4730,7 @@ COMMENT ON FUNCTION colbert._sync_truncate(integer) IS
   'Empties an index: what the TRUNCATE trigger calls.';
 
 -- sql/functions/sync/_sync_text.sql
--- A changed text is a new one. The trigger calls this under the lock of the row.
+-- A changed text or picture is a new one. The trigger calls this under the lock of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text, tenant text DEFAULT NULL)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -4689,7 +4739,7 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert._sync_text(integer, text, text) IS
-  'Forgets the attempts at encoding a text that has changed: what the trigger on the text column calls.';
+  'Forgets the attempts at encoding what has changed: what the trigger on the column that workers encode calls.';
 
 -- sql/functions/sync/_notify_workers.sql
 -- Tells the workers that listen that there is something to encode: once for each transaction and index, when it
@@ -4824,7 +4874,7 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION %s()',
                  _names.row_trigger, index.source, _names.sync_function);
-  IF colbert._text_column(index) IS NOT NULL THEN
+  IF colbert._encoded_column(index) IS NOT NULL THEN
     PERFORM colbert._create_text_sync(index);
   END IF;
   IF _always && ARRAY[_names.row_trigger, _names.truncate_trigger] THEN
@@ -4839,9 +4889,9 @@ $_create_sync$;
 COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
   'Makes the trigger function and the triggers of an index, anew where they are there.';
 
--- What the trigger function of an index does for its text column. BEFORE an update that changes the text, the array of
--- the old text goes, unless the writer has set another array. AFTER any change, the workers hear of a row that is
--- pending.
+-- What the trigger function of an index does for the column that workers encode. BEFORE an update that changes a text or
+-- picture, the array of the old one goes, unless the writer has set another array. AFTER any change, the workers hear of a
+-- row that is pending.
 CREATE OR REPLACE FUNCTION colbert._text_sync_sql(index colbert._index, OUT before text, OUT after text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
@@ -4856,15 +4906,15 @@ BEGIN ATOMIC
          format($after$
     IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
       PERFORM colbert._notify_workers(%1$s);
-    END IF;$after$, index.id, index.embeddings, colbert._text_column(index))
-   WHERE colbert._text_column(index) IS NOT NULL;
+    END IF;$after$, index.id, index.embeddings, colbert._encoded_column(index))
+   WHERE colbert._encoded_column(index) IS NOT NULL;
 END;
 
 COMMENT ON FUNCTION colbert._text_sync_sql(colbert._index) IS
-  'The parts of the trigger function that are for the text column; NULL without one.';
+  'The parts of the trigger function that are for the column which workers encode; NULL without one.';
 
--- The trigger that sees a change of the text, and the index in which workers find pending documents. Texts are compared
--- letter by letter, whatever their type and collation take to be equal.
+-- The trigger that sees a change of the text or picture, and the index in which workers find pending documents. Texts are
+-- compared letter by letter, whatever their type and collation take to be equal.
 CREATE OR REPLACE FUNCTION colbert._create_text_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -4872,16 +4922,17 @@ SET search_path = pg_catalog, pg_temp
 AS $_create_text_sync$
 DECLARE
   _names record := colbert._sync_names(index);
-  _text name := colbert._text_column(index);
+  _column name := colbert._encoded_column(index);
   _pending name := colbert._derived_name(index.source, index.embeddings, 'pending');
 BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW '
-                 'WHEN (OLD.%I::text COLLATE "C" IS DISTINCT FROM NEW.%3$I::text COLLATE "C") '
-                 'EXECUTE FUNCTION %s()',
-                 _names.text_trigger, index.source, _text, _names.sync_function);
+                 'WHEN (OLD.%3$I%5$s IS DISTINCT FROM NEW.%3$I%5$s) '
+                 'EXECUTE FUNCTION %4$s()',
+                 _names.text_trigger, index.source, _column, _names.sync_function,
+                 CASE WHEN NOT colbert._has_picture_bytes(index) THEN '::text COLLATE "C"' END);
   IF colbert._pending_index(index) IS NULL THEN
     EXECUTE format('CREATE INDEX %I ON %s (%s) WHERE %I IS NULL AND %I IS NOT NULL',
-                   _pending, index.source, colbert._pending_order_sql(index), index.embeddings, _text);
+                   _pending, index.source, colbert._pending_order_sql(index), index.embeddings, _column);
     EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
                    (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
                    _pending, colbert._derived_comment(index));
@@ -4890,7 +4941,7 @@ END
 $_create_text_sync$;
 
 COMMENT ON FUNCTION colbert._create_text_sync(colbert._index) IS
-  'Makes the trigger on the text column, and the index of pending documents where it is missing.';
+  'Makes the trigger on the column that workers encode, and the index of pending documents where it is missing.';
 
 -- sql/functions/sync/_sync_problem.sql
 -- What keeps an index from being kept in step: a trigger that is gone, disabled, or runs with the rights of a former
@@ -4905,7 +4956,7 @@ BEGIN ATOMIC
                      ELSE 'belongs to a former owner of the table' END)
     FROM colbert._sync_names(index) AS names
    CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger),
-                              (CASE WHEN colbert._text_column(index) IS NOT NULL
+                              (CASE WHEN colbert._encoded_column(index) IS NOT NULL
                                     THEN names.text_trigger END)) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
@@ -4916,7 +4967,7 @@ BEGIN ATOMIC
           OR pg_catalog.pg_get_userbyid(p.proowner) <> colbert._owner(index.source))
   UNION ALL
   SELECT 'the index of pending documents is gone'
-   WHERE colbert._text_column(index) IS NOT NULL AND colbert._pending_index(index) IS NULL
+   WHERE colbert._encoded_column(index) IS NOT NULL AND colbert._pending_index(index) IS NULL
    LIMIT 1;
 END;
 
@@ -5111,7 +5162,8 @@ COMMENT ON FUNCTION colbert._refuse_options(jsonb, jsonb) IS
 --   normalized   true: vectors have unit length, and others are refused (default true)
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
---   text         the column that workers encode: a row with a text and no array is pending
+--   text         the column of texts that workers encode: a row with a text and no array is pending
+--   pictures     the column of pictures that workers encode instead: bytea, or text for the paths of files
 --   tenant       the column of the source by which derived data is kept apart (tenants/)
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
 --   effort       how much of the index a search reads, in times of what it reads by itself (search/_effort.sql)
@@ -5123,7 +5175,8 @@ RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 RETURN colbert._method_options(method)
        || '{"normalized": "boolean", "dimensions": "integer", "model": "any", "effort": "number", "margin": "number",
-            "candidates": "integer", "patience": "integer", "tenant": "string", "triggers": "boolean", "text": "string"}'::jsonb;
+            "candidates": "integer", "patience": "integer", "tenant": "string", "triggers": "boolean", "text": "string",
+            "pictures": "string"}'::jsonb;
 
 COMMENT ON FUNCTION colbert._option_types(text) IS
   'The options that an index of a method takes, and their types.';
@@ -5157,54 +5210,63 @@ $_refuse_bit_options$;
 COMMENT ON FUNCTION colbert._refuse_bit_options(regclass, name, jsonb) IS
   'Raises for options that say nothing of bits, where the column has bits.';
 
--- sql/functions/index/_refuse_text_column.sql
--- Refuses a column whose text cannot be encoded, or whose changes could not be seen. A generated column has no value
--- yet where a BEFORE trigger looks at it. A changed text loses its array, which a column that is NOT NULL would not
+-- sql/functions/index/_refuse_encoded_column.sql
+-- Refuses a column that workers cannot encode, or whose changes could not be seen. A generated column has no value yet
+-- where a BEFORE trigger looks at it. A changed text or picture loses its array, which a column that is NOT NULL would not
 -- allow.
-CREATE OR REPLACE FUNCTION colbert._refuse_text_column(source regclass, embeddings name, options jsonb)
+CREATE OR REPLACE FUNCTION colbert._refuse_encoded_column(source regclass, embeddings name, options jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_refuse_text_column$
+AS $_refuse_encoded_column$
 DECLARE
-  _name name := options ->> 'text';
+  _option text := CASE WHEN options ? 'pictures' THEN 'pictures' ELSE 'text' END;
+  _what text := CASE WHEN options ? 'pictures' THEN 'picture' ELSE 'text' END;
+  _name name := options ->> _option;
   _column pg_attribute;
 BEGIN
   IF _name IS NULL THEN
     RETURN;
+  ELSIF options ?& ARRAY['text', 'pictures'] THEN
+    RAISE EXCEPTION 'options "text" and "pictures" exclude each other'
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Name the column that workers encode in one of them. Texts and pictures need a table each.';
   END IF;
   SELECT a.* INTO _column
     FROM pg_attribute AS a
    WHERE a.attrelid = source AND a.attname = _name AND a.attnum > 0 AND NOT a.attisdropped;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'text column "%" of table "%" does not exist', _name, source
+    RAISE EXCEPTION '% column "%" of table "%" does not exist', _what, _name, source
       USING ERRCODE = 'undefined_column',
-            HINT = 'Name the column that is to be encoded: options => ''{"text": "content"}''.';
-  ELSIF (SELECT t.typcategory <> 'S' FROM pg_type AS t WHERE t.oid = _column.atttypid) THEN
-    RAISE EXCEPTION 'text column "%" of table "%" is of type %', _name, source,
+            HINT = format('Name the column that is to be encoded: options => ''{"%s": "column"}''.', _option);
+  ELSIF (SELECT t.typcategory <> 'S' FROM pg_type AS t WHERE t.oid = _column.atttypid)
+        AND NOT (_option = 'pictures' AND colbert._base_type(_column.atttypid) = 'bytea'::regtype) THEN
+    RAISE EXCEPTION '% column "%" of table "%" is of type %', _what, _name, source,
                     format_type(_column.atttypid, _column.atttypmod)
       USING ERRCODE = 'datatype_mismatch',
-            HINT = 'It must be text, varchar, char or the like.';
+            HINT = CASE _option WHEN 'text' THEN 'It must be text, varchar, char or the like.'
+                                ELSE 'It must be bytea, for the bytes of picture files, or text, for their paths.' END;
   ELSIF _column.attgenerated <> '' THEN
-    RAISE EXCEPTION 'text column "%" of table "%" is a generated column', _name, source
+    RAISE EXCEPTION '% column "%" of table "%" is a generated column', _what, _name, source
       USING ERRCODE = 'wrong_object_type',
-            DETAIL = 'Its value is computed after the triggers that see whether the text has changed.',
-            HINT = 'Use an ordinary column, and let a trigger of your own, BEFORE INSERT OR UPDATE, put the text together.';
+            DETAIL = 'Its value is computed after the triggers that see whether it has changed.',
+            HINT = 'Use an ordinary column, and let a trigger of your own, BEFORE INSERT OR UPDATE, put the value together.';
   ELSIF options -> 'triggers' = 'false'::jsonb THEN
-    RAISE EXCEPTION 'option "text" needs triggers'
+    RAISE EXCEPTION 'option "%" needs triggers', _option
       USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Leave out the option "triggers", or write vectors with colbert.upsert and no option "text".';
+            HINT = format('Leave out the option "triggers", or write vectors with colbert.upsert and no option "%s".',
+                          _option);
   ELSIF (SELECT a.attnotnull FROM pg_attribute AS a WHERE a.attrelid = source AND a.attname = embeddings) THEN
-    RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that no text could change', embeddings, source
+    RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that no % could change', embeddings, source, _what
       USING ERRCODE = 'object_not_in_prerequisite_state',
-            DETAIL = 'A document whose text has changed has no array until it is encoded again.',
+            DETAIL = format('A document whose %s has changed has no array until it is encoded again.', _what),
             HINT = format('ALTER TABLE %s ALTER %I DROP NOT NULL', source, embeddings);
   END IF;
 END
-$_refuse_text_column$;
+$_refuse_encoded_column$;
 
-COMMENT ON FUNCTION colbert._refuse_text_column(regclass, name, jsonb) IS
-  'Raises unless the column that option "text" names can be encoded; does nothing without the option.';
+COMMENT ON FUNCTION colbert._refuse_encoded_column(regclass, name, jsonb) IS
+  'Raises unless the column that option "text" or "pictures" names can be encoded; does nothing without them.';
 
 -- sql/functions/tenants/_refuse_tenant_column.sql
 -- Refuses a tenant column that cannot keep an index apart; a hint where searches would be slow.
@@ -5503,7 +5565,7 @@ BEGIN
   PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
           colbert._refuse_tenant_column(source, _method, options),
           colbert._refuse_bit_options(source, embeddings, options),
-          colbert._refuse_text_column(source, embeddings, options);
+          colbert._refuse_encoded_column(source, embeddings, options);
   PERFORM colbert._forget_dropped_sources(),
           colbert._refuse_second_index(source, embeddings);
 
@@ -5594,7 +5656,7 @@ BEGIN
   END IF;
   PERFORM colbert._method_build(_index);
   EXECUTE format('ANALYZE %s (%I)', source, _index.key);
-  IF colbert._text_column(_index) IS NOT NULL THEN
+  IF colbert._encoded_column(_index) IS NOT NULL THEN
     PERFORM colbert._notify_workers(_index.id);
   END IF;
 END
@@ -5931,7 +5993,7 @@ DECLARE
   _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
                          WHERE a.attrelid = index.source AND a.attname = index.embeddings);
   _gone name := (SELECT n.name
-                   FROM unnest(ARRAY[index.key, colbert._text_column(index), colbert._tenant_column(index)])
+                   FROM unnest(ARRAY[index.key, colbert._encoded_column(index), colbert._tenant_column(index)])
                         WITH ORDINALITY AS n (name, rank)
                   WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
                                      WHERE a.attrelid = index.source AND a.attname = n.name)
@@ -6204,7 +6266,7 @@ BEGIN
   UPDATE colbert._index AS i
      SET tables = index.tables, table_names = colbert._table_names(index)
    WHERE i.id = index.id;
-  IF build.checks AND colbert._text_column(index) IS NOT NULL THEN
+  IF build.checks AND colbert._encoded_column(index) IS NOT NULL THEN
     PERFORM colbert._create_attempts(index);
   END IF;
   PERFORM colbert._create_derived(
@@ -9548,7 +9610,7 @@ DECLARE
   _index colbert._index;
 BEGIN
   PERFORM colbert._refuse_options(
-            options, colbert._option_types(_method) - 'text' || jsonb '{"create_on_shards": "boolean"}'),
+            options, colbert._option_types(_method) - '{text,pictures}'::text[] || jsonb '{"create_on_shards": "boolean"}'),
           colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_key_of_shards(source, key),
           colbert._refuse_wrappers(source);
@@ -10117,33 +10179,35 @@ $_duplicate_keys$;
 COMMENT ON FUNCTION colbert._duplicate_keys(colbert._index, colbert._shard[], float8, float8) IS
   'The keys that several shards hold, or one holds twice.';
 
--- sql/functions/encoding/_find_text_index.sql
--- The index on a column whose texts workers encode. Any other index, and one whose text column is gone, is an error.
-CREATE OR REPLACE FUNCTION colbert._find_text_index(source regclass, embeddings name)
+-- sql/functions/encoding/_find_encoded_index.sql
+-- The index of a table that names a column which workers encode. Any other index, and one whose column is gone, is an
+-- error.
+CREATE OR REPLACE FUNCTION colbert._find_encoded_index(source regclass, embeddings name)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_find_text_index$
+AS $_find_encoded_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
 BEGIN
-  IF colbert._text_column(_index) IS NULL THEN
-    RAISE EXCEPTION 'the index on column "%" of table "%" names no text column', _index.embeddings, _index.source
+  IF colbert._encoded_column(_index) IS NULL THEN
+    RAISE EXCEPTION 'the index on column "%" of table "%" names no column that workers encode', _index.embeddings, _index.source
       USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Create it with one: options => ''{"text": "content"}''.';
+            HINT = 'Create it with one: options => ''{"text": "content"}'', or "pictures".';
   ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
-                     WHERE a.attrelid = _index.source AND a.attname = colbert._text_column(_index)) THEN
-    RAISE EXCEPTION 'text column "%" of the index on "%" is not there any more',
-                    colbert._text_column(_index), _index.source
+                     WHERE a.attrelid = _index.source AND a.attname = colbert._encoded_column(_index)) THEN
+    RAISE EXCEPTION '% column "%" of the index on "%" is not there any more',
+                    CASE WHEN _index.options ? 'pictures' THEN 'picture' ELSE 'text' END,
+                    colbert._encoded_column(_index), _index.source
       USING ERRCODE = 'undefined_column',
             HINT = 'Name the column as it was, or drop the index with colbert.drop_index and create it anew.';
   END IF;
   RETURN _index;
 END
-$_find_text_index$;
+$_find_encoded_index$;
 
-COMMENT ON FUNCTION colbert._find_text_index(regclass, name) IS
-  'The registry row of an index that names a text column, or an error.';
+COMMENT ON FUNCTION colbert._find_encoded_index(regclass, name) IS
+  'The registry row of an index that names a column which workers encode, or an error.';
 
 -- sql/functions/encoding/_attempt_key.sql
 -- How attempts name the documents that they are about: by the key, and by the tenant where an index is kept apart, since
@@ -10166,9 +10230,9 @@ COMMENT ON FUNCTION colbert._attempt_key(colbert._index) IS
   'SQL for how attempts at encoding name their documents.';
 
 -- sql/functions/encoding/_create_attempts.sql
--- The attempts at encoding pending documents: the table "attempts" of an index with a text column. A pending document
--- is a row of the source with a text and no array, and nothing else. It has a row here while a worker is at it, or
--- after it failed, which says when it is due again. So whatever is lost here is done again.
+-- The attempts at encoding pending documents: the table "attempts" of an index with a column that workers encode. A
+-- pending document is a row of the source with a text or picture and no array, and nothing else. It has a row here while a
+-- worker is at it, or after it failed, which says when it is due again. So whatever is lost here is done again.
 --
 -- The table is written by whoever may write the array in the source and see the row.
 CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
@@ -10185,7 +10249,7 @@ DECLARE
            (colbert._source_types(index)).key_type,
            CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN ', tenant text COLLATE "C"' END,
            (colbert._attempt_key(index)).columns),
-    'documents', colbert._text_column(index));
+    'documents', colbert._encoded_column(index));
 BEGIN
   EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
@@ -10198,7 +10262,7 @@ END
 $_create_attempts$;
 
 COMMENT ON FUNCTION colbert._create_attempts(colbert._index) IS
-  'Makes the table of attempts of an index with a text column.';
+  'Makes the table of attempts of an index with a column that workers encode.';
 
 -- sql/functions/encoding/_attempt_state.sql
 -- What is known of an attempt at encoding:
@@ -10272,30 +10336,24 @@ $_saw_worker$;
 COMMENT ON FUNCTION colbert._saw_worker(colbert._index, text, bigint, bigint, bigint) IS
   'Keeps account of what a worker has done.';
 
--- sql/functions/encoding/claim_pending.sql
--- Takes pending documents for a worker: those with a text and no array that nobody else is at. They are the worker's
--- for the time of the lease, which is longer at every further attempt. A worker that dies loses nothing: what it does
--- not store in that time is due again.
+-- sql/functions/encoding/_claim.sql
+-- Takes pending documents for a worker: those with a text or a picture and no array that nobody else is at. They are the
+-- worker's for the time of the lease, which is longer at every further attempt. A worker that dies loses nothing: what it
+-- does not store in that time is due again.
 --
 -- A document whose worker was lost comes alone, ahead of all others. Should it be what kills workers, then it takes no
 -- others with it.
 --
 -- It is one statement, and no lock is held after it: encode outside of any transaction. Cost: a partial index holds the
 -- keys of pending documents, so that neither the size of the table nor the length of the backlog matters.
-CREATE OR REPLACE FUNCTION colbert.claim_pending(
-  source regclass,
-  batch integer DEFAULT 32,
-  lease interval DEFAULT '5 minutes',
-  model jsonb DEFAULT NULL,
-  worker text DEFAULT NULL,
-  embeddings name DEFAULT NULL)
+CREATE OR REPLACE FUNCTION colbert._claim(
+  index colbert._index, batch integer, lease interval, model jsonb, worker text)
 RETURNS TABLE (doc_id text, content text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 COST 10000 ROWS 32
 SET search_path = pg_catalog, pg_temp
-AS $claim_pending$
+AS $_claim$
 DECLARE
-  _index colbert._index := colbert._find_text_index(source, embeddings);
   _lost text[];
   _claim text;
   _claimed text[] := ARRAY[]::text[];
@@ -10307,7 +10365,7 @@ BEGIN
             HINT = 'Give the worker time for a batch: lease => ''5 minutes''.';
   END IF;
   IF model IS NOT NULL THEN
-    PERFORM colbert._agree_on_model(_index, model);
+    PERFORM colbert._agree_on_model(index, model);
   END IF;
 
   EXECUTE format(
@@ -10317,12 +10375,12 @@ BEGIN
     '   AND a.due_at <= statement_timestamp()'
     '   AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
-    colbert._derived_table(_index, 'attempts'), _index.source, colbert._is_document_sql(_index, 'a'),
-    _index.embeddings, colbert._text_column(_index))
+    colbert._derived_table(index, 'attempts'), index.source, colbert._is_document_sql(index, 'a'),
+    index.embeddings, colbert._encoded_column(index))
      INTO _lost;
   IF _lost IS NOT NULL THEN
-    _claim := colbert._claim_sql(_index, format(
-      's.%I = ANY ($4::%s[])', _index.key, (colbert._source_types(_index)).key_cast));
+    _claim := colbert._claim_sql(index, format(
+      's.%I = ANY ($4::%s[])', index.key, (colbert._source_types(index)).key_cast));
     FOR doc_id, content IN EXECUTE _claim USING 1, lease, colbert._worker_name(worker), _lost LOOP
       RETURN NEXT;
       _claimed := _claimed || doc_id;
@@ -10330,11 +10388,11 @@ BEGIN
   END IF;
   IF _lost IS NULL OR NOT FOUND THEN
     -- Another worker may have claimed all documents that this statement saw as it began. The next one sees others.
-    _claim := colbert._claim_sql(_index, format(
+    _claim := colbert._claim_sql(index, format(
       'NOT EXISTS (SELECT FROM %s AS a WHERE %s'
       ' AND (a.due_at > statement_timestamp()'
       '   OR colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) <> ''failed''))',
-      colbert._derived_table(_index, 'attempts'), colbert._is_document_sql(_index, 'a')));
+      colbert._derived_table(index, 'attempts'), colbert._is_document_sql(index, 'a')));
     FOR _attempt IN 1 .. 5 LOOP
       FOR doc_id, content IN EXECUTE _claim USING batch, lease, colbert._worker_name(worker) LOOP
         RETURN NEXT;
@@ -10343,15 +10401,16 @@ BEGIN
       EXIT WHEN FOUND;
     END LOOP;
   END IF;
-  PERFORM colbert._refuse_ambiguous(_index, _claimed);
-  PERFORM colbert._saw_worker(_index, worker, 0, 0, 0);
+  PERFORM colbert._refuse_ambiguous(index, _claimed);
+  PERFORM colbert._saw_worker(index, worker, 0, 0, 0);
 END
-$claim_pending$;
+$_claim$;
 
-COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, text, name) IS
-  'Takes up to batch documents that have a text and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. model is the fingerprint of the worker''s encoder: an error when the index has another one.';
+COMMENT ON FUNCTION colbert._claim(colbert._index, integer, interval, jsonb, text) IS
+  'Takes pending documents for a worker: what claim_pending and claim_pictures do.';
 
--- SQL that claims documents which meet a condition: at most $1 of them, leased for $2 to worker $3.
+-- SQL that claims documents which meet a condition: at most $1 of them, leased for $2 to worker $3. Digests are made of
+-- those alone.
 --
 -- The lock of the source row orders this with writers of the row, and SKIP LOCKED leaves alone what others are at. The
 -- lock ends with the transaction, and a worker whose snapshot is older than another's claim can still get it. The
@@ -10366,7 +10425,7 @@ DECLARE
 BEGIN
   RETURN format(
     'WITH due AS ('
-    '  SELECT %1$s, s.%2$I::text AS content'
+    '  SELECT %1$s, s.%2$I AS content'
     '    FROM %3$s AS s'
     '   WHERE s.%4$I IS NULL AND s.%2$I IS NOT NULL AND %5$s'
     '   ORDER BY %6$s'
@@ -10382,9 +10441,10 @@ BEGIN
     '         due_at = statement_timestamp() + colbert._retry_after($2, a.attempts + 1)'
     '   WHERE a.due_at <= statement_timestamp()'
     '  RETURNING %8$s) '
-    'SELECT doc_id::text, content FROM due JOIN claimed USING (%8$s) ORDER BY due.doc_id',
-    _key.taken, colbert._text_column(index), index.source, index.embeddings, condition,
-    colbert._pending_order_sql(index, 's.'), colbert._derived_table(index, 'attempts'), _key.columns);
+    'SELECT doc_id::text, %9$s FROM due JOIN claimed USING (%8$s) ORDER BY due.doc_id',
+    _key.taken, colbert._encoded_column(index), index.source, index.embeddings, condition,
+    colbert._pending_order_sql(index, 's.'), colbert._derived_table(index, 'attempts'), _key.columns,
+    colbert._content_sql(index, 'due.content'));
 END
 $_claim_sql$;
 
@@ -10434,10 +10494,112 @@ $_agree_on_model$;
 COMMENT ON FUNCTION colbert._agree_on_model(colbert._index, jsonb) IS
   'Raises unless the index holds vectors of this model; the first one becomes the index''s.';
 
+-- sql/functions/encoding/claim_pending.sql
+-- Takes pending texts for a worker: see _claim. An index of pictures is refused, since a worker that does not know of them
+-- would encode a path as if it were a text.
+CREATE OR REPLACE FUNCTION colbert.claim_pending(
+  source regclass,
+  batch integer DEFAULT 32,
+  lease interval DEFAULT '5 minutes',
+  model jsonb DEFAULT NULL,
+  worker text DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, content text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 10000 ROWS 32
+SET search_path = pg_catalog, pg_temp
+AS $claim_pending$
+DECLARE
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
+BEGIN
+  IF _index.options ? 'pictures' THEN
+    RAISE EXCEPTION 'the index on table "%" is of pictures, not of texts', _index.source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Take them with colbert.claim_pictures, as a worker whose model encodes pictures.';
+  END IF;
+  RETURN QUERY SELECT c.doc_id, c.content FROM colbert._claim(_index, batch, lease, model, worker) AS c;
+END
+$claim_pending$;
+
+COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, text, name) IS
+  'Takes up to batch documents that have a text and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. model is the fingerprint of the worker''s encoder: an error when the index has another one.';
+
+-- sql/functions/encoding/claim_pictures.sql
+-- Takes pending pictures for a worker: see _claim. An index of texts is refused.
+CREATE OR REPLACE FUNCTION colbert.claim_pictures(
+  source regclass,
+  batch integer DEFAULT 8,
+  lease interval DEFAULT '5 minutes',
+  model jsonb DEFAULT NULL,
+  worker text DEFAULT NULL,
+  embeddings name DEFAULT NULL)
+RETURNS TABLE (doc_id text, content text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+COST 10000 ROWS 8
+SET search_path = pg_catalog, pg_temp
+AS $claim_pictures$
+DECLARE
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
+BEGIN
+  PERFORM colbert._refuse_texts(_index);
+  RETURN QUERY SELECT c.doc_id, c.content FROM colbert._claim(_index, batch, lease, model, worker) AS c;
+END
+$claim_pictures$;
+
+COMMENT ON FUNCTION colbert.claim_pictures(regclass, integer, interval, jsonb, text, name) IS
+  'Takes up to batch documents that have a picture and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. The content is the path of a picture, or the SHA-256 of its bytes, which read_picture gives.';
+
+-- Raises for an index that is not of pictures.
+CREATE OR REPLACE FUNCTION colbert._refuse_texts(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_texts$
+BEGIN
+  IF NOT index.options ? 'pictures' THEN
+    RAISE EXCEPTION 'the index on table "%" is of texts, not of pictures', index.source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Take them with colbert.claim_pending.';
+  END IF;
+END
+$_refuse_texts$;
+
+COMMENT ON FUNCTION colbert._refuse_texts(colbert._index) IS 'Raises for an index that is not of pictures.';
+
+-- sql/functions/encoding/read_picture.sql
+-- The bytes of a pending picture, by the digest that claim_pictures gave: one picture at a time, so that a worker holds no
+-- more of them than it encodes. NULL when it is another picture by now, or the document is not pending any more.
+CREATE OR REPLACE FUNCTION colbert.read_picture(source regclass, doc_id text, content text, embeddings name DEFAULT NULL)
+RETURNS bytea
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $read_picture$
+DECLARE
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
+  _picture bytea;
+BEGIN
+  IF NOT colbert._has_picture_bytes(_index) THEN
+    RAISE EXCEPTION 'the index on table "%" is not of the bytes of pictures', _index.source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'What colbert.claim_pictures gives for a column of text is the path of a file.';
+  END IF;
+  PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
+  EXECUTE format('SELECT s.%I FROM %s AS s WHERE s.%I = $1::%s AND s.%I IS NULL AND %s = $2',
+                 colbert._encoded_column(_index), _index.source, _index.key, (colbert._source_types(_index)).key_cast,
+                 _index.embeddings, colbert._content_sql(_index))
+     INTO _picture
+    USING doc_id, content;
+  RETURN _picture;
+END
+$read_picture$;
+
+COMMENT ON FUNCTION colbert.read_picture(regclass, text, text, name) IS
+  'The bytes of a pending picture, given the digest that claim_pictures has named; NULL when it is another picture by now, or the document is not pending any more.';
+
 -- sql/functions/encoding/store_encoded.sql
--- Stores the vectors of a pending document, if its text is still the one that was encoded and nobody else has stored an
--- array meanwhile. Returns whether it was stored. If not, there is nothing left to do: a text that has changed is
--- pending again.
+-- Stores the vectors of a pending document, if its text or picture is still the one that was encoded and nobody else has
+-- stored an array meanwhile. Returns whether it was stored. If not, there is nothing left to do: what has changed is pending
+-- again.
 CREATE OR REPLACE FUNCTION colbert.store_encoded(
   source regclass,
   doc_id text,
@@ -10451,7 +10613,7 @@ COST 10000
 SET search_path = pg_catalog, pg_temp
 AS $store_encoded$
 DECLARE
-  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _stored bigint;
 BEGIN
@@ -10462,9 +10624,9 @@ BEGIN
   END IF;
   PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
   EXECUTE format('UPDATE %s AS s SET %I = %s '
-                 ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND s.%6$I::text COLLATE "C" = $3',
+                 ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND %6$s = $3',
                  _index.source, _index.embeddings, colbert._stored_sql(_types.element, '$1'), _index.key, _types.key_cast,
-                 colbert._text_column(_index))
+                 colbert._content_sql(_index))
     USING vectors, doc_id, content;
   GET DIAGNOSTICS _stored = ROW_COUNT;
   IF _stored > 0 THEN
@@ -10475,11 +10637,11 @@ END
 $store_encoded$;
 
 COMMENT ON FUNCTION colbert.store_encoded(regclass, text, text, vector[], text, name) IS
-  'Stores the vectors of a pending document, given the text that was encoded; false when the text is another by now, or the document is not pending any more.';
+  'Stores the vectors of a pending document, given the content that was claimed; false when it is another by now, or the document is not pending any more.';
 
 -- sql/functions/encoding/report_failure.sql
 -- Sets a pending document aside that could not be encoded: with the error, and for a time that doubles with every
--- attempt, from ten seconds to an hour. Returns when it is due again. NULL when the text is another by now, or the
+-- attempt, from ten seconds to an hour. Returns when it is due again. NULL when the content is another by now, or the
 -- document is not pending any more.
 CREATE OR REPLACE FUNCTION colbert.report_failure(
   source regclass,
@@ -10494,7 +10656,7 @@ SET search_path = pg_catalog, pg_temp
 AS $report_failure$
 DECLARE
   _first CONSTANT interval := interval '10 seconds';
-  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
   _key record := colbert._attempt_key(_index);
   _due timestamptz;
 BEGIN
@@ -10502,7 +10664,7 @@ BEGIN
   EXECUTE format(
     'WITH failed AS MATERIALIZED ('
     '  SELECT %7$s FROM %2$s AS s'
-    '   WHERE s.%1$I = $1::%3$s AND s.%4$I IS NULL AND s.%5$I::text COLLATE "C" = $2'
+    '   WHERE s.%1$I = $1::%3$s AND s.%4$I IS NULL AND %5$s = $2'
     '     FOR NO KEY UPDATE) '
     'INSERT INTO %6$s AS a (%8$s, attempts, worker, claimed_at, due_at, failed_at, error) '
     'SELECT %8$s, 1, $4, statement_timestamp(), statement_timestamp() + $5, statement_timestamp(), $3'
@@ -10512,7 +10674,7 @@ BEGIN
     '       failed_at = statement_timestamp(), worker = $4, error = $3 '
     'RETURNING due_at',
     _index.key, _index.source, (colbert._source_types(_index)).key_cast, _index.embeddings,
-    colbert._text_column(_index), colbert._derived_table(_index, 'attempts'), _key.taken, _key.columns)
+    colbert._content_sql(_index), colbert._derived_table(_index, 'attempts'), _key.taken, _key.columns)
      INTO _due
     USING doc_id, content, left(coalesce(error, 'no error was given'), 2000),
           colbert._worker_name(worker), _first;
@@ -10535,7 +10697,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $retry_failures$
 DECLARE
-  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
   _failures bigint;
 BEGIN
   EXECUTE format('DELETE FROM %s AS a '
@@ -10556,9 +10718,9 @@ CREATE OR REPLACE FUNCTION colbert._readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 RETURN CASE
-         WHEN colbert._text_column(index) IS NULL
+         WHEN colbert._encoded_column(index) IS NULL
               OR EXISTS (SELECT
-                           FROM unnest(ARRAY[index.key, index.embeddings, colbert._text_column(index)]) AS c (name)
+                           FROM unnest(ARRAY[index.key, index.embeddings, colbert._encoded_column(index)]) AS c (name)
                            LEFT JOIN pg_catalog.pg_attribute AS a
                                   ON a.attrelid = index.source AND a.attname = c.name
                           WHERE has_column_privilege(index.source, a.attnum, 'SELECT') IS NOT TRUE)
@@ -10679,7 +10841,7 @@ AS $_pending$
 BEGIN
   IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
     EXECUTE format('SELECT count(*) FROM %s AS s WHERE s.%I IS NULL AND s.%I IS NOT NULL',
-                   index.source, index.embeddings, colbert._text_column(index))
+                   index.source, index.embeddings, colbert._encoded_column(index))
        INTO pending;
     EXECUTE format(
       $attempts$
@@ -10701,7 +10863,7 @@ COMMENT ON FUNCTION colbert._pending(colbert._index, boolean) IS
 CREATE OR REPLACE VIEW colbert.pending WITH (security_invoker = true) AS
 SELECT i.source,
        i.embeddings,
-       colbert._text_column(i) AS text,
+       colbert._encoded_column(i) AS text,
        i.options -> 'model' AS model,
        p.pending,
        p.encoding,
@@ -10719,17 +10881,17 @@ SELECT i.source,
                        FROM colbert.workers AS v
                       WHERE v.source = i.source AND v.embeddings = i.embeddings
                         AND v.seen_at > statement_timestamp() - interval '2 minutes') AS w
- WHERE colbert._text_column(i) IS NOT NULL;
+ WHERE colbert._encoded_column(i) IS NOT NULL;
 
 COMMENT ON VIEW colbert.pending IS
-  'For every index with a text column: how many documents have no vectors yet, how fast they are encoded, and how long it will take.';
+  'For every index with a column that workers encode: how many documents have no vectors yet, how fast they are encoded, and how long it will take.';
 
 COMMENT ON COLUMN colbert.pending.source IS 'The table.';
 COMMENT ON COLUMN colbert.pending.embeddings IS 'Its column of token-vector arrays.';
-COMMENT ON COLUMN colbert.pending.text IS 'The column that is encoded.';
+COMMENT ON COLUMN colbert.pending.text IS 'The column of texts or of pictures that is encoded.';
 COMMENT ON COLUMN colbert.pending.model IS 'The model: the fingerprint of the workers'' encoder, NULL before the first one.';
 COMMENT ON COLUMN colbert.pending.pending IS
-  'How many documents have a text and no vectors, those of the next two columns included; NULL in tables of others, for which there is the function pending.';
+  'How many documents have a text or a picture and no vectors, those of the next two columns included; NULL in tables of others, for which there is the function pending.';
 COMMENT ON COLUMN colbert.pending.encoding IS 'How many of them a worker is at.';
 COMMENT ON COLUMN colbert.pending.failed IS 'How many of them have failed: see colbert.failures.';
 COMMENT ON COLUMN colbert.pending.retry_at IS 'When the first of those is due again.';
@@ -10750,7 +10912,7 @@ BEGIN ATOMIC
     FROM colbert._index AS i
    CROSS JOIN LATERAL colbert._pending(i, true) AS p
    WHERE i.source = pending.source
-     AND colbert._text_column(i) IS NOT NULL;
+     AND colbert._encoded_column(i) IS NOT NULL;
 END;
 
 COMMENT ON FUNCTION colbert.pending(regclass) IS
@@ -10764,7 +10926,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_asked_index$
 DECLARE
-  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
 BEGIN
   IF query_text IS NULL OR query_text !~ '\S' THEN
     RAISE EXCEPTION 'the query is empty'

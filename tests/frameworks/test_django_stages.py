@@ -298,7 +298,7 @@ def test_a_document_that_cannot_be_stored_spoils_no_transaction(text_in: None) -
 
 
 def test_encoding_needs_an_index_that_names_a_text_and_has_the_model(text_in: None) -> None:
-    with pytest.raises(ValueError, match=r"no index of table .* names a text column"):
+    with pytest.raises(ValueError, match=r"no index of table .* names a column of texts"):
         encode_pending(Note)
     sql("SELECT colbert.drop_index('library_document')::text")
     sql(
@@ -336,7 +336,7 @@ def test_the_worker_encodes_with_the_encoder_of_the_settings(collection: str) ->
 
 
 def test_the_worker_says_what_it_cannot_work_for(collection: str) -> None:
-    with pytest.raises(CommandError, match="names a text column"):
+    with pytest.raises(CommandError, match="names a column of texts"):
         run("colbert_worker", "library.Note", "--once")
     with pytest.raises(CommandError, match=r"name models as library\.Document"):
         run("colbert_worker", "library.Nothing", "--once")

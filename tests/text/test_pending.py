@@ -507,7 +507,8 @@ def test_an_array_that_cannot_be_null_is_refused_beside_a_text(connection: Conne
 def test_an_index_without_a_text_column_has_nothing_to_claim(documents_without: Connection) -> None:
     refused = refusal(documents_without, "SELECT colbert.claim_pending('documents')")
     assert primary(refused) == (
-        'the index on column "embeddings" of table "public.documents" names no text column'
+        'the index on column "embeddings" of table "public.documents" names no column'
+        " that workers encode"
     )
     assert refused.sqlstate == "55000"
     assert run(documents_without, "SELECT * FROM colbert.pending") == []

@@ -202,7 +202,7 @@ def test_it_works_for_every_table_of_its_model_and_for_no_other(words: Connectio
     with pytest.raises(ModelMismatch, match="another model"):
         Worker(words, encoder, ["documents", "other"]).drain()
     run(words, "CREATE TABLE gate ()")
-    with pytest.raises(ValueError, match="no index of table gate names a text column"):
+    with pytest.raises(ValueError, match="no index of table gate names a column of texts"):
         Worker(words, encoder, ["gate"]).drain()
 
 

@@ -5,7 +5,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_asked_index$
 DECLARE
-  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
 BEGIN
   IF query_text IS NULL OR query_text !~ '\S' THEN
     RAISE EXCEPTION 'the query is empty'

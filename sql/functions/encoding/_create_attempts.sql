@@ -1,6 +1,6 @@
--- The attempts at encoding pending documents: the table "attempts" of an index with a text column. A pending document
--- is a row of the source with a text and no array, and nothing else. It has a row here while a worker is at it, or
--- after it failed, which says when it is due again. So whatever is lost here is done again.
+-- The attempts at encoding pending documents: the table "attempts" of an index with a column that workers encode. A
+-- pending document is a row of the source with a text or picture and no array, and nothing else. It has a row here while a
+-- worker is at it, or after it failed, which says when it is due again. So whatever is lost here is done again.
 --
 -- The table is written by whoever may write the array in the source and see the row.
 CREATE OR REPLACE FUNCTION colbert._create_attempts(index colbert._index)
@@ -17,7 +17,7 @@ DECLARE
            (colbert._source_types(index)).key_type,
            CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN ', tenant text COLLATE "C"' END,
            (colbert._attempt_key(index)).columns),
-    'documents', colbert._text_column(index));
+    'documents', colbert._encoded_column(index));
 BEGIN
   EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
@@ -30,4 +30,4 @@ END
 $_create_attempts$;
 
 COMMENT ON FUNCTION colbert._create_attempts(colbert._index) IS
-  'Makes the table of attempts of an index with a text column.';
+  'Makes the table of attempts of an index with a column that workers encode.';

@@ -6,7 +6,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $retry_failures$
 DECLARE
-  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
   _failures bigint;
 BEGIN
   EXECUTE format('DELETE FROM %s AS a '

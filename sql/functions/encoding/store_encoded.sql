@@ -1,6 +1,6 @@
--- Stores the vectors of a pending document, if its text is still the one that was encoded and nobody else has stored an
--- array meanwhile. Returns whether it was stored. If not, there is nothing left to do: a text that has changed is
--- pending again.
+-- Stores the vectors of a pending document, if its text or picture is still the one that was encoded and nobody else has
+-- stored an array meanwhile. Returns whether it was stored. If not, there is nothing left to do: what has changed is pending
+-- again.
 CREATE OR REPLACE FUNCTION colbert.store_encoded(
   source regclass,
   doc_id text,
@@ -14,7 +14,7 @@ COST 10000
 SET search_path = pg_catalog, pg_temp
 AS $store_encoded$
 DECLARE
-  _index colbert._index := colbert._find_text_index(source, embeddings);
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _stored bigint;
 BEGIN
@@ -25,9 +25,9 @@ BEGIN
   END IF;
   PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
   EXECUTE format('UPDATE %s AS s SET %I = %s '
-                 ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND s.%6$I::text COLLATE "C" = $3',
+                 ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND %6$s = $3',
                  _index.source, _index.embeddings, colbert._stored_sql(_types.element, '$1'), _index.key, _types.key_cast,
-                 colbert._text_column(_index))
+                 colbert._content_sql(_index))
     USING vectors, doc_id, content;
   GET DIAGNOSTICS _stored = ROW_COUNT;
   IF _stored > 0 THEN
@@ -38,4 +38,4 @@ END
 $store_encoded$;
 
 COMMENT ON FUNCTION colbert.store_encoded(regclass, text, text, vector[], text, name) IS
-  'Stores the vectors of a pending document, given the text that was encoded; false when the text is another by now, or the document is not pending any more.';
+  'Stores the vectors of a pending document, given the content that was claimed; false when it is another by now, or the document is not pending any more.';

@@ -12,7 +12,7 @@ BEGIN
   PERFORM colbert._refuse_options(options, colbert._option_types(_method)),
           colbert._refuse_tenant_column(source, _method, options),
           colbert._refuse_bit_options(source, embeddings, options),
-          colbert._refuse_text_column(source, embeddings, options);
+          colbert._refuse_encoded_column(source, embeddings, options);
   PERFORM colbert._forget_dropped_sources(),
           colbert._refuse_second_index(source, embeddings);
 

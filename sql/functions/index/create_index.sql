@@ -30,7 +30,7 @@ BEGIN
   END IF;
   PERFORM colbert._method_build(_index);
   EXECUTE format('ANALYZE %s (%I)', source, _index.key);
-  IF colbert._text_column(_index) IS NOT NULL THEN
+  IF colbert._encoded_column(_index) IS NOT NULL THEN
     PERFORM colbert._notify_workers(_index.id);
   END IF;
 END

@@ -20,7 +20,7 @@ DECLARE
   _index colbert._index;
 BEGIN
   PERFORM colbert._refuse_options(
-            options, colbert._option_types(_method) - 'text' || jsonb '{"create_on_shards": "boolean"}'),
+            options, colbert._option_types(_method) - '{text,pictures}'::text[] || jsonb '{"create_on_shards": "boolean"}'),
           colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_key_of_shards(source, key),
           colbert._refuse_wrappers(source);

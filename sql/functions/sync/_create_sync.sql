@@ -71,7 +71,7 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION %s()',
                  _names.row_trigger, index.source, _names.sync_function);
-  IF colbert._text_column(index) IS NOT NULL THEN
+  IF colbert._encoded_column(index) IS NOT NULL THEN
     PERFORM colbert._create_text_sync(index);
   END IF;
   IF _always && ARRAY[_names.row_trigger, _names.truncate_trigger] THEN
@@ -86,9 +86,9 @@ $_create_sync$;
 COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
   'Makes the trigger function and the triggers of an index, anew where they are there.';
 
--- What the trigger function of an index does for its text column. BEFORE an update that changes the text, the array of
--- the old text goes, unless the writer has set another array. AFTER any change, the workers hear of a row that is
--- pending.
+-- What the trigger function of an index does for the column that workers encode. BEFORE an update that changes a text or
+-- picture, the array of the old one goes, unless the writer has set another array. AFTER any change, the workers hear of a
+-- row that is pending.
 CREATE OR REPLACE FUNCTION colbert._text_sync_sql(index colbert._index, OUT before text, OUT after text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
@@ -103,15 +103,15 @@ BEGIN ATOMIC
          format($after$
     IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
       PERFORM colbert._notify_workers(%1$s);
-    END IF;$after$, index.id, index.embeddings, colbert._text_column(index))
-   WHERE colbert._text_column(index) IS NOT NULL;
+    END IF;$after$, index.id, index.embeddings, colbert._encoded_column(index))
+   WHERE colbert._encoded_column(index) IS NOT NULL;
 END;
 
 COMMENT ON FUNCTION colbert._text_sync_sql(colbert._index) IS
-  'The parts of the trigger function that are for the text column; NULL without one.';
+  'The parts of the trigger function that are for the column which workers encode; NULL without one.';
 
--- The trigger that sees a change of the text, and the index in which workers find pending documents. Texts are compared
--- letter by letter, whatever their type and collation take to be equal.
+-- The trigger that sees a change of the text or picture, and the index in which workers find pending documents. Texts are
+-- compared letter by letter, whatever their type and collation take to be equal.
 CREATE OR REPLACE FUNCTION colbert._create_text_sync(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -119,16 +119,17 @@ SET search_path = pg_catalog, pg_temp
 AS $_create_text_sync$
 DECLARE
   _names record := colbert._sync_names(index);
-  _text name := colbert._text_column(index);
+  _column name := colbert._encoded_column(index);
   _pending name := colbert._derived_name(index.source, index.embeddings, 'pending');
 BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW '
-                 'WHEN (OLD.%I::text COLLATE "C" IS DISTINCT FROM NEW.%3$I::text COLLATE "C") '
-                 'EXECUTE FUNCTION %s()',
-                 _names.text_trigger, index.source, _text, _names.sync_function);
+                 'WHEN (OLD.%3$I%5$s IS DISTINCT FROM NEW.%3$I%5$s) '
+                 'EXECUTE FUNCTION %4$s()',
+                 _names.text_trigger, index.source, _column, _names.sync_function,
+                 CASE WHEN NOT colbert._has_picture_bytes(index) THEN '::text COLLATE "C"' END);
   IF colbert._pending_index(index) IS NULL THEN
     EXECUTE format('CREATE INDEX %I ON %s (%s) WHERE %I IS NULL AND %I IS NOT NULL',
-                   _pending, index.source, colbert._pending_order_sql(index), index.embeddings, _text);
+                   _pending, index.source, colbert._pending_order_sql(index), index.embeddings, _column);
     EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
                    (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
                    _pending, colbert._derived_comment(index));
@@ -137,4 +138,4 @@ END
 $_create_text_sync$;
 
 COMMENT ON FUNCTION colbert._create_text_sync(colbert._index) IS
-  'Makes the trigger on the text column, and the index of pending documents where it is missing.';
+  'Makes the trigger on the column that workers encode, and the index of pending documents where it is missing.';

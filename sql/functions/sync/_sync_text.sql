@@ -1,4 +1,4 @@
--- A changed text is a new one. The trigger calls this under the lock of the row.
+-- A changed text or picture is a new one. The trigger calls this under the lock of the row.
 CREATE OR REPLACE FUNCTION colbert._sync_text(index_id integer, doc_id text, tenant text DEFAULT NULL)
 RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -7,4 +7,4 @@ BEGIN ATOMIC
 END;
 
 COMMENT ON FUNCTION colbert._sync_text(integer, text, text) IS
-  'Forgets the attempts at encoding a text that has changed: what the trigger on the text column calls.';
+  'Forgets the attempts at encoding what has changed: what the trigger on the column that workers encode calls.';

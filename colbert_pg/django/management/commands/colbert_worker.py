@@ -1,10 +1,11 @@
-"""``manage.py colbert_worker``: encodes texts as they are written."""
+"""``manage.py colbert_worker``: encodes texts and pictures as they are written."""
 
 from __future__ import annotations
 
 import logging
 from argparse import ArgumentParser
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -20,9 +21,9 @@ from colbert_pg.worker import Worker
 
 class Command(IndexCommand):
     help = (
-        "Encode texts as they are written, by the encoder of the settings, in tables whose index "
-        "names a text column. Any number of workers may run. Ctrl-C and SIGTERM end one after the "
-        "batch in hand."
+        "Encode texts and pictures as they are written, by the encoder of the settings, in tables "
+        "whose index names their column. Any number of workers may run. Ctrl-C and SIGTERM end one "
+        "after the batch in hand."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,6 +35,9 @@ class Command(IndexCommand):
         )
         parser.add_argument(
             "--lease", type=int, default=300, help="Seconds after which others take what was lost."
+        )
+        parser.add_argument(
+            "--pictures", type=Path, help="The directory that paths of pictures are relative to."
         )
         parser.add_argument("--name", help="In colbert.workers. Default: host and process.")
 
@@ -56,6 +60,7 @@ class Command(IndexCommand):
                 batch=options["batch"],
                 lease=timedelta(seconds=options["lease"]),
                 name=options["name"],
+                pictures=options["pictures"],
             )
 
         def tell(message: str) -> None:
