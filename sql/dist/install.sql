@@ -5509,7 +5509,7 @@ BEGIN
   ELSIF options ?& ARRAY['text', 'pictures'] THEN
     RAISE EXCEPTION 'options "text" and "pictures" exclude each other'
       USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Name the column that workers encode in one of them. Texts and pictures need a table each.';
+            HINT = 'Workers encode one column of an index: name it in one of them.';
   END IF;
   SELECT a.* INTO _column
     FROM pg_attribute AS a

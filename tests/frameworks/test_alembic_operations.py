@@ -165,6 +165,16 @@ def test_autogenerate_leaves_alone_what_a_text_column_brings(application: Applic
     assert "_attempts" not in written
 
 
+def test_autogenerate_creates_an_index_of_pictures(application: Application) -> None:
+    command.upgrade(application.config, "head")
+    application.edit_models('method="plaid", key="slug"', 'options={"pictures": "slug"}')
+    written = application.autogenerate("2")
+    assert "options={'pictures': 'slug'}" in written
+    command.upgrade(application.config, "head")
+    assert application.rows("SELECT text FROM colbert.pending") == [("slug",)]
+    assert "op." not in application.autogenerate("3")
+
+
 def test_autogenerate_drops_the_index_before_its_table(application: Application) -> None:
     command.upgrade(application.config, "head")
     application.edit_models(MODELS[MODELS.index("class Document") : MODELS.index("class Note")], "")

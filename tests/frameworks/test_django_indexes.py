@@ -20,6 +20,7 @@ from django.test.utils import isolate_apps
 from pgvector.django import VectorField
 
 from colbert_pg.django import LateInteractionIndex, checks
+from colbert_pg.options import Options
 from tests.docs.blocks import blocks
 from tests.frameworks.library import site  # noqa: F401  # sets Django up
 from tests.frameworks.library.models import Note
@@ -260,8 +261,9 @@ def ids(found: list[CheckMessage]) -> list[str]:
     return [message.id for message in found]
 
 
+@pytest.mark.parametrize("options", [Options(text="content"), Options(pictures="content")])
 @isolate_apps("tests.frameworks.library")  # type: ignore[untyped-decorator]
-def test_checks_say_what_is_wrong_with_a_declaration() -> None:
+def test_checks_say_what_is_wrong_with_a_declaration(options: Options) -> None:
     class Wrong(models.Model):
         content = models.TextField()
         words = ArrayField(models.TextField())
@@ -271,7 +273,7 @@ def test_checks_say_what_is_wrong_with_a_declaration() -> None:
             app_label = "library"
             indexes = (
                 LateInteractionIndex(fields=["words"], name="a"),
-                LateInteractionIndex(fields=["needed"], name="b", options={"text": "content"}),
+                LateInteractionIndex(fields=["needed"], name="b", options=options),
                 LateInteractionIndex(fields=["nothing"], name="c"),
             )
 

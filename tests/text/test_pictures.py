@@ -404,7 +404,7 @@ def test_paths_are_read_below_the_directory_of_the_worker_and_nowhere_else(
     worker = Worker(paths, PictureEncoder(), pictures=root)
     assert worker.drain() == Done(encoded=2, failed=len([*outside, *missing, *odd]))
     assert worker.troubled == set()
-    said = dict(
+    said: dict[str, str] = dict(
         run(
             paths,
             "SELECT d.scan, f.error"
