@@ -38,6 +38,7 @@ from colbert_pg.encoding import (
     picture_below,
     same_model,
     takes_pictures,
+    takes_texts,
 )
 from colbert_pg.errors import ModelMismatch
 from colbert_pg.vectors import Matrix, TokenArray, register
@@ -188,7 +189,7 @@ class Worker:
 
         Raises:
             ModelMismatch: if a table of ``sources`` has vectors of another model.
-            ValueError: if it has no such index, or pictures that this worker cannot encode.
+            ValueError: if it has no such index, or this worker cannot encode what it names.
             NotInstalled: if the database lacks colbert_pg.
         """
         if self._types is None:
@@ -212,7 +213,9 @@ class Worker:
         return found
 
     def _problem(self, index: Index) -> str | None:
-        """Why this worker cannot encode the pictures of an index, if it cannot."""
+        """Why this worker cannot encode what an index names, if it cannot."""
+        if index.pictures is None and not takes_texts(self.encoder):
+            return f"table {index.source} is of texts, and the model takes pictures alone"
         if index.pictures is not None and not takes_pictures(self.encoder):
             return f"table {index.source} is of pictures, and the model takes none"
         if index.paths and self.pictures is None:

@@ -21,6 +21,7 @@ from colbert_pg.encoding._models import (
     offsets,
     same_model,
     takes_pictures,
+    takes_texts,
 )
 from colbert_pg.encoding._patches import Patch
 from colbert_pg.encoding._pictures import Picture, open_picture, picture_below
@@ -46,4 +47,5 @@ __all__ = [
     "pool",
     "same_model",
     "takes_pictures",
+    "takes_texts",
 ]

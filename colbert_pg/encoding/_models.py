@@ -50,6 +50,11 @@ def takes_pictures(encoder: TextEncoder) -> TypeGuard[PictureEncoder]:
     return bool(getattr(encoder, "takes_pictures", False))
 
 
+def takes_texts(encoder: TextEncoder) -> bool:
+    """Whether the encoder's model encodes texts as documents; all do that do not say otherwise."""
+    return bool(getattr(encoder, "takes_texts", True))
+
+
 def fingerprint_of(encoder: TextEncoder) -> dict[str, Any]:
     """The encoder's fingerprint, as it looks after a journey through jsonb."""
     model: dict[str, Any] = json.loads(json.dumps(encoder.fingerprint))

@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from colbert_pg import Client
+from colbert_pg import Client, Worker
 from colbert_pg.encoder import Encoder
 from tests.cli.conftest import Run
 from tests.pictures import save_colpali
@@ -98,6 +98,19 @@ def test_paths_are_read_in_the_directory_that_the_worker_is_given(
     assert sql(connection, "SELECT doc_id, error FROM colbert.failures") == [
         ("2", "two.png: no such file in the directory of pictures")
     ]
+
+
+def test_a_model_that_takes_pictures_alone_leaves_texts_to_others(
+    connection: psycopg.Connection[Any], model: str
+) -> None:
+    sql(connection, "CREATE TABLE notes (id int PRIMARY KEY, body text, embeddings vector(128)[])")
+    sql(connection, "SELECT colbert.create_index('notes', options => '{\"text\": \"body\"}')")
+    sql(connection, "INSERT INTO notes VALUES (1, 'a cat')")
+    encoder = Encoder(model, device="cpu")
+    assert Worker(connection, encoder).drain() == (0, 0, 0)
+    with pytest.raises(ValueError, match="notes is of texts, and the model takes pictures alone"):
+        Worker(connection, encoder, ["notes"]).drain()
+    assert sql(connection, "SELECT model, encoding FROM colbert.pending") == [(None, 0)]
 
 
 def test_a_model_that_takes_no_pictures_is_refused_where_the_table_is_named(
