@@ -24,7 +24,7 @@ from colbert_pg.cli._encoders import encoder_for
 from colbert_pg.cli._ends import fail, print_json, reporting, terminated
 from colbert_pg.cli._lines import Lines
 from colbert_pg.cli._loading import Loaded, load_and_index, load_and_index_pages
-from colbert_pg.cli._pages import holds_pages, page_picture
+from colbert_pg.cli._pages import holds_pages, picture_of
 from colbert_pg.cli._places import (
     Place,
     database,
@@ -437,6 +437,14 @@ def explain(
         ),
     ] = None,
     table: TableOption = "documents",
+    pictures: Annotated[
+        Path,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="The directory that paths of pictures in the table are relative to.",
+        ),
+    ] = Path(),
     model: ModelOption = None,
     url: UrlOption = None,
     data: DataOption = None,
@@ -444,7 +452,7 @@ def explain(
     """Show which words of a document, or patches of a page, matched which words of a query."""
     with reporting(), database(url, data) as (connection, at):
         target = _loaded(connection, table, at)
-        picture = page_picture(target, doc)
+        picture = picture_of(target, doc, pictures)
         if picture is None and not target.contents([doc]):
             raise ColbertError(f"table {table} has no document with the id {doc!r}")
         encoder = encoder_for(target.model(), model)

@@ -20,7 +20,7 @@ from colbert_pg._cursors import rows as rows_of
 from colbert_pg._extras import pip_install
 from colbert_pg.cli._table import FIRST_STAGE, Table
 from colbert_pg.client import Client
-from colbert_pg.encoding import open_picture, pool
+from colbert_pg.encoding import open_picture, picture_below, pool
 from colbert_pg.errors import BadPicture, ColbertError
 from colbert_pg.vectors import HalfTokenArray, Matrix, TokenArray
 
@@ -280,14 +280,30 @@ def load_pages(
     return loader.loaded
 
 
-def page_picture(target: Table, key: str) -> Image | None:
-    """The picture of a page, from its file; None where the table has no page of that key.
+def picture_of(target: Table, key: str, directory: Path) -> Image | None:
+    """The picture that a document is; None where it is a text, or not there.
+
+    Args:
+        target: the table.
+        key: of the document.
+        directory: what paths of pictures that workers encode are relative to.
 
     Raises:
-        ColbertError: the file is not there, or not what was loaded, or its page cannot be had.
+        ColbertError: the picture cannot be had, or is not the one that was loaded.
     """
-    if target.page_vectors() is None:
-        return None
+    try:
+        if target.pictures() is None:
+            return _page_picture(target, key) if target.page_vectors() is not None else None
+        (stored,) = target.contents([key]).values() or (None,)
+        if isinstance(stored, str):
+            stored = picture_below(directory, stored)
+        return None if stored is None else open_picture(stored)
+    except BadPicture as error:
+        raise ColbertError(f"{key}: {error}") from error
+
+
+def _page_picture(target: Table, key: str) -> Image | None:
+    """The picture of a page, from the file that was loaded."""
     found = rows_of(
         target.connection,
         sql.SQL(
@@ -295,17 +311,17 @@ def page_picture(target: Table, key: str) -> Image | None:
         ).format(target.identifier),
         [key],
     )
-    for name, number, digest in found:
-        try:
-            with closing(PageFile(Path(name))) as file:
-                page = next(islice(file.pages(), number - 1, None), None)
-                if page is not None and page.digest == digest:
-                    return page.picture()
-        except FileNotFoundError as error:
-            raise ColbertError(
-                f"{name} is not there: run this in the directory where it was loaded"
-            ) from error
-        except (BadPicture, OSError) as error:
-            raise ColbertError(f"{key}: {error}") from error
-        raise ColbertError(f"{name} has changed since it was loaded: load it again")
-    return None
+    if not found:
+        return None
+    ((name, number, digest),) = found
+    try:
+        file = PageFile(Path(name))
+    except OSError as error:
+        raise ColbertError(
+            f"{name} cannot be read: run this in the directory where it was loaded"
+        ) from error
+    with closing(file):
+        page = next(islice(file.pages(), number - 1, None), None)
+        if page is None or page.digest != digest:
+            raise ColbertError(f"{name} has changed since it was loaded: load it again")
+        return page.picture()

@@ -337,8 +337,13 @@ class Table:
             )
             client.create_index(self.name, options={"first_stage": FIRST_STAGE})
 
-    def contents(self, ids: Sequence[Any]) -> dict[Any, str | None]:
-        """The texts of documents, by key; None where the table has no such column.
+    def pictures(self) -> str | None:
+        """The column of pictures that workers encode, if the index names one."""
+        index = self.index()
+        return None if index is None else index.pictures
+
+    def contents(self, ids: Sequence[Any]) -> dict[Any, Any]:
+        """The texts of documents, or their pictures, by key; None where there is no such column.
 
         Raises:
             ColbertError: if the table has neither an index nor a column ``id``.
@@ -346,7 +351,7 @@ class Table:
         table, index = self.source(), self.index()
         columns = {} if table is None else table.columns
         key = "id" if index is None or index.key is None else index.key
-        content = self.text()
+        content = self.pictures() or self.text()
         if key not in columns:
             raise ColbertError(
                 f"table {self.name} has neither an index nor a column id: "

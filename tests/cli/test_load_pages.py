@@ -87,7 +87,7 @@ def test_a_page_is_explained_patch_by_patch_from_the_file_that_was_loaded(
     (files / "report.pdf").write_bytes(pdf("a cat", "", "a bird"))
     assert "report.pdf has changed since it was loaded" in said(run(*explain, code=1))
     (files / "report.pdf").unlink()
-    assert "report.pdf is not there" in said(run(*explain, code=1))
+    assert "report.pdf cannot be read" in said(run(*explain, code=1))
 
 
 def test_stored_vectors_are_those_of_the_encoder(

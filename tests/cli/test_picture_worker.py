@@ -121,3 +121,26 @@ def test_a_model_that_takes_no_pictures_is_refused_where_the_table_is_named(
     assert "0 documents encoded, 0 failed" in said(run(*at))
     refused = run(*at, "--table", "pages", code=1)
     assert "table pages is of pictures, and the model takes none" in said(refused)
+
+
+@pytest.mark.parametrize("kind", ["bytea", "text"])
+def test_a_picture_that_a_worker_encoded_is_explained(
+    run: Run,
+    database: str,
+    connection: psycopg.Connection[Any],
+    model: str,
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    (tmp_path / "one.png").write_bytes(png(1))
+    create(connection, kind, png(1) if kind == "bytea" else "one.png")
+    at = ("--url", database, "--model", model, "--pictures", str(tmp_path))
+    run("worker", "--once", *at)
+    html = tmp_path / "page.html"
+    explain = ("explain", "the cat", "--doc", "1", "--table", "pages", *at)
+    run(*explain, "--html", str(html))
+    assert html.read_text(encoding="utf-8").count('class="word patch"') == 16
+    assert "no document with the id '2'" in said(run(*explain[:3], "2", *explain[4:], code=1))
+    if kind == "text":
+        sql(connection, "UPDATE pages SET scan = '/etc/passwd'")
+        assert "outside the directory of pictures" in said(run(*explain, code=1))

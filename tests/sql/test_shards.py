@@ -633,7 +633,9 @@ class TestByKey:
 
     def test_answer_in_a_parallel_worker(self, loaded: Cluster) -> None:
         """Which opens connections of its own."""
-        every = """SELECT id, colbert.maxsim('{"[1,0,0]"}', id, 'documents') FROM one WHERE id < 9"""
+        every = (
+            """SELECT id, colbert.maxsim('{"[1,0,0]"}', id, 'documents') FROM one WHERE id < 9"""
+        )
         alone = run(loaded.asked, every)
         run(loaded.asked, "SET debug_parallel_query = on")
         assert "Gather" in run(loaded.asked, f"EXPLAIN {every}")[0][0]
