@@ -1297,7 +1297,11 @@ EXECUTE $part$
 -- It returns (doc_id, score) for every row of documents, which is SQL for a relation (doc_id, embeddings). $1 is the
 -- query, with lower bound 1.
 --
--- Run it with EXECUTE … USING. The plan is then made for this one run, and the query's vectors are constants in it.
+-- Run it with EXECUTE … USING. The plan is then made for this one run, and the query's vectors are constants in it. The
+-- planner copies the whole query for each of them, 550 MB for 1,024 tokens of 128 dimensions. So from 101 tokens on,
+-- subqueries read them from a CTE, once each. Measured with ten documents: 1,024 tokens take a quarter of the time, 128 two
+-- thirds, but 20 would take 1.3 times as long, and 1.7 times with literals.
+--
 -- Each query token is one min() over the unnested document: no join, no sort, no call. That is the fastest form in one
 -- process (benchmarks/). PostgreSQL keeps correlated subqueries out of parallel workers, so with parallel the same
 -- min()s are grouped by document, which workers may do. That needs memory for all documents at once: else their tokens
@@ -1311,20 +1315,29 @@ CREATE OR REPLACE FUNCTION colbert._scoring_sql(
 RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
-  WITH term AS (
+  WITH form AS (
+    SELECT f.*, colbert._vector_schema() AS schema
+      FROM (VALUES ('', '$1', '%s'),
+                   ('WITH "colbert query" AS MATERIALIZED (SELECT $1 AS vectors) ', 'q.vectors',
+                    '(SELECT %s FROM "colbert query" AS q)')) AS f (head, vectors, constant)
+     WHERE (f.head <> '') = (cardinality(query) > 100)
+  ), term AS (
     SELECT i, format(CASE WHEN element = 'bit'::regtype THEN
-                            '%5$s(min(d.token OPERATOR(%1$I.<~>) %1$I.binary_quantize($1[%2$s]))'
-                            ' / %4$s::pg_catalog.float8 - 1::pg_catalog.float8)'
-                          WHEN weight = 1 THEN
-                            'min(d.token OPERATOR(%1$I.<#>) $1[%2$s]::%3$s)'
+                            '%3$s(min(d.token OPERATOR(%1$I.<~>) %2$s) / %4$s::pg_catalog.float8 - 1::pg_catalog.float8)'
                           ELSE
-                            '%5$smin(d.token OPERATOR(%1$I.<#>) %1$I.l2_normalize($1[%2$s])::%3$s)'
+                            '%3$smin(d.token OPERATOR(%1$I.<#>) %2$s)'
                      END,
-                     pgvector.schema, i, element, dimensions,
-                     CASE WHEN weight <> 1 THEN format('colbert._weight($1[%s]) * ', i) END) AS sql
-      FROM (SELECT u.i, colbert._weight(u.token) AS weight, colbert._dimensions(u.token) AS dimensions
-              FROM unnest(query) WITH ORDINALITY AS u (token, i)) AS query_token
-     CROSS JOIN (SELECT colbert._vector_schema() AS schema OFFSET 0) AS pgvector
+                     schema,
+                     format(constant,
+                            format(CASE WHEN element = 'bit'::regtype THEN '%1$I.binary_quantize(%2$s)'
+                                        WHEN weight = 1 THEN '%2$s::%3$s'
+                                        ELSE '%1$I.l2_normalize(%2$s)::%3$s' END,
+                                   schema, token, element)),
+                     CASE WHEN weight <> 1 THEN format(constant, format('colbert._weight(%s)', token)) || ' * ' END,
+                     dimensions) AS sql
+      FROM (SELECT u.i, colbert._weight(u.token) AS weight, colbert._dimensions(u.token) AS dimensions,
+                   f.schema, f.constant, format('%s[%s]', f.vectors, u.i) AS token
+              FROM form AS f CROSS JOIN unnest(query) WITH ORDINALITY AS u (token, i)) AS query_token
   ), term_group AS (
     SELECT (i - 1) / 16 AS i, string_agg(sql, ' + ' ORDER BY i) AS sql
       FROM term
@@ -1332,16 +1345,16 @@ BEGIN ATOMIC
   )
   SELECT format(CASE
                   WHEN parallel THEN
-                    'SELECT s.doc_id, 0::pg_catalog.float8 - %2$s AS score'
+                    '%3$sSELECT s.doc_id, 0::pg_catalog.float8 - %2$s AS score'
                     '  FROM %1$s AS s CROSS JOIN LATERAL pg_catalog.unnest(s.embeddings) AS d (token)'
                     ' GROUP BY s.doc_id'
                   ELSE
-                    'SELECT s.doc_id, m.score'
+                    '%3$sSELECT s.doc_id, m.score'
                     '  FROM %1$s AS s'
                     ' CROSS JOIN LATERAL (SELECT 0::pg_catalog.float8 - %2$s AS score'
                     '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m'
                 END,
-                documents, string_agg('(' || sql || ')', ' - ' ORDER BY i))
+                documents, string_agg('(' || sql || ')', ' - ' ORDER BY i), (SELECT f.head FROM form AS f))
     FROM term_group;
 END;
 

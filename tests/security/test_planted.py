@@ -45,6 +45,7 @@ CALLS = [
     "SELECT * FROM colbert.search('victim.documents', {q}, {form}, "
     "candidates => 1, filter => {f}, params => '[1]')",
     "SELECT * FROM colbert.search('victim.documents', {q}, {form}, exact => true)",
+    "SELECT * FROM colbert.search('victim.documents', {long}, {form}, filter => {f})",
     "SELECT * FROM colbert.explain_search('victim.documents', {q}, {form}, filter => {f})",
     "SELECT * FROM colbert.measure_recall('victim.documents', sample => 2, filter => {f})",
     "SELECT * FROM colbert.hybrid_search('victim.documents', {q}, 'one', {form}, filter => {f})",
@@ -144,6 +145,7 @@ def test_nothing_planted_on_the_path_of_a_caller_is_run(
             statements = [
                 call.format(
                     q="""'{"[1,0,0]","[0,1,0]"}'::vector[]""",
+                    long="ARRAY[" + ",".join(["'[0.6,0.8,0]'"] * 101) + "]::vector[]",
                     type=key_type,
                     form=form,
                     ids=ids,

@@ -1,5 +1,8 @@
 """Long documents, and queries of 1,024 tokens; benchmarks/long_documents.py tries all lengths."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import psycopg
 import pytest
@@ -59,3 +62,19 @@ def test_a_query_of_1024_tokens_finds_its_document(
     [(key, score)] = search(connection, query, ", k => 1")
     assert key == 7
     assert score == pytest.approx(maxsim(query, documents[7]), rel=1e-6)
+
+
+def test_a_query_of_1024_tokens_takes_no_memory_that_grows_with_its_square(
+    own_connection: psycopg.Connection, rng: np.random.Generator
+) -> None:
+    status = Path(f"/proc/{own_connection.info.backend_pid}/status")
+    if not status.exists():
+        pytest.skip("the memory of a backend is read from Linux's /proc")
+    create_table(own_connection, embeddings="vector(128)[]")
+    insert(own_connection, {key: unit(rng, 5, 128) for key in range(5)})
+    create_index(own_connection, "documents", ", method => 'exact'")
+    peaks = []
+    for tokens in (100, 1024):
+        search(own_connection, unit(rng, tokens, 128))
+        peaks.append(int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]))
+    assert peaks[1] - peaks[0] < 150_000

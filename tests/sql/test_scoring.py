@@ -159,8 +159,12 @@ def make_it_look_large(connection: psycopg.Connection) -> None:
     )
 
 
+@pytest.mark.parametrize("tokens", [4, 101])
 def test_a_pass_over_many_documents_runs_in_parallel_workers(
-    own_connection: psycopg.Connection, rng: np.random.Generator, server_version_num: int
+    own_connection: psycopg.Connection,
+    rng: np.random.Generator,
+    server_version_num: int,
+    tokens: int,
 ) -> None:
     if server_version_num < 180000:
         pytest.skip("PostgreSQL counts launched workers since 18")
@@ -174,7 +178,7 @@ def test_a_pass_over_many_documents_runs_in_parallel_workers(
     for large in (False, True):
         if large:
             make_it_look_large(own_connection)
-        search(own_connection, unit(rng, 4, 3))
+        search(own_connection, unit(rng, tokens, 3))
         own_connection.commit()
         run(own_connection, "SELECT pg_stat_force_next_flush()")
         own_connection.commit()
@@ -184,7 +188,7 @@ def test_a_pass_over_many_documents_runs_in_parallel_workers(
 
 
 @pytest.mark.parametrize("element", ["vector", "halfvec"])
-@pytest.mark.parametrize("tokens", [1, 16, 17, 40, 2000])
+@pytest.mark.parametrize("tokens", [1, 16, 17, 40, 101, 2000])
 def test_every_way_to_a_score_gives_the_same_bits(
     connection: psycopg.Connection,
     rng: np.random.Generator,
@@ -220,6 +224,46 @@ def test_every_way_to_a_score_gives_the_same_bits(
         "FROM documents ORDER BY score DESC, id",
         texts(query),
     )
+
+
+@pytest.mark.parametrize("element", ["vector", "halfvec", "bit"])
+@pytest.mark.parametrize("tokens", [100, 101])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_long_queries_have_weights_and_lower_bounds_like_short_ones(
+    connection: psycopg.Connection,
+    rng: np.random.Generator,
+    element: str,
+    tokens: int,
+    workers: int,
+) -> None:
+    documents, query = unit_documents(rng, 20, 5, 8), unit(rng, tokens, 8)
+    create_table(connection, embeddings=f"{element}(8)[]")
+    for key, document in documents.items():
+        array = "colbert.binary_quantize(v)" if element == "bit" else f"v::{element}[]"
+        run(
+            connection,
+            f"INSERT INTO documents SELECT %s, {array} FROM (SELECT %s::text[]::vector[]) AS a (v)",
+            key,
+            texts(document),
+        )
+    create_index(connection, "documents", ", method => 'exact'")
+    make_it_look_large(connection)
+    run(connection, f"SET max_parallel_workers_per_gather = {workers}")
+    weights = rng.choice(np.array([0.5, 1, 3], dtype=np.float32), size=(tokens, 1))
+    vectors = ",".join(f'"{vector}"' for vector in texts(query * weights))
+    rows = run(
+        connection,
+        "SELECT * FROM colbert.search('documents', %s::text::vector[], k => 20)",
+        f"[3:{tokens + 2}]={{{vectors}}}",
+    )
+    assert len(rows) == 20
+    for key, score in rows:
+        if element == "bit":
+            similarities = ((query > 0)[:, None] == (documents[key] > 0)[None]).mean(axis=2)
+        else:
+            similarities = query @ documents[key].T
+        expected = float(similarities.max(axis=1) @ weights[:, 0])
+        assert score == pytest.approx(expected, rel=1e-3)
 
 
 def test_few_candidates_are_scored_with_the_same_bits_as_all_documents(
