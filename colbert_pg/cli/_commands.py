@@ -531,12 +531,18 @@ def status(as_json: JsonOption = False, url: UrlOption = None, data: DataOption 
 @app.command()
 def reindex(
     table: Annotated[str, typer.Argument(help="The table.")] = "documents",
+    retrain: Annotated[
+        bool,
+        typer.Option(
+            "--retrain/--no-retrain", help="Train centroids anew, or keep those that there are."
+        ),
+    ] = True,
     url: UrlOption = None,
     data: DataOption = None,
 ) -> None:
     """Build the index of a table anew, while others search and write."""
     with reporting(), database(url, data) as (connection, _):
-        Client(connection).reindex(table, concurrently=True)
+        Client(connection).reindex(table, concurrently=True, retrain=retrain)
 
 
 @app.command()

@@ -34,6 +34,7 @@ _TYPES = {
     "candidates": "pg_catalog.int4",
     "exact": "pg_catalog.bool",
     "on_shards": "pg_catalog.bool",
+    "retrain": "pg_catalog.bool",
     "min_score": "pg_catalog.float8",
     "queries": "pg_catalog.regclass",
     "query_column": "pg_catalog.name",

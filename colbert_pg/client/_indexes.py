@@ -78,7 +78,12 @@ class IndexOperations(Core):
 
     @operation
     def reindex(
-        self, source: str, embeddings: str | None = None, *, concurrently: bool = False
+        self,
+        source: str,
+        embeddings: str | None = None,
+        *,
+        concurrently: bool = False,
+        retrain: bool = True,
     ) -> Steps[None]:
         """Build an index anew: ``colbert.reindex``.
 
@@ -87,14 +92,18 @@ class IndexOperations(Core):
             embeddings: the indexed column. Default: the only one.
             concurrently: let others write meanwhile: ``colbert.reindex_concurrently``, which
                 commits as it goes.
+            retrain: train the centroids of plaid anew; else the index is built from those it has.
 
         Raises:
             ValueError: as of :meth:`create_index`.
         """
-        if concurrently:
-            yield procedure("reindex_concurrently", source=source, embeddings=embeddings)
-        else:
-            yield call("reindex", source=source, embeddings=embeddings)
+        made = procedure if concurrently else call
+        yield made(
+            "reindex_concurrently" if concurrently else "reindex",
+            source=source,
+            embeddings=embeddings,
+            retrain=None if retrain else False,
+        )
 
     @operation
     def abandon_reindex(self, source: str, embeddings: str | None = None) -> Steps[None]:

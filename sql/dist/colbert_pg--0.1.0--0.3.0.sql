@@ -659,6 +659,25 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0019_keeping_centroids') THEN
+    EXECUTE $step$
+-- sql/schema/0019_keeping_centroids.sql
+-- 0.3.0: indexes that are built anew without being trained anew
+DROP FUNCTION IF EXISTS colbert.reindex(regclass, name);
+DROP PROCEDURE IF EXISTS colbert.reindex_concurrently(regclass, name);
+DROP FUNCTION IF EXISTS colbert._method_rebuild(colbert._index);
+DROP FUNCTION IF EXISTS colbert._plaid_rebuild(colbert._index);
+
+COMMENT ON COLUMN colbert._build.keeps IS
+  'Whether centroids, and parts of an index that have not outgrown it, are taken over as they are.';
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0019_keeping_centroids', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -2507,7 +2526,7 @@ $_method_clear$;
 COMMENT ON FUNCTION colbert._method_clear(colbert._index) IS
   'Takes every document out of an index.';
 
-CREATE OR REPLACE FUNCTION colbert._method_rebuild(index colbert._index)
+CREATE OR REPLACE FUNCTION colbert._method_rebuild(index colbert._index, retrain boolean)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -2516,13 +2535,26 @@ BEGIN
   CASE index.method
     WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_rebuild(index);
-    WHEN 'plaid' THEN PERFORM colbert._plaid_rebuild(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_rebuild(index, retrain);
   END CASE;
 END
 $_method_rebuild$;
 
-COMMENT ON FUNCTION colbert._method_rebuild(colbert._index) IS
-  'Builds anew what ages in an index, while searches go on.';
+COMMENT ON FUNCTION colbert._method_rebuild(colbert._index, boolean) IS
+  'Builds anew what ages in an index, while searches go on; what it has learned, too, where retrain is true.';
+
+CREATE OR REPLACE FUNCTION colbert._method_keeps(index colbert._index)
+RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_keeps$
+BEGIN
+  RETURN index.method = 'plaid' AND colbert._plaid_keeps(index);
+END
+$_method_keeps$;
+
+COMMENT ON FUNCTION colbert._method_keeps(colbert._index) IS
+  'Whether what a stale index has learned is good enough for the one that is built in its place.';
 
 CREATE OR REPLACE FUNCTION colbert._method_candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)
@@ -3577,6 +3609,24 @@ $_plaid_estimated_tokens$;
 COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
 
+-- sql/functions/methods/plaid/_plaid_post.sql
+-- The postings of all documents, or of those of a part.
+CREATE OR REPLACE FUNCTION colbert._plaid_post(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_post$
+BEGIN
+  EXECUTE format('INSERT INTO %1$s (centroid_id, ordinal%3$s) '
+                 'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal%3$s FROM %2$s AS d%4$s ORDER BY 1, 2',
+                 colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'),
+                 CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN ', part' END, ' WHERE d.part = ' || index.part);
+END
+$_plaid_post$;
+
+COMMENT ON FUNCTION colbert._plaid_post(colbert._index) IS
+  'Writes the postings of the documents that were filed.';
+
 -- sql/functions/methods/plaid/_plaid_build_part_step.sql
 -- The first step finds the tenants that get a part, the largest first. Each step after that makes one part. The last one
 -- makes the planner see them.
@@ -3641,7 +3691,7 @@ BEGIN
                  'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest, $2 FROM colbert._plaid_filed($1, 1, 1) AS a',
                  _documents, (colbert._source_types(part)).key_type)
     USING part, part.part;
-  PERFORM colbert._plaid_post_part(part);
+  PERFORM colbert._plaid_post(part);
   EXECUTE format('UPDATE %s AS t '
                  '   SET documents = d.documents, postings = d.postings, '
                  '       centroids = (SELECT count(*) FROM %s AS c JOIN %s AS l ON l.id = c.list_id WHERE l.part = $1) '
@@ -3679,28 +3729,12 @@ BEGIN
                  'SELECT d.doc_id, d.tokens, d.centroid_ids, d.digest, d.part FROM %s AS d WHERE d.part = $1',
                  colbert._derived_table(part, 'documents'), colbert._derived_table(former, 'documents'))
     USING part.part;
-  PERFORM colbert._plaid_post_part(part);
+  PERFORM colbert._plaid_post(part);
 END
 $_plaid_keep_part$;
 
 COMMENT ON FUNCTION colbert._plaid_keep_part(colbert._index, colbert._index) IS
   'Takes a part over from the tables that an index had before.';
-
-CREATE OR REPLACE FUNCTION colbert._plaid_post_part(part colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_post_part$
-BEGIN
-  EXECUTE format('INSERT INTO %s (centroid_id, ordinal, part) '
-                 'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal, d.part FROM %s AS d WHERE d.part = $1 ORDER BY 1, 2',
-                 colbert._derived_table(part, 'postings'), colbert._derived_table(part, 'documents'))
-    USING part.part;
-END
-$_plaid_post_part$;
-
-COMMENT ON FUNCTION colbert._plaid_post_part(colbert._index) IS
-  'Writes the postings of the documents of a part.';
 
 -- Numbers of parts, lists and centroids that are taken over keep clear of new ones.
 CREATE OR REPLACE FUNCTION colbert._plaid_skip_numbers(index colbert._index, former colbert._index)
@@ -3783,32 +3817,32 @@ COMMENT ON FUNCTION colbert._plaid_large_tenants(colbert._index) IS
 
 -- sql/functions/methods/plaid/_plaid_build_step.sql
 -- The first step trains the centroids on what is in the source. Each step after that files a batch of documents, in
--- parallel workers where the server has them. The last one writes the postings of all. An index that is kept apart is built
--- part by part (_plaid_build_part_step).
+-- parallel workers where the server has them. The last one writes the postings of all. A build that keeps what was learned
+-- takes centroids and documents over in the first step. An index that is kept apart is built part by part
+-- (_plaid_build_part_step).
 CREATE OR REPLACE FUNCTION colbert._plaid_build_step(index colbert._index, step integer, steps integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_build_step$
 DECLARE
-  _documents regclass := colbert._derived_table(index, 'documents');
-  _postings regclass := colbert._derived_table(index, 'postings');
+  _former colbert._index := colbert._plaid_former(index);
 BEGIN
   IF colbert._tenant_column(index) IS NOT NULL THEN
     PERFORM colbert._plaid_build_part_step(index, step, steps);
+  ELSIF step = 1 AND _former.tables <> index.tables THEN
+    PERFORM colbert._plaid_keep(index, _former);
   ELSIF step = 1 THEN
     PERFORM colbert._plaid_train(index);
   ELSIF step < steps THEN
     EXECUTE format('INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
                    'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest '
                    '  FROM colbert._plaid_filed($1, $2, $3) AS a',
-                   _documents, (colbert._source_types(index)).key_type)
+                   colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type)
       USING index, step - 1, steps - 2;
   ELSE
-    EXECUTE format('INSERT INTO %s (centroid_id, ordinal) '
-                   'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal FROM %s AS d ORDER BY 1, 2',
-                   _postings, _documents);
-    EXECUTE format('ANALYZE %s, %s', _postings, _documents);
+    PERFORM colbert._plaid_post(index);
+    EXECUTE format('ANALYZE %s, %s', colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
   END IF;
 END
 $_plaid_build_step$;
@@ -3819,10 +3853,39 @@ COMMENT ON FUNCTION colbert._plaid_build_step(colbert._index, integer, integer) 
 CREATE OR REPLACE FUNCTION colbert._plaid_build_steps(index colbert._index)
 RETURNS integer
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
-RETURN 2 + coalesce(colbert._plaid_large_tenants(index), colbert._batches(index));
+RETURN 2 + coalesce(colbert._plaid_large_tenants(index),
+                    CASE WHEN (colbert._plaid_former(index)).tables <> index.tables THEN 0 ELSE colbert._batches(index) END);
 
 COMMENT ON FUNCTION colbert._plaid_build_steps(colbert._index) IS
   'In how many steps a plaid index is built.';
+
+-- One statement copies both: they are of one snapshot, whatever is done to the former tables meanwhile. Documents that
+-- change later are in the table of changes.
+CREATE OR REPLACE FUNCTION colbert._plaid_keep(index colbert._index, former colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_keep$
+DECLARE
+  _centroids regclass := colbert._derived_table(index, 'centroids');
+  _count record;
+BEGIN
+  EXECUTE format(
+    'WITH centroid AS ('
+    '  INSERT INTO %s (id, centroid, trained) OVERRIDING SYSTEM VALUE SELECT c.id, c.centroid, c.trained FROM %s AS c) '
+    'INSERT INTO %s (doc_id, tokens, centroid_ids, digest) '
+    'SELECT d.doc_id, d.tokens, d.centroid_ids, d.digest FROM %s AS d ORDER BY d.ordinal',
+    _centroids, colbert._derived_table(former, 'centroids'),
+    colbert._derived_table(index, 'documents'), colbert._derived_table(former, 'documents'));
+  EXECUTE format('SELECT setval(%L, max(c.id)) FROM %s AS c HAVING count(*) > 0',
+                 pg_get_serial_sequence(_centroids::text, 'id'), _centroids);
+  _count := colbert._plaid_centroid_count(index);
+  PERFORM colbert._plaid_index_centroids(_centroids, _count.trained + _count.grown);
+END
+$_plaid_keep$;
+
+COMMENT ON FUNCTION colbert._plaid_keep(colbert._index, colbert._index) IS
+  'Takes centroids and documents over from the tables that an index had before.';
 
 -- One batch of the source's documents as they are filed. Bad documents are left out.
 CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
@@ -3849,10 +3912,10 @@ COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
   'The documents of one of several batches of the source, with the centroids under which they are filed.';
 
 -- sql/functions/methods/plaid/_plaid_rebuild.sql
--- Trains anew, on what is there now. Old rows are deleted and new ones inserted, so that every search sees either the
+-- Trains anew, on what is there now, or writes anew what is filed. Old rows are deleted and new ones inserted, so that every search sees either the
 -- old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old index on the
--- centroids goes. The registry row is changed for the sake of _note_change.
-CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index)
+-- centroids goes. Ordinals begin at 1 again. The registry row is changed for the sake of _note_change.
+CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index, retrain boolean)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -3861,38 +3924,90 @@ DECLARE
   _old regclass := (colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}'))[1];
   _name text;
 BEGIN
+  UPDATE colbert._index AS i SET tables = i.tables WHERE i.id = index.id;
+  EXECUTE format('ALTER SEQUENCE %s RESTART',
+                 pg_get_serial_sequence(colbert._derived_table(index, 'documents')::text, 'ordinal'));
+  IF NOT retrain THEN
+    PERFORM colbert._plaid_refile(index);
+    RETURN;
+  END IF;
   FOREACH _name IN ARRAY array_remove(array_remove(colbert._table_names(index), 'attempts'), 'changes') LOOP
     EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));
   END LOOP;
   PERFORM colbert._method_build(index);
-  UPDATE colbert._index AS i SET tables = i.tables WHERE i.id = index.id;
   IF _old IS NOT NULL THEN
     EXECUTE format('DROP INDEX %s', _old);
   END IF;
 END
 $_plaid_rebuild$;
 
-COMMENT ON FUNCTION colbert._plaid_rebuild(colbert._index) IS
-  'Trains centroids anew and files every document under them, while searches go on.';
+COMMENT ON FUNCTION colbert._plaid_rebuild(colbert._index, boolean) IS
+  'Trains centroids anew, unless they are to stay, and files every document under them, while searches go on.';
+
+-- The sort takes all documents before the first one comes back: so no new ordinal meets an old one.
+CREATE OR REPLACE FUNCTION colbert._plaid_refile(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_refile$
+DECLARE
+  _documents regclass := colbert._derived_table(index, 'documents');
+  _postings regclass := colbert._derived_table(index, 'postings');
+  _columns text := concat_ws(', ', 'doc_id', 'tokens', 'centroid_ids', 'digest',
+                             CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN 'part' END);
+BEGIN
+  EXECUTE format('WITH filed AS (DELETE FROM %1$s RETURNING %2$s, ordinal) '
+                 'INSERT INTO %1$s (%2$s) SELECT %2$s FROM filed ORDER BY ordinal', _documents, _columns);
+  EXECUTE format('DELETE FROM %s', _postings);
+  PERFORM colbert._plaid_post(index);
+  EXECUTE format('ANALYZE %s, %s', _documents, _postings);
+END
+$_plaid_refile$;
+
+COMMENT ON FUNCTION colbert._plaid_refile(colbert._index) IS
+  'Files the documents anew under the centroids under which they are.';
+
+-- sql/functions/methods/plaid/_plaid_last_ordinal.sql
+-- A million less than an integer can be (_plaid_put).
+CREATE OR REPLACE FUNCTION colbert._plaid_last_ordinal()
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN 2146483647;
+
+COMMENT ON FUNCTION colbert._plaid_last_ordinal() IS
+  'The last ordinal that a document may get.';
 
 -- sql/functions/methods/plaid/_plaid_put.sql
+-- Ordinals are integers, which end. Beyond the last one that is taken, a million are left: so many writes are told what
+-- to do before the sequence says that it has none.
 CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
+DECLARE
+  _ordinal integer;
 BEGIN
   PERFORM colbert._plaid_grow(index, embeddings);
   EXECUTE format(
     'WITH document AS ('
     '  INSERT INTO %1$s (doc_id, tokens, centroid_ids, digest%4$s) '
     '  VALUES ($2::%2$s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)%5$s) '
-    '  RETURNING ordinal, centroid_ids) '
-    'INSERT INTO %3$s (centroid_id, ordinal%4$s) SELECT unnest(d.centroid_ids), d.ordinal%5$s FROM document AS d',
+    '  RETURNING ordinal, centroid_ids'
+    '), posting AS ('
+    '  INSERT INTO %3$s (centroid_id, ordinal%4$s) SELECT unnest(d.centroid_ids), d.ordinal%5$s FROM document AS d) '
+    'SELECT d.ordinal FROM document AS d',
     colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
     colbert._derived_table(index, 'postings'),
     CASE WHEN index.part IS NOT NULL THEN ', part' END, ', ' || index.part)
+     INTO _ordinal
     USING index, doc_id, embeddings;
+  IF _ordinal > colbert._plaid_last_ordinal() THEN
+    RAISE EXCEPTION 'the index on "%" has taken as many writes as it can count', index.source
+      USING ERRCODE = 'program_limit_exceeded',
+            HINT = format('CALL colbert.reindex_concurrently(%L, %L, retrain => false) counts from 1 again.',
+                          index.source, index.embeddings);
+  END IF;
 END
 $_plaid_put$;
 
@@ -4238,18 +4353,26 @@ COMMENT ON FUNCTION colbert._plaid_count(colbert._index) IS
 
 -- sql/functions/methods/plaid/_plaid_state.sql
 -- Training is due anew when as many centroids have come in since the last one as it made, which is when there are four
--- times as many tokens. It is never due for fewer than a few thousand centroids.
+-- times as many tokens. It is never due for fewer than a few thousand centroids. Without it, an index is due to be built
+-- anew when three quarters of the ordinals have been given out.
 CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_state$
 DECLARE
   _count record;
+  _ordinal bigint;
 BEGIN
   IF NOT colbert._plaid_readable(index) THEN
     RETURN;
   END IF;
-  IF colbert._tenant_column(index) IS NOT NULL THEN
+  EXECUTE format('SELECT max(d.ordinal) FROM %s AS d', colbert._derived_table(index, 'documents')) INTO _ordinal;
+  IF _ordinal > 0.75 * colbert._plaid_last_ordinal() THEN
+    state := 'stale';
+    advice := format('%s of %s ordinals have been given out, run reindex with retrain => false',
+                     _ordinal, colbert._plaid_last_ordinal());
+    RETURN;
+  ELSIF colbert._tenant_column(index) IS NOT NULL THEN
     SELECT s.state, s.advice INTO state, advice FROM colbert._plaid_state_of_parts(index) AS s;
     RETURN;
   END IF;
@@ -4257,7 +4380,7 @@ BEGIN
   IF _count.trained >= colbert._plaid_few_centroids() AND colbert._pgvector_indexes(index, 'centroids', '{hnsw, ivfflat}') IS NULL THEN
     state := 'broken';
     advice := format('%s has no index of pgvector''s, run repair_index', colbert._registered_table(index, 'centroids'));
-  ELSIF _count.grown > greatest(_count.trained, 4 * colbert._plaid_few_centroids()) THEN
+  ELSIF colbert._plaid_outgrown(_count.trained, _count.grown) THEN
     state := 'stale';
     advice := format('%s of %s centroids have come in since the training, run reindex',
                      _count.grown, _count.grown + _count.trained);
@@ -4267,6 +4390,24 @@ $_plaid_state$;
 
 COMMENT ON FUNCTION colbert._plaid_state(colbert._index) IS
   'Whether pgvector''s index on the centroids is there, and whether retraining is due; NULL when all is well.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_outgrown(trained integer, grown integer)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN grown > greatest(trained, 4 * colbert._plaid_few_centroids());
+
+COMMENT ON FUNCTION colbert._plaid_outgrown(integer, integer) IS
+  'Whether so many centroids have come in since the training that it is due anew.';
+
+-- The parts of tenants judge for themselves.
+CREATE OR REPLACE FUNCTION colbert._plaid_keeps(index colbert._index)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN colbert._tenant_column(index) IS NOT NULL
+       OR (SELECT NOT colbert._plaid_outgrown(c.trained, c.grown) FROM colbert._plaid_centroid_count(index) AS c);
+
+COMMENT ON FUNCTION colbert._plaid_keeps(colbert._index) IS
+  'Whether a stale index is built anew from the centroids that are there.';
 
 -- Parts are due anew when they have twice as many documents as they were built from, and when tenants without a part have
 -- enough for one: together a twentieth of all of these.
@@ -5938,7 +6079,10 @@ COMMENT ON FUNCTION colbert._recreate_derived(colbert._index) IS
 -- sql/functions/index/reindex.sql
 -- Mends an index and builds anew what ages in it. Searches use the old build until the new one is ready, and wait only
 -- for the moment of the change. Writers of the table wait until it is done. Over shards, all build theirs at once.
-CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL)
+--
+-- Without retrain, plaid keeps its centroids, and what documents were filed under. Documents get ordinals from 1 on, and
+-- postings are written anew in their order. The other methods have nothing to keep: they do the same either way.
+CREATE OR REPLACE FUNCTION colbert.reindex(source regclass, embeddings name DEFAULT NULL, retrain boolean DEFAULT true)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -5950,18 +6094,19 @@ BEGIN
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot();
   IF _index.method = 'shards' THEN
-    PERFORM FROM colbert._call_shards(_index, ARRAY(SELECT s FROM colbert._shards_of(_index.source) AS s), 'reindex');
+    PERFORM FROM colbert._call_shards(_index, ARRAY(SELECT s FROM colbert._shards_of(_index.source) AS s), 'reindex',
+                                         CASE WHEN retrain IS FALSE THEN jsonb '{"retrain": false}' ELSE '{}' END);
     RETURN;
   END IF;
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', _index.source);
   PERFORM colbert.repair_index(_index.source, _index.embeddings);
-  PERFORM colbert._method_rebuild(colbert._find_index(_index.source, _index.embeddings));
+  PERFORM colbert._method_rebuild(colbert._find_index(_index.source, _index.embeddings), retrain IS NOT FALSE);
   EXECUTE format('ANALYZE %s (%I)', _index.source, _index.key);
 END
 $reindex$;
 
-COMMENT ON FUNCTION colbert.reindex(regclass, name) IS
-  'Mends an index and builds it anew while searches go on. For the owner of the table.';
+COMMENT ON FUNCTION colbert.reindex(regclass, name, boolean) IS
+  'Mends an index and builds it anew while searches go on; with retrain => false, from the centroids that are there. For the owner of the table.';
 
 -- sql/functions/index/_index_state.sql
 -- The state of an index, which is one word, and advice for people: what is the matter and what to do about it. The
@@ -6491,7 +6636,8 @@ COMMENT ON FUNCTION colbert._drop_build(colbert._index) IS
 
 -- sql/functions/building/_begin_rebuild.sql
 -- Enters a build of an index that is there, or finds the one that was begun. Returns the id of the index; NULL when there
--- is nothing to build. keeps: whether what has not outgrown the index is taken over as it is.
+-- is nothing to build. keeps: whether centroids, or parts
+-- that have not outgrown the index, are taken over as they are.
 CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name, keeps boolean DEFAULT false)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -6613,22 +6759,25 @@ COMMENT ON FUNCTION colbert._begin_index(regclass, name, text, jsonb, name) IS
 -- after each. Searches use the old tables until the new ones take their place. Writers and readers wait for no more than
 -- a moment, and it waits for them as create_index_concurrently does. There has to be room for both sets of tables.
 --
+-- Without retrain, plaid copies its centroids, and what documents were filed under, instead of training and filing anew.
+-- Documents get ordinals from 1 on. Where the index is kept apart, parts that have outgrown it are trained all the same.
+--
 -- It cannot run inside a transaction block ("invalid transaction termination"). When it is interrupted, call it again,
 -- or abandon it with abandon_reindex.
-CREATE OR REPLACE PROCEDURE colbert.reindex_concurrently(source regclass, embeddings name DEFAULT NULL)
+CREATE OR REPLACE PROCEDURE colbert.reindex_concurrently(source regclass, embeddings name DEFAULT NULL, retrain boolean DEFAULT true)
 LANGUAGE plpgsql SECURITY INVOKER
 AS $reindex_concurrently$
 DECLARE
   _id pg_catalog.int4;
 BEGIN
   COMMIT;
-  _id := colbert._begin_rebuild(source, embeddings);
+  _id := colbert._begin_rebuild(source, embeddings, retrain IS FALSE);
   CALL colbert._run_build(_id);
 END
 $reindex_concurrently$;
 
-COMMENT ON PROCEDURE colbert.reindex_concurrently(regclass, name) IS
-  'Builds an index anew while others write the table, with a commit after each step; not inside a transaction block. For the owner of the table.';
+COMMENT ON PROCEDURE colbert.reindex_concurrently(regclass, name, boolean) IS
+  'Builds an index anew while others write the table, with a commit after each step; with retrain => false, from the centroids that are there. Not inside a transaction block. For the owner of the table.';
 
 -- sql/functions/building/abandon_reindex.sql
 -- Gives up a reindex_concurrently that was interrupted: the index stays as it is, and what was built goes. It waits for
@@ -6764,7 +6913,7 @@ DECLARE
   _index colbert._index := (SELECT i FROM colbert._index AS i WHERE i.id = _maintain.id);
 BEGIN
   CASE (colbert._index_state(_index)).state
-    WHEN 'stale' THEN PERFORM colbert._begin_rebuild(_index.source, _index.embeddings, true);
+    WHEN 'stale' THEN PERFORM colbert._begin_rebuild(_index.source, _index.embeddings, colbert._method_keeps(_index));
     WHEN 'broken' THEN PERFORM colbert.repair_index(_index.source, _index.embeddings);
     ELSE NULL;
   END CASE;
@@ -9945,7 +10094,7 @@ DECLARE
   _members constant jsonb := jsonb '{
     "check_index": {"sample": "number"},
     "keys": {"buckets": "number", "bucket": "number"},
-    "repair_index": {}, "reindex": {}, "drop_index": {},
+    "repair_index": {}, "reindex": {"retrain": "boolean"}, "drop_index": {},
     "maxsim": {"query": "string", "doc_id": "string"},
     "maxsim_matches": {"query": "string", "doc_id": "string"}}';
   _embeddings name := request ->> 'embeddings';
@@ -9974,7 +10123,7 @@ BEGIN
     WHEN 'repair_index' THEN
       _answer := to_jsonb(colbert.repair_index(source, _embeddings));
     WHEN 'reindex' THEN
-      PERFORM colbert.reindex(source, _embeddings);
+      PERFORM colbert.reindex(source, _embeddings, coalesce((request ->> 'retrain')::boolean, true));
       _answer := to_jsonb(true);
     WHEN 'drop_index' THEN
       IF NOT EXISTS (SELECT FROM colbert._index AS i
@@ -10039,7 +10188,7 @@ COMMENT ON FUNCTION colbert._keys_in_bucket(colbert._index, integer, integer) IS
 --   check_index      sample                           {"documents": estimate, "problems": [[problem, doc_id, detail], …]}
 --   keys             buckets, bucket                  [key, …] of one of so many buckets, into which keys fall by their hash
 --   repair_index                                      the number of documents mended
---   reindex                                           true
+--   reindex          retrain                          true
 --   drop_index                                        whether there was an index
 --   maxsim           query, doc_id                    the score, or null
 --   maxsim_matches   query, doc_id                    [[query_position, document_position, similarity], …]

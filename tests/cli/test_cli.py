@@ -171,6 +171,23 @@ def test_another_method_is_built_when_asked_for(run: Run, database: str, corpus:
         assert [index["method"] for index in Client(connection).indexes()] == ["exact"]
 
 
+def test_reindex_trains_anew_or_keeps_the_centroids(run: Run, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE documents (id int PRIMARY KEY, embeddings vector(2)[]);"
+            """INSERT INTO documents VALUES (1, '{"[1,0]"}'), (2, '{"[0,1]"}')"""
+        )
+        Client(connection).create_index("documents", method="plaid")
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE documents_embeddings_centroids SET trained = false")
+    for options, trained in (["--no-retrain"], False), ([], True):
+        [(before,)] = rows(database, "SELECT tables[1]::text FROM colbert._index")
+        run("reindex", "documents", *options, "--url", database)
+        [(after,)] = rows(database, "SELECT tables[1]::text FROM colbert._index")
+        assert after != before
+        assert set(rows(database, f"SELECT trained FROM {after}")) == {(trained,)}
+
+
 def test_an_index_of_the_users_own_stays_and_keeps_key_and_options_under_another_method(
     run: Run, database: str, corpus: str
 ) -> None:

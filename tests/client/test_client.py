@@ -644,6 +644,8 @@ def test_reindex_keeps_results(client: Client) -> None:
     before = client.search("documents", QUERY)
     client.reindex("documents")
     assert client.search("documents", QUERY) == before
+    client.reindex("documents", retrain=False)
+    assert client.search("documents", QUERY) == before
 
 
 def test_drop_index_leaves_the_documents(connection: Connection, client: Client) -> None:

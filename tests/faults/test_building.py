@@ -74,35 +74,37 @@ def put(connection: psycopg.Connection, key: int, document: Matrix) -> None:
     )
 
 
-def steps(connection: psycopg.Connection, method: str, new: bool) -> Iterator[tuple[str, int]]:
+def steps(connection: psycopg.Connection, method: str, build: str) -> Iterator[tuple[str, int]]:
     """Begin a build and do it step by step: yields how far it is before each of them."""
-    if new:
+    if build == "new":
         run(
             connection,
             "SELECT colbert._begin_index('documents', 'embeddings', %s, '{}', NULL)",
             method,
         )
     else:
-        run(connection, "SELECT colbert._begin_rebuild('documents', NULL)")
+        run(connection, "SELECT colbert._begin_rebuild('documents', NULL, %s)", build == "kept")
     while found := run(connection, "SELECT phase, step, index_id FROM colbert._build"):
         [(phase, step, index_id)] = found
         yield phase, step
         run(connection, "SELECT colbert._build_step(%s)", index_id)
 
 
-@pytest.mark.parametrize("new", [True, False], ids=["new", "anew"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "build"),
+    [*((m, b) for m in METHODS for b in ("new", "anew")), ("plaid", "kept"), ("hnsw", "kept")],
+)
 def test_what_is_written_between_any_two_steps_is_in_the_index(
-    committing: psycopg.Connection, rng: np.random.Generator, method: str, new: bool
+    committing: psycopg.Connection, rng: np.random.Generator, method: str, build: str
 ) -> None:
     """Inserted, changed, deleted, renamed, truncated: and searches are right all the time."""
     documents = unit_documents(rng, 40)
     query = unit(rng, 3, 3)
-    documents_table(committing, documents, None if new else method)
-    if new and method == "exact":
+    documents_table(committing, documents, None if build == "new" else method)
+    if build == "new" and method == "exact":
         assert run(committing, "SELECT count(*) FROM colbert._index") == [(0,)]
     key = 100
-    for number, (phase, _) in enumerate(steps(committing, method, new)):
+    for number, (phase, _) in enumerate(steps(committing, method, build)):
         documents[key] = unit(rng, 4, 3)
         put(committing, key, documents[key])
         first, second, third = list(documents)[:3]
@@ -289,8 +291,8 @@ def test_a_partitioned_table_is_indexed_beside_its_writers(
         "CREATE TABLE documents2 PARTITION OF documents FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
     )
     insert(committing, documents)
-    for new in (True, False):
-        for key, _ in enumerate(steps(committing, method, new), start=1):
+    for build in ("new", "anew", "kept"):
+        for key, _ in enumerate(steps(committing, method, build), start=1):
             documents[key] = unit(rng, 5, 3)
             put(committing, key, documents[key])
         assert state(committing) == ("ready", None)
@@ -302,7 +304,7 @@ def test_an_unfinished_index_can_be_dropped_and_leaves_nothing(
 ) -> None:
     documents_table(committing, unit_documents(rng, 12))
     for stop in range(20):
-        for count, _ in enumerate(steps(committing, "plaid", new=True)):
+        for count, _ in enumerate(steps(committing, "plaid", "new")):
             if count == stop:
                 break
         else:
@@ -325,7 +327,7 @@ def test_a_reindex_can_be_abandoned_until_it_is_done(
     tables = derived_tables(committing)
     abandoned = 0
     for stop in range(20):
-        for count, _ in enumerate(steps(committing, "hnsw", new=False)):
+        for count, _ in enumerate(steps(committing, "hnsw", "anew")):
             if count == stop:
                 break
         else:
@@ -383,7 +385,7 @@ def test_a_bad_document_that_slips_in_is_named_and_can_be_mended(
 ) -> None:
     documents = unit_documents(rng, 12)
     documents_table(committing, documents)
-    for _ in steps(committing, "plaid", new=True):
+    for _ in steps(committing, "plaid", "new"):
         break
     put(committing, 5, 2 * unit(rng, 4, 3))
     with pytest.raises(errors.DataError, match='document "5"'):
@@ -442,7 +444,7 @@ def test_a_table_that_is_dropped_meanwhile_takes_the_build_with_it(
     committing: psycopg.Connection, rng: np.random.Generator
 ) -> None:
     documents_table(committing, unit_documents(rng, 12), "plaid")
-    for count, _ in enumerate(steps(committing, "plaid", new=False)):
+    for count, _ in enumerate(steps(committing, "plaid", "anew")):
         if count == 2:
             break
     run(committing, "DROP TABLE documents CASCADE")
@@ -459,7 +461,7 @@ def test_a_repair_of_missing_tables_gives_the_build_up(
 ) -> None:
     documents = unit_documents(rng, 12)
     documents_table(committing, documents, "hnsw")
-    for count, _ in enumerate(steps(committing, "hnsw", new=False)):
+    for count, _ in enumerate(steps(committing, "hnsw", "anew")):
         if count == 2:
             break
     run(committing, "DROP TABLE documents_embeddings_changes")

@@ -374,6 +374,13 @@ def test_reindex_and_maintain_build_anew(collection: str) -> None:
         " WHERE i.source = 'library_document'::regclass"
     )
     assert "built anew" in run("colbert_reindex", "library.Document")[0]
+    [(trained,)] = sql(table)
+    of_centroids = "SELECT min(id), max(id) FROM {}"
+    before = sql(of_centroids.format(trained))
+    assert "built anew" in run("colbert_reindex", "--no-retrain")[0]
+    [(kept,)] = sql(table)
+    assert kept != trained
+    assert sql(of_centroids.format(kept)) == before
     [(centroids,)] = sql(table)
     sql(f"DROP TABLE {centroids} CASCADE")
     assert sql(table) == []

@@ -176,6 +176,7 @@ class TestCallShard:
         assert called("check_index", sample=1)["problems"] == []
         assert called("repair_index") == 0
         assert called("reindex") is True
+        assert called("reindex", retrain=False) is True
         assert called("drop_index") is True
         assert called("drop_index") is False
 

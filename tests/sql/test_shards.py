@@ -570,6 +570,8 @@ class TestUpkeep:
         after = [run(shard, table) for shard in cluster.shards]
         assert all(old != new for old, new in zip(before, after, strict=True))
         assert check(cluster.asked) == []
+        run(cluster.asked, "SELECT colbert.reindex('documents', retrain => false)")
+        assert [run(shard, table) for shard in cluster.shards] == after
         found, expected = both(cluster.asked)
         assert found == expected
 

@@ -71,7 +71,7 @@ DECLARE
   _index colbert._index := (SELECT i FROM colbert._index AS i WHERE i.id = _maintain.id);
 BEGIN
   CASE (colbert._index_state(_index)).state
-    WHEN 'stale' THEN PERFORM colbert._begin_rebuild(_index.source, _index.embeddings, true);
+    WHEN 'stale' THEN PERFORM colbert._begin_rebuild(_index.source, _index.embeddings, colbert._method_keeps(_index));
     WHEN 'broken' THEN PERFORM colbert.repair_index(_index.source, _index.embeddings);
     ELSE NULL;
   END CASE;

@@ -186,7 +186,7 @@ $_method_clear$;
 COMMENT ON FUNCTION colbert._method_clear(colbert._index) IS
   'Takes every document out of an index.';
 
-CREATE OR REPLACE FUNCTION colbert._method_rebuild(index colbert._index)
+CREATE OR REPLACE FUNCTION colbert._method_rebuild(index colbert._index, retrain boolean)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -195,13 +195,26 @@ BEGIN
   CASE index.method
     WHEN 'exact', 'staged' THEN NULL;
     WHEN 'hnsw', 'ivfflat' THEN PERFORM colbert._tokens_rebuild(index);
-    WHEN 'plaid' THEN PERFORM colbert._plaid_rebuild(index);
+    WHEN 'plaid' THEN PERFORM colbert._plaid_rebuild(index, retrain);
   END CASE;
 END
 $_method_rebuild$;
 
-COMMENT ON FUNCTION colbert._method_rebuild(colbert._index) IS
-  'Builds anew what ages in an index, while searches go on.';
+COMMENT ON FUNCTION colbert._method_rebuild(colbert._index, boolean) IS
+  'Builds anew what ages in an index, while searches go on; what it has learned, too, where retrain is true.';
+
+CREATE OR REPLACE FUNCTION colbert._method_keeps(index colbert._index)
+RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_method_keeps$
+BEGIN
+  RETURN index.method = 'plaid' AND colbert._plaid_keeps(index);
+END
+$_method_keeps$;
+
+COMMENT ON FUNCTION colbert._method_keeps(colbert._index) IS
+  'Whether what a stale index has learned is good enough for the one that is built in its place.';
 
 CREATE OR REPLACE FUNCTION colbert._method_candidates(
   index colbert._index, query vector[], scope colbert._scope, effort colbert._effort)

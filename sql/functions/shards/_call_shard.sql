@@ -8,7 +8,7 @@ DECLARE
   _members constant jsonb := jsonb '{
     "check_index": {"sample": "number"},
     "keys": {"buckets": "number", "bucket": "number"},
-    "repair_index": {}, "reindex": {}, "drop_index": {},
+    "repair_index": {}, "reindex": {"retrain": "boolean"}, "drop_index": {},
     "maxsim": {"query": "string", "doc_id": "string"},
     "maxsim_matches": {"query": "string", "doc_id": "string"}}';
   _embeddings name := request ->> 'embeddings';
@@ -37,7 +37,7 @@ BEGIN
     WHEN 'repair_index' THEN
       _answer := to_jsonb(colbert.repair_index(source, _embeddings));
     WHEN 'reindex' THEN
-      PERFORM colbert.reindex(source, _embeddings);
+      PERFORM colbert.reindex(source, _embeddings, coalesce((request ->> 'retrain')::boolean, true));
       _answer := to_jsonb(true);
     WHEN 'drop_index' THEN
       IF NOT EXISTS (SELECT FROM colbert._index AS i

@@ -8,7 +8,7 @@
 --   check_index      sample                           {"documents": estimate, "problems": [[problem, doc_id, detail], …]}
 --   keys             buckets, bucket                  [key, …] of one of so many buckets, into which keys fall by their hash
 --   repair_index                                      the number of documents mended
---   reindex                                           true
+--   reindex          retrain                          true
 --   drop_index                                        whether there was an index
 --   maxsim           query, doc_id                    the score, or null
 --   maxsim_matches   query, doc_id                    [[query_position, document_position, similarity], …]

@@ -61,7 +61,7 @@ BEGIN
                  'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest, $2 FROM colbert._plaid_filed($1, 1, 1) AS a',
                  _documents, (colbert._source_types(part)).key_type)
     USING part, part.part;
-  PERFORM colbert._plaid_post_part(part);
+  PERFORM colbert._plaid_post(part);
   EXECUTE format('UPDATE %s AS t '
                  '   SET documents = d.documents, postings = d.postings, '
                  '       centroids = (SELECT count(*) FROM %s AS c JOIN %s AS l ON l.id = c.list_id WHERE l.part = $1) '
@@ -99,28 +99,12 @@ BEGIN
                  'SELECT d.doc_id, d.tokens, d.centroid_ids, d.digest, d.part FROM %s AS d WHERE d.part = $1',
                  colbert._derived_table(part, 'documents'), colbert._derived_table(former, 'documents'))
     USING part.part;
-  PERFORM colbert._plaid_post_part(part);
+  PERFORM colbert._plaid_post(part);
 END
 $_plaid_keep_part$;
 
 COMMENT ON FUNCTION colbert._plaid_keep_part(colbert._index, colbert._index) IS
   'Takes a part over from the tables that an index had before.';
-
-CREATE OR REPLACE FUNCTION colbert._plaid_post_part(part colbert._index)
-RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_plaid_post_part$
-BEGIN
-  EXECUTE format('INSERT INTO %s (centroid_id, ordinal, part) '
-                 'SELECT unnest(d.centroid_ids) AS centroid_id, d.ordinal, d.part FROM %s AS d WHERE d.part = $1 ORDER BY 1, 2',
-                 colbert._derived_table(part, 'postings'), colbert._derived_table(part, 'documents'))
-    USING part.part;
-END
-$_plaid_post_part$;
-
-COMMENT ON FUNCTION colbert._plaid_post_part(colbert._index) IS
-  'Writes the postings of the documents of a part.';
 
 -- Numbers of parts, lists and centroids that are taken over keep clear of new ones.
 CREATE OR REPLACE FUNCTION colbert._plaid_skip_numbers(index colbert._index, former colbert._index)

@@ -1,20 +1,33 @@
+-- Ordinals are integers, which end. Beyond the last one that is taken, a million are left: so many writes are told what
+-- to do before the sequence says that it has none.
 CREATE OR REPLACE FUNCTION colbert._plaid_put(index colbert._index, doc_id text, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_put$
+DECLARE
+  _ordinal integer;
 BEGIN
   PERFORM colbert._plaid_grow(index, embeddings);
   EXECUTE format(
     'WITH document AS ('
     '  INSERT INTO %1$s (doc_id, tokens, centroid_ids, digest%4$s) '
     '  VALUES ($2::%2$s, cardinality($3), colbert._plaid_centroid_ids($1, $3), colbert._plaid_digest($3)%5$s) '
-    '  RETURNING ordinal, centroid_ids) '
-    'INSERT INTO %3$s (centroid_id, ordinal%4$s) SELECT unnest(d.centroid_ids), d.ordinal%5$s FROM document AS d',
+    '  RETURNING ordinal, centroid_ids'
+    '), posting AS ('
+    '  INSERT INTO %3$s (centroid_id, ordinal%4$s) SELECT unnest(d.centroid_ids), d.ordinal%5$s FROM document AS d) '
+    'SELECT d.ordinal FROM document AS d',
     colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type,
     colbert._derived_table(index, 'postings'),
     CASE WHEN index.part IS NOT NULL THEN ', part' END, ', ' || index.part)
+     INTO _ordinal
     USING index, doc_id, embeddings;
+  IF _ordinal > colbert._plaid_last_ordinal() THEN
+    RAISE EXCEPTION 'the index on "%" has taken as many writes as it can count', index.source
+      USING ERRCODE = 'program_limit_exceeded',
+            HINT = format('CALL colbert.reindex_concurrently(%L, %L, retrain => false) counts from 1 again.',
+                          index.source, index.embeddings);
+  END IF;
 END
 $_plaid_put$;
 
