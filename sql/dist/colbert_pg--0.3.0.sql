@@ -3937,9 +3937,9 @@ COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
   'The documents of one of several batches of the source, with the centroids under which they are filed.';
 
 -- sql/functions/methods/plaid/_plaid_rebuild.sql
--- Trains anew, on what is there now, or writes anew what is filed. Old rows are deleted and new ones inserted, so that every search sees either the
--- old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old index on the
--- centroids goes. Ordinals begin at 1 again. The registry row is changed for the sake of _note_change.
+-- Trains anew, on what is there now, or writes anew what is filed. Old rows are deleted and new ones inserted, so that every
+-- search sees either the old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old
+-- index on the centroids goes. Ordinals begin at 1 again. The registry row is changed for the sake of _note_change.
 CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index, retrain boolean)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -6661,8 +6661,8 @@ COMMENT ON FUNCTION colbert._drop_build(colbert._index) IS
 
 -- sql/functions/building/_begin_rebuild.sql
 -- Enters a build of an index that is there, or finds the one that was begun. Returns the id of the index; NULL when there
--- is nothing to build. keeps: whether centroids, or parts
--- that have not outgrown the index, are taken over as they are.
+-- is nothing to build. keeps: whether centroids, or parts that have not outgrown the index, are taken over as they
+-- are.
 CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name, keeps boolean DEFAULT false)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,6 +1,6 @@
 -- Enters a build of an index that is there, or finds the one that was begun. Returns the id of the index; NULL when there
--- is nothing to build. keeps: whether centroids, or parts
--- that have not outgrown the index, are taken over as they are.
+-- is nothing to build. keeps: whether centroids, or parts that have not outgrown the index, are taken over as they
+-- are.
 CREATE OR REPLACE FUNCTION colbert._begin_rebuild(source regclass, embeddings name, keeps boolean DEFAULT false)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER

@@ -1,6 +1,6 @@
--- Trains anew, on what is there now, or writes anew what is filed. Old rows are deleted and new ones inserted, so that every search sees either the
--- old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old index on the
--- centroids goes. Ordinals begin at 1 again. The registry row is changed for the sake of _note_change.
+-- Trains anew, on what is there now, or writes anew what is filed. Old rows are deleted and new ones inserted, so that every
+-- search sees either the old ones or the new ones, whole. No search waits, except for the moment in which pgvector's old
+-- index on the centroids goes. Ordinals begin at 1 again. The registry row is changed for the sake of _note_change.
 CREATE OR REPLACE FUNCTION colbert._plaid_rebuild(index colbert._index, retrain boolean)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
