@@ -184,7 +184,7 @@ def test_a_document_that_goes_while_it_is_encoded_is_no_failure(
 
     insert(words, "gone", "bad and gone", "a cat")
     done = Worker(words, Interrupted()).drain()
-    assert (done.encoded, done.outdated) == (1, 1)
+    assert done == Done(encoded=1, outdated=2)
     assert run(words, "SELECT * FROM colbert.failures") == []
 
 
