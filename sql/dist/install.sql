@@ -7610,7 +7610,9 @@ EXECUTE $part$
 --
 --   reading    The more documents there are, and the more are wanted, the more of the index each query token reads: 5 *
 --              sqrt(documents * sqrt(k)) postings, and some more of large collections (plaid: _plaid_reading), or
---              sqrt(documents * k) / 2 nearest tokens, but at least 100 (hnsw, ivfflat).
+--              sqrt(documents * k) / 2 nearest tokens, but at least 100 (hnsw, ivfflat). Of more than fifty thousand
+--              documents it is more: twice as much of a million, where plaid without that found .930 of the best ten, and
+--              with it .978, in twice the time (benchmarks/results/million.txt).
 --              SET colbert.effort = 2 doubles that.
 --   scoring    Candidates are scored in the order in which the index ranks them, until the next one is unlikely to be
 --              among the best k. How unlikely follows from this search itself, from its candidates' gains and scores
@@ -7650,6 +7652,7 @@ BEGIN
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
+  _effort.factor := _effort.factor * power(greatest(1, _effort.documents / _share / 50000), 0.23);
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _margin := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / _share / 5000));
