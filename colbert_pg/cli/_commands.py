@@ -265,8 +265,10 @@ def load(
             if there is not None and dimensions is None and there[0] > 0 and not known:
                 dimensions = there[0]
             encoder = encoder_for(known, model, dimensions, pool)
-            encoder.encode_documents([])  # refuses a model that takes no texts
-            target.refuse_other_model(encoder)
+            if not encoder.takes_texts:
+                encoder.encode_documents([])  # says what is wrong
+            if target.page_vectors() is not None:
+                target.refuse_other_model(encoder)  # before the table takes texts, too
             if offsets:
                 encoder.document_tokens("")  # refuses where vectors are pooled
             wanted = there[1] if half is None and there is not None else bool(half)
