@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import psycopg
@@ -137,11 +137,11 @@ class Index:
     paths: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, row: Sequence[Any], name: str | None = None) -> Index:
+    def of(cls, row: Sequence[Any], name: str | None = None, paths: bool = False) -> Index:
         """An index from a row of :data:`INDEXES`."""
         table, embeddings, method, options, key, schema, dimensions = row
         options = json.loads(options) if isinstance(options, str) else options
-        return cls(table, embeddings, method, options, key, schema, dimensions, name)
+        return cls(table, embeddings, method, options, key, schema, dimensions, name, paths)
 
     @property
     def source(self) -> str:
@@ -226,7 +226,7 @@ def encoded_indexes(
     """
     if sources is None:
         return [
-            replace(Index.of(row, name), paths=paths)
+            Index.of(row, name, paths)
             for name, paths, *row in rows(connection, _ENCODED_INDEXES + _MINE)
         ]
     found = []
@@ -238,7 +238,7 @@ def encoded_indexes(
         )
         if not named:
             raise ValueError(f"no index of table {source} names a column of texts or pictures")
-        found += [replace(Index.of(row, source), paths=paths) for _, paths, *row in named]
+        found += [Index.of(row, source, paths) for _, paths, *row in named]
     return found
 
 

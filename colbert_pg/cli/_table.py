@@ -351,7 +351,7 @@ class Table:
         table, index = self.source(), self.index()
         columns = {} if table is None else table.columns
         key = "id" if index is None or index.key is None else index.key
-        content = self.pictures() or self.text()
+        content = "content" if index is None else index.pictures or index.text
         if key not in columns:
             raise ColbertError(
                 f"table {self.name} has neither an index nor a column id: "

@@ -256,13 +256,6 @@ class Encoder:
             ]
         return vectors
 
-    def _refuse_without_pictures(self) -> None:
-        if not self.takes_pictures:
-            raise ValueError(
-                f"the model {self._name} takes no pictures: choose one that does, "
-                "such as vidore/colqwen2-v1.0-hf"
-            )
-
     def query_tokens(self, text: str) -> list[Token]:
         """What the rows of ``encode_queries([text])[0]`` stand for, in their order.
 
@@ -327,16 +320,7 @@ class Encoder:
             raise ValueError(f"a chunk has 1 to {most} tokens with this model, not {tokens}")
         if not 0 <= overlap < tokens:
             raise ValueError(f"{overlap} of {tokens} tokens cannot overlap")
-        tokenizer = self._model.tokenizer
-        if not getattr(tokenizer, "is_fast", False):
-            raise ValueError("the tokenizer of this model does not tell where its tokens stand")
-        cut = tokenizer(
-            text,
-            add_special_tokens=False,
-            truncation=False,
-            return_offsets_mapping=True,
-            verbose=False,
-        )
+        cut = self._cut(text)
         parts = pieces(cut["offset_mapping"], cut.word_ids(), tokens)
         return list(chunks(text, parts, tokens, overlap))
 
@@ -407,25 +391,41 @@ class Encoder:
         The text is cut into tokens once more, behind the processor's prefix of queries, and looked
         for among its tokens.
         """
-        tokenizer = self._model.tokenizer
-        if getattr(tokenizer, "is_fast", False):
-            for prefix in (getattr(self._model.processor, "query_prefix", ""), ""):
-                cut = tokenizer(
-                    prefix + text, add_special_tokens=False, return_offsets_mapping=True
+        processor = getattr(self._model, "processor", None)
+        for prefix in (getattr(processor, "query_prefix", ""), ""):
+            cut = self._cut(prefix + text)
+            placed = [
+                (number, (start - len(prefix), end - len(prefix)))
+                for number, (start, end) in zip(
+                    cut["input_ids"], cut["offset_mapping"], strict=True
                 )
-                placed = [
-                    (number, (start - len(prefix), end - len(prefix)))
-                    for number, (start, end) in zip(
-                        cut["input_ids"], cut["offset_mapping"], strict=True
-                    )
-                    if end > len(prefix)
-                ]
-                wanted = [number for number, _ in placed]
-                for first in range(len(ids) - len(wanted) + 1):
-                    if wanted and ids[first : first + len(wanted)] == wanted:
-                        after = len(ids) - first - len(wanted)
-                        return [(0, 0)] * first + [place for _, place in placed] + [(0, 0)] * after
+                if end > len(prefix)
+            ]
+            first = _place([number for number, _ in placed], ids)
+            if first is not None:
+                after = len(ids) - first - len(placed)
+                return [(0, 0)] * first + [place for _, place in placed] + [(0, 0)] * after
         raise ValueError("the tokenizer of this model does not tell where its tokens stand")
+
+    def _cut(self, text: str) -> Any:
+        """The tokens of a text and where they stand, without the model's markers and limit."""
+        tokenizer = self._model.tokenizer
+        if not getattr(tokenizer, "is_fast", False):
+            raise ValueError("the tokenizer of this model does not tell where its tokens stand")
+        return tokenizer(
+            text,
+            add_special_tokens=False,
+            truncation=False,
+            return_offsets_mapping=True,
+            verbose=False,
+        )
+
+    def _refuse_without_pictures(self) -> None:
+        if not self.takes_pictures:
+            raise ValueError(
+                f"the model {self._name} takes no pictures: choose one that does, "
+                "such as vidore/colqwen2-v1.0-hf"
+            )
 
     def _refuse_pooled(self, task: Task) -> None:
         if _pools(self._model, task):
@@ -608,6 +608,12 @@ def _scored(model: MultiVectorEncoder, features: dict[str, Any], task: Task) -> 
             features = module(features, task=task)
     rows: list[int] = features["attention_mask"][0].nonzero().flatten().tolist()
     return rows
+
+
+def _place(part: list[int], whole: list[int]) -> int | None:
+    """Where a part that is not empty begins; None where it is not there."""
+    places = range(len(whole) - len(part) + 1) if part else ()
+    return next((i for i in places if whole[i : i + len(part)] == part), None)
 
 
 def _unit_rows(embeddings: torch.Tensor) -> torch.Tensor:

@@ -7276,12 +7276,12 @@ DECLARE
   _margin float8;
 BEGIN
   _effort.k := colbert._k_of_share(k, _share);
-  _effort.factor := colbert._factor('effort', index.options, 1)
-                    * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25);
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
-  _effort.factor := _effort.factor * power(greatest(1, _effort.documents / _share / 50000), 0.23);
+  _effort.factor := colbert._factor('effort', index.options, 1)
+                    * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25)
+                    * power(greatest(1, _effort.documents / _share / 50000), 0.23);
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _margin := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / _share / 5000));
@@ -10706,30 +10706,17 @@ AS $claim_pictures$
 DECLARE
   _index colbert._index := colbert._find_encoded_index(source, embeddings);
 BEGIN
-  PERFORM colbert._refuse_texts(_index);
+  IF NOT _index.options ? 'pictures' THEN
+    RAISE EXCEPTION 'the index on table "%" is of texts, not of pictures', _index.source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Take them with colbert.claim_pending.';
+  END IF;
   RETURN QUERY SELECT c.doc_id, c.content FROM colbert._claim(_index, batch, lease, model, worker) AS c;
 END
 $claim_pictures$;
 
 COMMENT ON FUNCTION colbert.claim_pictures(regclass, integer, interval, jsonb, text, name) IS
   'Takes up to batch documents that have a picture and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. The content is the path of a picture, or the SHA-256 of its bytes, which read_picture gives.';
-
--- Raises for an index that is not of pictures.
-CREATE OR REPLACE FUNCTION colbert._refuse_texts(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_refuse_texts$
-BEGIN
-  IF NOT index.options ? 'pictures' THEN
-    RAISE EXCEPTION 'the index on table "%" is of texts, not of pictures', index.source
-      USING ERRCODE = 'wrong_object_type',
-            HINT = 'Take them with colbert.claim_pending.';
-  END IF;
-END
-$_refuse_texts$;
-
-COMMENT ON FUNCTION colbert._refuse_texts(colbert._index) IS 'Raises for an index that is not of pictures.';
 
 -- sql/functions/encoding/read_picture.sql
 -- The bytes of a pending picture, by the digest that claim_pictures gave: one picture at a time, so that a worker holds no

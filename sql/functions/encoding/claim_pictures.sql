@@ -14,27 +14,14 @@ AS $claim_pictures$
 DECLARE
   _index colbert._index := colbert._find_encoded_index(source, embeddings);
 BEGIN
-  PERFORM colbert._refuse_texts(_index);
+  IF NOT _index.options ? 'pictures' THEN
+    RAISE EXCEPTION 'the index on table "%" is of texts, not of pictures', _index.source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Take them with colbert.claim_pending.';
+  END IF;
   RETURN QUERY SELECT c.doc_id, c.content FROM colbert._claim(_index, batch, lease, model, worker) AS c;
 END
 $claim_pictures$;
 
 COMMENT ON FUNCTION colbert.claim_pictures(regclass, integer, interval, jsonb, text, name) IS
   'Takes up to batch documents that have a picture and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. The content is the path of a picture, or the SHA-256 of its bytes, which read_picture gives.';
-
--- Raises for an index that is not of pictures.
-CREATE OR REPLACE FUNCTION colbert._refuse_texts(index colbert._index)
-RETURNS void
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp
-AS $_refuse_texts$
-BEGIN
-  IF NOT index.options ? 'pictures' THEN
-    RAISE EXCEPTION 'the index on table "%" is of texts, not of pictures', index.source
-      USING ERRCODE = 'wrong_object_type',
-            HINT = 'Take them with colbert.claim_pending.';
-  END IF;
-END
-$_refuse_texts$;
-
-COMMENT ON FUNCTION colbert._refuse_texts(colbert._index) IS 'Raises for an index that is not of pictures.';

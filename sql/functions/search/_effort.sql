@@ -39,12 +39,12 @@ DECLARE
   _margin float8;
 BEGIN
   _effort.k := colbert._k_of_share(k, _share);
-  _effort.factor := colbert._factor('effort', index.options, 1)
-                    * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25);
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
-  _effort.factor := _effort.factor * power(greatest(1, _effort.documents / _share / 50000), 0.23);
+  _effort.factor := colbert._factor('effort', index.options, 1)
+                    * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25)
+                    * power(greatest(1, _effort.documents / _share / 50000), 0.23);
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _margin := 1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / _share / 5000));
