@@ -86,9 +86,12 @@ def yardstick(server: Server) -> Connection:
 class Figures:
     """What was measured of a number of searches. Empty, or None, is not known.
 
+    How many times faster than exact search is the median over the queries that both answered: of
+    each query alone, since a longer one takes both longer.
+
     Attributes:
         seconds: of each search.
-        exact_seconds: of exact search of some of the same queries.
+        exact_seconds: of exact search of the first of the same queries.
         recall: the mean share of the best k that was found.
         scored: documents, in the mean.
         read: rows of the index, in the mean.
@@ -107,7 +110,8 @@ class Figures:
             cells[0] = f"{1e3 * median(self.seconds):.1f}"
             cells[1] = f"{1e3 * np.percentile(self.seconds, 95):.1f}"
         if self.seconds and self.exact_seconds:
-            cells[2] = f"{median(self.exact_seconds) / median(self.seconds):.1f}"
+            pairs = zip(self.exact_seconds, self.seconds, strict=False)
+            cells[2] = f"{median(exact / search for exact, search in pairs):.1f}"
         cells.append("-" if self.recall is None else f"{self.recall:.3f}")
         cells += ["-" if n is None else f"{n:,.0f}" for n in (self.scored, self.read)]
         return cells

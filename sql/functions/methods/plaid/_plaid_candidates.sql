@@ -45,7 +45,7 @@ DECLARE
         FROM query_token AS q
        CROSS JOIN LATERAL (
              SELECT r.ordinal,
-                    max(- r.distance) - 0.8::pg_catalog.float8 * min(min(- r.distance)) OVER () AS gain
+                    0.8::pg_catalog.float8 * max(min(r.distance)) OVER () - min(r.distance) AS gain
                FROM (SELECT p.ordinal, c.distance
                        FROM (SELECT c.id, c.centroid OPERATOR(%2$I.<#>) q.token AS distance
                                FROM %3$s
