@@ -116,6 +116,59 @@ def save_colqwen2(path: Path, dimensions: int = 128, side: int = 64) -> None:
     ColQwen2ForRetrieval(config).save_pretrained(path)
 
 
+def save_colmodernvbert(path: Path) -> None:
+    """ColModernVBERT as transformers saves it: tiles of 32 pixels, 4 patches each."""
+    from transformers import (
+        ColModernVBertConfig,
+        ColModernVBertForRetrieval,
+        ColModernVBertProcessor,
+    )
+    from transformers.models.idefics3.image_processing_pil_idefics3 import (
+        Idefics3ImageProcessorPil,
+    )
+
+    markers = ["<global-img>", "<fake_token_around_image>", "<image>", "<end_of_utterance>"]
+    tokenizer = _tokenizer(
+        ["<pad>", "<unk>", *markers], pad_token="<pad>", additional_special_tokens=markers
+    )
+    pictures = Idefics3ImageProcessorPil(
+        size={"longest_edge": 64}, max_image_size={"longest_edge": 32}
+    )
+    processor = ColModernVBertProcessor(pictures, tokenizer, image_seq_len=4)
+    processor.save_pretrained(path)
+    size = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    config = ColModernVBertConfig(
+        vlm_config={
+            "model_type": "modernvbert",
+            "image_token_id": processor.image_token_id,
+            "pixel_shuffle_factor": 2,
+            "text_config": {
+                "model_type": "modernbert",
+                "vocab_size": len(tokenizer),
+                "pad_token_id": 0,
+                "bos_token_id": None,
+                "eos_token_id": None,
+                "cls_token_id": None,
+                "sep_token_id": None,
+                **size,
+            },
+            "vision_config": {
+                "model_type": "siglip_vision_model",
+                "image_size": 32,
+                "patch_size": 8,
+                **size,
+            },
+        },
+    )
+    torch.manual_seed(0)
+    ColModernVBertForRetrieval(config).save_pretrained(path)
+
+
 def save_gemma3(path: Path) -> None:
     """A model of pictures and of texts, with a chat template: squares of 32 pixels, 4 patches."""
     from sentence_transformers import MultiVectorEncoder

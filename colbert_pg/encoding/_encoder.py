@@ -91,8 +91,8 @@ class Encoder:
             ``local_files_only``, ``prompts`` or ``model_kwargs``.
 
     Raises:
-        ValueError: the checkpoint is not one for late interaction, or the projection, the
-            dimensions or the pool factor do not fit it.
+        ValueError: the checkpoint is not one for late interaction, or sentence-transformers cannot
+            drive it rightly, or the projection, the dimensions or the pool factor do not fit it.
         ImportError: sentence-transformers is missing.
     """
 
@@ -119,6 +119,7 @@ class Encoder:
             str(model), revision=revision, device=device, backend=backend, **load_options
         )
         self._model.eval()
+        _refuse_bare_queries(self._model)
         if hidden_states:
             _drop_projection(self._model)
         self._projection = _reduction(_width(self._model), projection, dimensions)
@@ -538,6 +539,26 @@ def _refuse_untrained(model: str, revision: str | None, load_options: dict[str, 
             f"{model} was not trained for late interaction: its token vectors would pass through a "
             "random projection. Choose a ColBERT checkpoint, or hidden_states=True for the "
             "transformer's own hidden states"
+        )
+
+
+def _refuse_bare_queries(model: MultiVectorEncoder) -> None:
+    """Raise where pictures would get no prompt, and queries none of the tokens that belong to them.
+
+    Models of pictures leave both to their processor, which MultiVectorEncoder calls as it is.
+    ColModernVBERT's adds nothing then, but in methods that are not called (sentence-transformers
+    6.2, transformers 5.24). Its queries would silently be others than the model was trained on.
+    """
+    first: Any = model[0]
+    if getattr(first, "transformer_task", None) != "retrieval":
+        return
+    text = ["query"]
+    bare = first.tokenizer(text)["input_ids"][0]
+    if list(first.processor(text=text)["input_ids"][0]) == list(bare):
+        raise ValueError(
+            f"{type(first.processor).__name__} adds no prompt and no query tokens when "
+            "sentence-transformers calls it, so that this model would encode wrongly: take one "
+            "saved in sentence-transformers' own format, or ColQwen2 or ColPali"
         )
 
 

@@ -15,7 +15,7 @@ from colbert_pg.encoder import Encoder
 from colbert_pg.encoding import Patch
 from colbert_pg.encoding._patches import patches
 from colbert_pg.errors import BadPicture
-from tests.pictures import save_colpali, save_colqwen2, save_gemma3
+from tests.pictures import save_colmodernvbert, save_colpali, save_colqwen2, save_gemma3
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -126,6 +126,12 @@ def test_what_is_no_list_of_pictures_is_refused(colpali: Encoder) -> None:
         colpali.encode_pictures("page.png")
     with pytest.raises(TypeError, match="int is neither a path"):
         colpali.encode_pictures(cast(Any, [7]))
+
+
+def test_a_model_whose_processor_adds_nothing_to_queries_is_refused(tmp_path: Path) -> None:
+    save_colmodernvbert(tmp_path)
+    with pytest.raises(ValueError, match="ColModernVBertProcessor adds no prompt"):
+        Encoder(tmp_path, device="cpu")
 
 
 def test_a_model_of_texts_takes_no_pictures(stanford_checkpoint: Path) -> None:
