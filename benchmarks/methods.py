@@ -1,4 +1,4 @@
-"""Every method of colbert_pg beside pgvector's example, fast-plaid, LanceDB and brute force.
+"""Every method of colbert_pg beside pgvector's example, other engines and brute force.
 
     python -m benchmarks.methods [--documents 1000] [--queries 50] [--only plaid fast-plaid ...]
 
@@ -51,6 +51,7 @@ CLIENTS = (2, 8)
 
 FAST_PLAID = "fast-plaid==1.7.0.2110"
 LANCEDB = "lancedb==0.40.0"
+QDRANT = "qdrant-edge-py==0.9.0"
 
 
 def effort(patience: int, **knobs: int) -> Setting:
@@ -160,6 +161,7 @@ def _contenders(options: Namespace, whole: Collection, dsn: str, vectors: Path) 
     }
     makers: dict[str, Callable[[], Contender]] = {
         "brute force": partial(Peer, "brute force", "blas", [], (DEFAULT,), 1e9, vectors),
+        "Qdrant": partial(Peer, "Qdrant", "qdrant", [QDRANT, "numpy"], (DEFAULT,), 1e9, vectors),
         "example max_sim": partial(Example, dsn, whole),
     }
     for method, (settings, pace) in indexed.items():
