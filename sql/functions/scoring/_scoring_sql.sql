@@ -22,45 +22,49 @@ LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   WITH form AS (
     SELECT f.*, colbert._vector_schema() AS schema
-      FROM (VALUES ('', '$1', '%s'),
-                   ('WITH "colbert query" AS MATERIALIZED (SELECT $1 AS vectors) ', 'q.vectors',
-                    '(SELECT %s FROM "colbert query" AS q)')) AS f (head, vectors, constant)
-     WHERE (f.head <> '') = (cardinality(query) > 100)
+      FROM (VALUES (false, '', '$1[%s]', '%s'),
+                   (true, 'WITH "colbert query" AS MATERIALIZED (SELECT $1 AS vectors) ', 'q.vectors[%s]',
+                    '(SELECT %s FROM "colbert query" AS q)')) AS f (long, head, token, constant)
+     WHERE f.long = (cardinality(query) > 100)
+  ), query_token AS (
+    SELECT u.i, colbert._weight(u.token) AS weight, colbert._dimensions(u.token) AS dimensions,
+           format(f.token, u.i) AS token
+      FROM form AS f CROSS JOIN unnest(query) WITH ORDINALITY AS u (token, i)
   ), term AS (
-    SELECT i, format(CASE WHEN element = 'bit'::regtype THEN
-                            '%3$s(min(d.token OPERATOR(%1$I.<~>) %2$s) / %4$s::pg_catalog.float8 - 1::pg_catalog.float8)'
+    SELECT t.i,
+           CASE WHEN t.weight <> 1 THEN format(f.constant, format('colbert._weight(%s)', t.token)) || ' * ' ELSE '' END
+           || format(CASE WHEN element = 'bit'::regtype THEN
+                            '(min(d.token OPERATOR(%1$I.<~>) %2$s) / %3$s::pg_catalog.float8 - 1::pg_catalog.float8)'
                           ELSE
-                            '%3$smin(d.token OPERATOR(%1$I.<#>) %2$s)'
+                            'min(d.token OPERATOR(%1$I.<#>) %2$s)'
                      END,
-                     schema,
-                     format(constant,
+                     f.schema,
+                     format(f.constant,
                             format(CASE WHEN element = 'bit'::regtype THEN '%1$I.binary_quantize(%2$s)'
-                                        WHEN weight = 1 THEN '%2$s::%3$s'
+                                        WHEN t.weight = 1 THEN '%2$s::%3$s'
                                         ELSE '%1$I.l2_normalize(%2$s)::%3$s' END,
-                                   schema, token, element)),
-                     CASE WHEN weight <> 1 THEN format(constant, format('colbert._weight(%s)', token)) || ' * ' END,
-                     dimensions) AS sql
-      FROM (SELECT u.i, colbert._weight(u.token) AS weight, colbert._dimensions(u.token) AS dimensions,
-                   f.schema, f.constant, format('%s[%s]', f.vectors, u.i) AS token
-              FROM form AS f CROSS JOIN unnest(query) WITH ORDINALITY AS u (token, i)) AS query_token
+                                   f.schema, t.token, element)),
+                     t.dimensions) AS sql
+      FROM form AS f CROSS JOIN query_token AS t
   ), term_group AS (
     SELECT (i - 1) / 16 AS i, string_agg(sql, ' + ' ORDER BY i) AS sql
       FROM term
      GROUP BY 1
   )
-  SELECT format(CASE
-                  WHEN parallel THEN
-                    '%3$sSELECT s.doc_id, 0::pg_catalog.float8 - %2$s AS score'
-                    '  FROM %1$s AS s CROSS JOIN LATERAL pg_catalog.unnest(s.embeddings) AS d (token)'
-                    ' GROUP BY s.doc_id'
-                  ELSE
-                    '%3$sSELECT s.doc_id, m.score'
-                    '  FROM %1$s AS s'
-                    ' CROSS JOIN LATERAL (SELECT 0::pg_catalog.float8 - %2$s AS score'
-                    '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m'
-                END,
-                documents, string_agg('(' || sql || ')', ' - ' ORDER BY i), (SELECT f.head FROM form AS f))
-    FROM term_group;
+  SELECT f.head
+         || format(CASE
+                     WHEN parallel THEN
+                       'SELECT s.doc_id, 0::pg_catalog.float8 - %2$s AS score'
+                       '  FROM %1$s AS s CROSS JOIN LATERAL pg_catalog.unnest(s.embeddings) AS d (token)'
+                       ' GROUP BY s.doc_id'
+                     ELSE
+                       'SELECT s.doc_id, m.score'
+                       '  FROM %1$s AS s'
+                       ' CROSS JOIN LATERAL (SELECT 0::pg_catalog.float8 - %2$s AS score'
+                       '    FROM (SELECT pg_catalog.unnest(s.embeddings) AS token) AS d) AS m'
+                   END,
+                   documents, g.sql)
+    FROM form AS f CROSS JOIN (SELECT string_agg('(' || sql || ')', ' - ' ORDER BY i) AS sql FROM term_group) AS g;
 END;
 
 COMMENT ON FUNCTION colbert._scoring_sql(vector[], regtype, text, boolean) IS
