@@ -118,12 +118,23 @@ def vector_schema(connection: psycopg.Connection[Any]) -> str:
 # Indexes
 
 
+class FirstStage(NamedTuple):
+    """How a worker makes the vectors of a first stage from those of the index.
+
+    ``pool`` is about how many vectors one stands for, ``dimensions`` how many each has.
+    """
+
+    pool: float
+    dimensions: int
+
+
 @dataclass(frozen=True)
 class Index:
     """A late-interaction index, as the registry knows it or ``colbert.create_index`` takes it.
 
-    ``name`` is how its user calls the table, where that is known. ``paths`` tells whether its
-    pictures are paths of files, in what :func:`encoded_indexes` returns.
+    ``name`` is how its user calls the table, where that is known. In what :func:`encoded_indexes`
+    returns, ``paths`` tells whether its pictures are paths of files, and ``first_stage`` what
+    workers fill beside it.
     """
 
     table: str
@@ -135,13 +146,22 @@ class Index:
     dimensions: int | None = None
     name: str | None = field(default=None, compare=False)
     paths: bool = field(default=False, compare=False)
+    first_stage: FirstStage | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, row: Sequence[Any], name: str | None = None, paths: bool = False) -> Index:
+    def of(
+        cls,
+        row: Sequence[Any],
+        name: str | None = None,
+        paths: bool = False,
+        first_stage: FirstStage | None = None,
+    ) -> Index:
         """An index from a row of :data:`INDEXES`."""
         table, embeddings, method, options, key, schema, dimensions = row
         options = json.loads(options) if isinstance(options, str) else options
-        return cls(table, embeddings, method, options, key, schema, dimensions, name, paths)
+        return cls(
+            table, embeddings, method, options, key, schema, dimensions, name, paths, first_stage
+        )
 
     @property
     def source(self) -> str:
@@ -191,6 +211,8 @@ OPTIONS_NOW = """
   WHERE i.source = %(source)s::pg_catalog.regclass AND i.embeddings = %(indexed)s)
 """
 
+# Of a first stage: by what its vectors are pooled, as its index remembers it, and their dimensions.
+# A worker leaves a column alone that PostgreSQL generates, and one of which it is told neither.
 _ENCODED_INDEXES = f"""
 SELECT i.source::pg_catalog.text,
        EXISTS (SELECT
@@ -198,6 +220,17 @@ SELECT i.source::pg_catalog.text,
                  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
                 WHERE a.attrelid = i.source AND a.attname = i.options ->> 'pictures'
                   AND t.typcategory = 'S'),
+       (SELECT ARRAY[coalesce(p.factor, 1), f.dimensions]
+          FROM colbert.indexes f
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = f.source AND a.attname = f.embeddings
+         CROSS JOIN LATERAL (
+               SELECT CASE WHEN pg_catalog.jsonb_typeof(f.options #> '{{model,pool_factor}}')
+                                = 'number'
+                           THEN (f.options #>> '{{model,pool_factor}}')::pg_catalog.float8 END
+             ) AS p (factor)
+         WHERE f.source = i.source AND f.embeddings = i.options ->> 'first_stage'
+           AND a.attgenerated = ''
+           AND (p.factor IS NOT NULL OR f.dimensions < i.dimensions)),
        {_INDEX}
   FROM colbert.indexes i
   JOIN pg_catalog.pg_class c ON c.oid = i.source
@@ -224,11 +257,14 @@ def encoded_indexes(
         ValueError: if a table of ``sources`` has no such index.
         psycopg.Error: if there is no such table.
     """
+
+    def of(row: Sequence[Any], source: str | None = None) -> Index:
+        name, paths, stage, *known = row
+        first_stage = None if stage is None else FirstStage(stage[0], int(stage[1]))
+        return Index.of(known, source or name, paths, first_stage)
+
     if sources is None:
-        return [
-            Index.of(row, name, paths)
-            for name, paths, *row in rows(connection, _ENCODED_INDEXES + _MINE)
-        ]
+        return [of(row) for row in rows(connection, _ENCODED_INDEXES + _MINE)]
     found = []
     for source in sources:
         named = rows(
@@ -238,7 +274,7 @@ def encoded_indexes(
         )
         if not named:
             raise ValueError(f"no index of table {source} names a column of texts or pictures")
-        found += [Index.of(row, source, paths) for _, paths, *row in named]
+        found += [of(row, source) for row in named]
     return found
 
 

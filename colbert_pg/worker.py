@@ -25,6 +25,7 @@ from pathlib import Path
 from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 
+import numpy as np
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -36,6 +37,7 @@ from colbert_pg.encoding import (
     fingerprint_of,
     open_picture,
     picture_below,
+    pool,
     same_model,
     takes_pictures,
     takes_texts,
@@ -354,14 +356,17 @@ class Worker:
         error = encoded if isinstance(encoded, Exception) else None
         if not isinstance(encoded, Exception):
             try:
+                stage = _first_stage(index, encoded.matrix)
+                more: LiteralString = "" if stage is None else ", first_stage => %(stage)s"
                 with self._savepoint():
                     ((stored,),) = self._rows(
                         "SELECT colbert.store_encoded(%(source)s, %(doc_id)s, %(content)s,"
-                        " %(vectors)s, %(worker)s, %(embeddings)s)",
+                        f" %(vectors)s, %(worker)s, %(embeddings)s{more})",
                         index,
                         doc_id=doc_id,
                         content=content,
                         vectors=encoded,
+                        stage=stage,
                     )
                 return Done(encoded=1) if stored else Done(outdated=1)
             except Exception as refused:
@@ -538,6 +543,18 @@ class Worker:
                     "worker": self.name,
                 },
             ).fetchall()
+
+
+def _first_stage(index: Index, vectors: Matrix) -> TokenArray | None:
+    """What a worker stores in the column of a first stage, if it fills one."""
+    if index.first_stage is None:
+        return None
+    if index.first_stage.pool != 1:
+        vectors = pool(vectors, index.first_stage.pool)
+    first = vectors[:, : index.first_stage.dimensions]
+    if first.shape != vectors.shape:
+        first = first / np.linalg.norm(first, axis=1, keepdims=True)
+    return TokenArray(first)
 
 
 class _Stopped(Exception):  # noqa: N818

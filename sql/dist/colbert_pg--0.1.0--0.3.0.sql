@@ -678,6 +678,19 @@ $step$;
 END
 $run_once$;
 
+DO $run_once$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0020_stored_stage') THEN
+    EXECUTE $step$
+-- sql/schema/0020_stored_stage.sql
+-- 0.3.0: store_encoded takes the vectors of the first stage, too
+DROP FUNCTION IF EXISTS colbert.store_encoded(regclass, text, text, vector[], text, name);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0020_stored_stage', '0.3.0');
+  END IF;
+END
+$run_once$;
+
 -- sql/functions/version.sql
 -- The installed version of colbert_pg, as in the control file.
 CREATE OR REPLACE FUNCTION colbert.version()
@@ -4470,6 +4483,22 @@ RETURN '{"first_stage": "string"}'::jsonb;
 
 COMMENT ON FUNCTION colbert._staged_options() IS 'The options of the method staged.';
 
+-- sql/functions/methods/staged/_stage_column.sql
+-- The column of the first stage, where writers fill it: PostgreSQL fills generated columns.
+CREATE OR REPLACE FUNCTION colbert._stage_column(index colbert._index)
+RETURNS name
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT a.attname
+    FROM pg_catalog.pg_attribute AS a
+   WHERE a.attrelid = index.source
+     AND a.attname = (index.options ->> 'first_stage')::name
+     AND a.attgenerated = '';
+END;
+
+COMMENT ON FUNCTION colbert._stage_column(colbert._index) IS
+  'The column of the first stage that writers fill; NULL without one, and for a generated column.';
+
 -- sql/functions/methods/staged/_first_stage.sql
 -- The method staged: candidates come from the index of another column of the source, which is smaller (pooled vectors,
 -- fewer dimensions, bits), and scores from the column itself. That other index is the first stage. It has triggers and
@@ -4495,6 +4524,7 @@ RETURN CASE
          WHEN colbert._element_type(first.source, first.embeddings) IS NULL THEN 'it is gone or of another type'
          WHEN first.method = 'staged' THEN 'it has a first stage itself'
          WHEN first.key <> index.key THEN format('its index has the key "%s", not "%s"', first.key, index.key)
+         WHEN colbert._encoded_column(first) IS NOT NULL THEN 'its index has texts or pictures of its own for workers'
          WHEN colbert._tenant_column(first) IS NOT NULL THEN 'its index is kept apart by tenant'
          WHEN first.dimensions > index.dimensions
            THEN format('it has %s dimensions, more than %s', first.dimensions, index.dimensions)
@@ -5048,19 +5078,21 @@ COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
   'Makes the trigger function and the triggers of an index, anew where they are there.';
 
 -- What the trigger function of an index does for the column that workers encode. BEFORE an update that changes a text or
--- picture, the array of the old one goes, unless the writer has set another array. AFTER any change, the workers hear of a
--- row that is pending.
+-- picture, the array of the old one goes, unless the writer has set another array. The vectors of a first stage go along,
+-- unless the writer has set others of both. AFTER any change, the workers hear of a row that is pending.
 CREATE OR REPLACE FUNCTION colbert._text_sync_sql(index colbert._index, OUT before text, OUT after text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   SELECT format($before$
   ELSIF TG_WHEN = 'BEFORE' THEN
     PERFORM colbert._sync_text(%1$s, OLD.%2$I::text%4$s);
-    IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I THEN
-      NEW.%3$I := NULL;
+    IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I%5$s THEN
+      NEW.%3$I := NULL;%6$s
     END IF;
     RETURN NEW;$before$, index.id, index.key, index.embeddings,
-                ', OLD.' || quote_ident(colbert._tenant_column(index)) || '::text'),
+                ', OLD.' || quote_ident(colbert._tenant_column(index)) || '::text',
+                replace(' OR NEW.$ IS NOT DISTINCT FROM OLD.$', '$', quote_ident(colbert._stage_column(index))),
+                ' NEW.' || quote_ident(colbert._stage_column(index)) || ' := NULL;'),
          format($after$
     IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
       PERFORM colbert._notify_workers(%1$s);
@@ -5758,6 +5790,15 @@ BEGIN
             HINT = 'Name a column that has an index of its own: options => ''{"first_stage": "pooled"}''.';
   END IF;
   PERFORM colbert._find_first_stage(index);
+  IF colbert._encoded_column(index) IS NOT NULL
+     AND (SELECT a.attnotnull FROM pg_attribute AS a
+           WHERE a.attrelid = index.source AND a.attname = colbert._stage_column(index)) THEN
+    RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that nothing could be pending', colbert._stage_column(index),
+                    index.source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'A document has no first stage until a worker has encoded it.',
+            HINT = format('ALTER TABLE %s ALTER %I DROP NOT NULL', index.source, colbert._stage_column(index));
+  END IF;
 END
 $_refuse_first_stage$;
 
@@ -10759,13 +10800,16 @@ COMMENT ON FUNCTION colbert.read_picture(regclass, text, text, name) IS
 -- Stores the vectors of a pending document, if its text or picture is still the one that was encoded and nobody else has
 -- stored an array meanwhile. Returns whether it was stored. If not, there is nothing left to do: what has changed is pending
 -- again.
+--
+-- first_stage are the vectors of the column that option "first_stage" names, where workers fill it.
 CREATE OR REPLACE FUNCTION colbert.store_encoded(
   source regclass,
   doc_id text,
   content text,
   vectors vector[],
   worker text DEFAULT NULL,
-  embeddings name DEFAULT NULL)
+  embeddings name DEFAULT NULL,
+  first_stage vector[] DEFAULT NULL)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 COST 10000
@@ -10774,19 +10818,28 @@ AS $store_encoded$
 DECLARE
   _index colbert._index := colbert._find_encoded_index(source, embeddings);
   _types record := colbert._source_types(_index);
+  _stage name := colbert._stage_column(_index);
   _stored bigint;
 BEGIN
   IF vectors IS NULL THEN
     RAISE EXCEPTION 'vectors of document "%" must not be NULL', doc_id
       USING ERRCODE = 'null_value_not_allowed',
             HINT = 'Pass the empty array for a text without tokens, or call colbert.report_failure.';
+  ELSIF first_stage IS NOT NULL AND _stage IS NULL THEN
+    RAISE EXCEPTION 'the index on column "%" of table "%" has no first stage that is filled by writers',
+                    _index.embeddings, _index.source
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Leave out first_stage. PostgreSQL itself fills a generated column.';
   END IF;
   PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
-  EXECUTE format('UPDATE %s AS s SET %I = %s '
-                 ' WHERE s.%I = $2::%s AND s.%2$I IS NULL AND %6$s = $3',
+  EXECUTE format('UPDATE %1$s AS s SET %2$I = %3$s%7$s '
+                 ' WHERE s.%4$I = $2::%5$s AND s.%2$I IS NULL AND %6$s = $3',
                  _index.source, _index.embeddings, colbert._stored_sql(_types.element, '$1'), _index.key, _types.key_cast,
-                 colbert._content_sql(_index))
-    USING vectors, doc_id, content;
+                 colbert._content_sql(_index),
+                 CASE WHEN first_stage IS NOT NULL
+                      THEN format(', %I = %s', _stage,
+                                  colbert._stored_sql(colbert._element_type(_index.source, _stage), '$4')) END)
+    USING vectors, doc_id, content, first_stage;
   GET DIAGNOSTICS _stored = ROW_COUNT;
   IF _stored > 0 THEN
     PERFORM colbert._saw_worker(_index, worker, 1, cardinality(vectors), 0);
@@ -10795,7 +10848,7 @@ BEGIN
 END
 $store_encoded$;
 
-COMMENT ON FUNCTION colbert.store_encoded(regclass, text, text, vector[], text, name) IS
+COMMENT ON FUNCTION colbert.store_encoded(regclass, text, text, vector[], text, name, vector[]) IS
   'Stores the vectors of a pending document, given the content that was claimed; false when it is another by now, or the document is not pending any more.';
 
 -- sql/functions/encoding/report_failure.sql

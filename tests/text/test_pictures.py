@@ -327,6 +327,28 @@ def test_pictures_are_encoded_and_found(pictures: Connection) -> None:
     assert model["name"] == "words"
 
 
+def test_pictures_are_encoded_with_their_first_stage(pictures: Connection) -> None:
+    pytest.importorskip("sentence_transformers")
+    run(pictures, "SELECT colbert.drop_index('documents')")
+    run(pictures, "ALTER TABLE documents ADD pooled halfvec(32)[]")
+    for arguments in (
+        """'documents', 'pooled', options => '{"model": {"pool_factor": 2}}'""",
+        """'documents', options => '{"first_stage": "pooled", "pictures": "scan"}'""",
+    ):
+        run(pictures, f"SELECT colbert.create_index({arguments})")
+    insert(pictures, png("red"), png("green"))
+    lengths = "SELECT cardinality(embeddings), cardinality(pooled) FROM documents ORDER BY id"
+    assert Worker(pictures, PictureEncoder()).drain() == Done(encoded=2)
+    whole = run(pictures, lengths)
+    assert all(0 < pooled <= full for full, pooled in whole)
+    assert nearest(pictures, "green") == 2
+    run(pictures, "UPDATE documents SET scan = %s WHERE id = 2", png("red"))
+    assert run(pictures, lengths)[1] == (None, None)
+    assert Worker(pictures, PictureEncoder()).drain() == Done(encoded=1)
+    assert nearest(pictures, "red") == 1
+    assert problems(pictures) == []
+
+
 def test_what_is_no_picture_is_a_failure_of_its_document(pictures: Connection) -> None:
     insert(
         pictures,

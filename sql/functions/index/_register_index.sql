@@ -47,6 +47,15 @@ BEGIN
             HINT = 'Name a column that has an index of its own: options => ''{"first_stage": "pooled"}''.';
   END IF;
   PERFORM colbert._find_first_stage(index);
+  IF colbert._encoded_column(index) IS NOT NULL
+     AND (SELECT a.attnotnull FROM pg_attribute AS a
+           WHERE a.attrelid = index.source AND a.attname = colbert._stage_column(index)) THEN
+    RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that nothing could be pending', colbert._stage_column(index),
+                    index.source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'A document has no first stage until a worker has encoded it.',
+            HINT = format('ALTER TABLE %s ALTER %I DROP NOT NULL', index.source, colbert._stage_column(index));
+  END IF;
 END
 $_refuse_first_stage$;
 

@@ -87,19 +87,21 @@ COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
   'Makes the trigger function and the triggers of an index, anew where they are there.';
 
 -- What the trigger function of an index does for the column that workers encode. BEFORE an update that changes a text or
--- picture, the array of the old one goes, unless the writer has set another array. AFTER any change, the workers hear of a
--- row that is pending.
+-- picture, the array of the old one goes, unless the writer has set another array. The vectors of a first stage go along,
+-- unless the writer has set others of both. AFTER any change, the workers hear of a row that is pending.
 CREATE OR REPLACE FUNCTION colbert._text_sync_sql(index colbert._index, OUT before text, OUT after text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   SELECT format($before$
   ELSIF TG_WHEN = 'BEFORE' THEN
     PERFORM colbert._sync_text(%1$s, OLD.%2$I::text%4$s);
-    IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I THEN
-      NEW.%3$I := NULL;
+    IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I%5$s THEN
+      NEW.%3$I := NULL;%6$s
     END IF;
     RETURN NEW;$before$, index.id, index.key, index.embeddings,
-                ', OLD.' || quote_ident(colbert._tenant_column(index)) || '::text'),
+                ', OLD.' || quote_ident(colbert._tenant_column(index)) || '::text',
+                replace(' OR NEW.$ IS NOT DISTINCT FROM OLD.$', '$', quote_ident(colbert._stage_column(index))),
+                ' NEW.' || quote_ident(colbert._stage_column(index)) || ' := NULL;'),
          format($after$
     IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
       PERFORM colbert._notify_workers(%1$s);
