@@ -28,6 +28,7 @@ from colbert_pg.django._conditions import (
     refuse_unanswerable,
 )
 from colbert_pg.django.expressions import MaxSim, QueryVectors, is_token_vectors
+from colbert_pg.django.indexes import LateInteractionIndex
 from colbert_pg.options import WordMatch
 
 
@@ -274,13 +275,17 @@ class LateInteractionManager(_Manager):
 
 
 def _token_vectors(model: Any, name: str | None) -> Field:
-    """The field of token vectors: the one that is named, or the only one."""
+    """The field of token vectors: the one that is named, or the only one that is no first stage."""
     if name is not None:
         field = model._meta.get_field(name)
         if not is_token_vectors(field):
             raise FieldError(f"{model.__name__}.{name} is not an array of vectors")
         return field
-    fields = [field for field in model._meta.concrete_fields if is_token_vectors(field)]
+    fields = [
+        field
+        for field in model._meta.concrete_fields
+        if is_token_vectors(field) and not _is_first_stage(field)
+    ]
     if len(fields) != 1:
         names = ", ".join(field.name for field in fields) or "none"
         raise FieldError(
@@ -288,6 +293,15 @@ def _token_vectors(model: Any, name: str | None) -> Field:
             'name one, search(…, embeddings="…")'
         )
     return fields[0]
+
+
+def _is_first_stage(field: Field) -> bool:
+    """Whether another index in ``Meta`` finds its candidates by this field."""
+    return any(
+        (index.options or {}).get("first_stage") == field.column
+        for index in field.model._meta.indexes
+        if isinstance(index, LateInteractionIndex)
+    )
 
 
 def field_of(model: Any, name: str) -> Field | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_every_python_block_of_the_page_on_sqlalchemy_runs(database: str, tmp_pa
 
 
 def test_the_page_on_django_is_a_project_that_runs(bare_database: str, tmp_path: Path) -> None:
-    settings, models, migration, *script = (
+    settings, models, migration, _, *script = (
         block.code for block in blocks(REPOSITORY / "docs" / "django.md", "python")
     )
     project = Project(tmp_path, bare_database, settings, models, migration)
@@ -70,6 +71,59 @@ def test_the_page_on_django_is_a_project_that_runs(bare_database: str, tmp_path:
         "System check identified no issues (0 silenced).\n"
     )
     project.manage("migrate", "library", "zero")
+
+
+ASK_PAGES = """
+from colbert_pg.django import encode_pending
+from django.db import connection
+from library.models import Page
+
+texts = ["Cats sleep all day.", "The baker opens at six."]
+Page.objects.bulk_create(Page(content=text) for text in texts)
+assert encode_pending(Page).encoded == 2
+(page,) = Page.objects.search("when can I buy bread?", k=1)
+assert 1 <= len(page.pooled) < len(page.embeddings)
+with connection.cursor() as cursor:
+    cursor.execute(
+        "SELECT method, state FROM colbert.indexes"
+        " WHERE source = 'library_page'::regclass ORDER BY embeddings"
+    )
+    assert cursor.fetchall() == [("staged", "ready"), ("plaid", "ready")]
+    cursor.execute("SELECT count(*) FROM colbert.check_index('library_page')")
+    assert cursor.fetchone() == (0,)
+print(page.content)
+"""
+
+
+def test_a_first_stage_in_meta_is_made_filled_searched_and_removed(
+    bare_database: str, tmp_path: Path
+) -> None:
+    settings, models, migration, staged = (
+        block.code for block in blocks(REPOSITORY / "docs" / "django.md", "python")[:4]
+    )
+    project = Project(tmp_path, bare_database, settings, models, migration)
+    project.write("library/models.py", models + staged)
+    project.write("pages.py", SET_UP + ASK_PAGES)
+
+    project.manage("makemigrations", "library", "--name", "pages")
+    project.manage("migrate")
+    project.manage("makemigrations", "--check", "--dry-run")
+    assert project.python("pages.py") == "The baker opens at six.\n"
+    without = staged[: staged.index("    class Meta")]
+    project.write("library/models.py", models + without)
+    project.manage("makemigrations", "library", "--name", "without")
+    with pytest.raises(AssertionError, match="is the first stage of another"):
+        project.manage("migrate")
+    path = tmp_path / "library" / "migrations" / "0003_without.py"
+    head, first, other, tail = re.split(
+        r"(?ms)(?=^        migrations\.RemoveIndex)|(?=^    \]\n\Z)", path.read_text("utf-8")
+    )
+    path.write_text(head + other + first + tail, "utf-8")
+    project.manage("migrate")
+    project.write("library/models.py", models + staged)
+    project.manage("migrate", "library", "0002", quiet=False)  # warns that none is there
+    assert project.python("pages.py").endswith("six.\n")
+    project.manage("migrate", "library", "0001")
 
 
 ASK_THE_ADMIN = """

@@ -269,6 +269,51 @@ class TestSearch:
             found, expected = both(cluster.asked, more)
             assert found == expected != [], more
 
+    @pytest.mark.parametrize("method", ["exact", "plaid", "hnsw"])
+    def test_candidates_come_from_the_first_stage_of_each_shard(
+        self, cluster: Cluster, rng: np.random.Generator, method: str
+    ) -> None:
+        cluster.partition(more=", pooled vector(3)[]")
+        stage = """'{}', options => '{{"first_stage": "pooled"}}'"""
+        for name in ("documents", "one"):
+            error = refusal(
+                cluster.asked, f"SELECT colbert.create_index({stage.format(name)}, key => 'id')"
+            )
+            assert "cannot be a first stage: it has no index" in primary(error)
+        create = "SELECT colbert.create_index('documents', {}, key => 'id')"
+        run(
+            cluster.asked,
+            create.format(f"""'pooled', '{method}', options => '{{"create_on_shards": true}}'"""),
+        )
+        both_options = """options => '{"first_stage": "pooled", "create_on_shards": true}'"""
+        run(cluster.asked, create.format(both_options))
+        run(cluster.asked, f"SELECT colbert.create_index('one', 'pooled', '{method}')")
+        run(cluster.asked, f"SELECT colbert.create_index({stage.format('one')})")
+        for table in ("documents", "one"):
+            run(
+                cluster.asked,
+                f"INSERT INTO {table} SELECT i, v, v[1:1] FROM generate_series(1, 60) i,"
+                " LATERAL (SELECT ARRAY[format('[%s,%s,0]', cos(i), sin(i)),"
+                " format('[0,%s,%s]', cos(i), sin(i))]::vector(3)[] AS v) v",
+            )
+        for connection in (cluster.asked, *cluster.shards):
+            methods = run(connection, "SELECT method, state FROM colbert.indexes")
+            assert ("staged", "ready") in methods
+        for more in ("", ", exact => true", ", k => 37", ", filter => 'id %% 7 = 0'"):
+            found, expected = both(cluster.asked, more)
+            assert found == expected != [], more
+        assert run(cluster.asked, "SELECT * FROM colbert.check_index('documents')") == []
+        error = refusal(cluster.asked, "UPDATE documents SET pooled = NULL")
+        assert error.sqlstate == "23514"
+        error = refusal(cluster.asked, "SELECT colbert.drop_index('documents', 'pooled')")
+        assert error.sqlstate == "2BP01"
+        for column in ("embeddings", "pooled"):
+            run(
+                cluster.asked,
+                f"SELECT colbert.drop_index('documents', '{column}', on_shards => true)",
+            )
+        assert run(cluster.shards[0], "SELECT FROM colbert.indexes") == []
+
     @pytest.mark.parametrize(
         ("key", "form", "values"),
         [
