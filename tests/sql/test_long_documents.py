@@ -22,8 +22,11 @@ from tests.sql.documents import (
 )
 
 
-@pytest.mark.parametrize(("method", "tokens"), [("exact", 65_536), ("plaid", 16_384)])
-def test_a_long_document_is_stored_found_checked_and_deleted(
+@pytest.mark.parametrize(
+    ("method", "tokens"),
+    [("exact", 65_536), ("plaid", 16_384), ("ivfflat", 65_536), ("hnsw", 4_096)],
+)
+def test_a_long_document_is_stored_found_changed_checked_and_deleted(
     connection: psycopg.Connection, rng: np.random.Generator, method: str, tokens: int
 ) -> None:
     documents: dict[int, Matrix] = {key: unit(rng, 1 + 10 * key, 8) for key in range(40)}
@@ -42,9 +45,21 @@ def test_a_long_document_is_stored_found_checked_and_deleted(
         connection,
         "SELECT document_position FROM"
         " colbert.maxsim_matches(%s::text[]::vector[], 40, 'documents')",
-        texts(documents[40][::7_000][:3]),
+        texts(documents[40][:: tokens // 3][:3]),
     )
-    assert keys(matches) == [1, 7_001, 14_001]
+    assert keys(matches) == [1, 1 + tokens // 3, 1 + 2 * (tokens // 3)]
+    shorter = documents[40][: tokens // 2]
+    run(
+        connection,
+        "UPDATE documents SET embeddings = embeddings[:%s] WHERE id = 40",
+        len(shorter),
+    )
+    assert problems(connection) == []
+    [(key, score)] = search(connection, documents[40][-1:], ", k => 1")
+    assert score == pytest.approx(
+        max(maxsim(documents[40][-1:], d) for d in (*list(documents.values())[:-1], shorter)),
+        abs=1e-4,
+    )
     run(connection, "DELETE FROM documents WHERE id = 40")
     assert problems(connection) == []
     assert keys(search(connection, documents[7], ", k => 1")) == [7]
