@@ -705,13 +705,13 @@ $run_once$;
 
 DO $run_once$
 BEGIN
-  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0020_stored_stage') THEN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0021_stored_stage') THEN
     EXECUTE $step$
--- sql/schema/0020_stored_stage.sql
+-- sql/schema/0021_stored_stage.sql
 -- 0.3.0: store_encoded takes the vectors of the first stage, too
 DROP FUNCTION IF EXISTS colbert.store_encoded(regclass, text, text, vector[], text, name);
 $step$;
-    INSERT INTO colbert._migration (name, version) VALUES ('0020_stored_stage', '0.3.0');
+    INSERT INTO colbert._migration (name, version) VALUES ('0021_stored_stage', '0.3.0');
   END IF;
 END
 $run_once$;
@@ -4549,7 +4549,7 @@ RETURN CASE
          WHEN colbert._element_type(first.source, first.embeddings) IS NULL THEN 'it is gone or of another type'
          WHEN first.method = 'staged' THEN 'it has a first stage itself'
          WHEN first.key <> index.key THEN format('its index has the key "%s", not "%s"', first.key, index.key)
-         WHEN colbert._encoded_column(first) IS NOT NULL THEN 'its index has texts or pictures of its own for workers'
+         WHEN first.options ?| ARRAY['text', 'pictures'] THEN 'its index has texts or pictures of its own for workers'
          WHEN colbert._tenant_column(first) IS NOT NULL THEN 'its index is kept apart by tenant'
          WHEN first.dimensions > index.dimensions
            THEN format('it has %s dimensions, more than %s', first.dimensions, index.dimensions)
@@ -5815,7 +5815,7 @@ BEGIN
             HINT = 'Name a column that has an index of its own: options => ''{"first_stage": "pooled"}''.';
   END IF;
   PERFORM colbert._find_first_stage(index);
-  IF colbert._encoded_column(index) IS NOT NULL
+  IF index.options ?| ARRAY['text', 'pictures']
      AND (SELECT a.attnotnull FROM pg_attribute AS a
            WHERE a.attrelid = index.source AND a.attname = colbert._stage_column(index)) THEN
     RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that nothing could be pending', colbert._stage_column(index),

@@ -47,7 +47,7 @@ BEGIN
             HINT = 'Name a column that has an index of its own: options => ''{"first_stage": "pooled"}''.';
   END IF;
   PERFORM colbert._find_first_stage(index);
-  IF colbert._encoded_column(index) IS NOT NULL
+  IF index.options ?| ARRAY['text', 'pictures']
      AND (SELECT a.attnotnull FROM pg_attribute AS a
            WHERE a.attrelid = index.source AND a.attname = colbert._stage_column(index)) THEN
     RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that nothing could be pending', colbert._stage_column(index),
