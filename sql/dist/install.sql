@@ -713,6 +713,19 @@ $step$;
 END;
 
 BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0020_text_expressions') THEN
+    EXECUTE $step$
+-- sql/schema/0020_text_expressions.sql
+-- 0.3.0: the text of an index may be an expression
+-- Its own file defines the view anew, with a column text that is not of type name.
+DROP VIEW IF EXISTS colbert.pending;
+DROP FUNCTION IF EXISTS colbert._create_derived(colbert._index, text, text, text, name);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0020_text_expressions', '0.3.0');
+  END IF;
+END;
+
+BEGIN
   IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0021_stored_stage') THEN
     EXECUTE $step$
 -- sql/schema/0021_stored_stage.sql
@@ -1505,14 +1518,99 @@ $part$;
 
 EXECUTE $part$
 -- sql/functions/registry/_encoded_column.sql
--- The column that workers encode, of texts or of pictures. An index without one leaves the vectors to the writers.
+-- Whether workers encode the texts or pictures of an index. Any other index leaves the vectors to the writers.
+CREATE OR REPLACE FUNCTION colbert._is_encoded(index colbert._index)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN index.options ?| ARRAY['text', 'pictures'];
+
+COMMENT ON FUNCTION colbert._is_encoded(colbert._index) IS
+  'Whether workers encode the texts or pictures of an index.';
+
+-- The expression that is the text of an index, over the columns of the source, as PostgreSQL prints it. NULL where the
+-- text is a column.
+--
+-- It is taken from the index of pending documents, which has it in a column of its own: (expression IS NULL). So it is
+-- a single expression that PostgreSQL has checked, whatever somebody writes into the registry, and it follows columns
+-- and functions that are renamed.
+CREATE OR REPLACE FUNCTION colbert._text_expression(index colbert._index)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_text_expression$
+BEGIN
+  IF NOT index.options ? 'text' THEN
+    RETURN NULL;
+  END IF;
+  RETURN (SELECT substring(pg_get_expr(i.indexprs, i.indrelid) FROM '^\((.*) IS NULL\)$')
+            FROM pg_index AS i
+           WHERE i.indexrelid = colbert._pending_index(index));
+END
+$_text_expression$;
+
+COMMENT ON FUNCTION colbert._text_expression(colbert._index) IS
+  'The expression that is the text of an index; NULL where the text is a column.';
+
+-- The column that workers encode, of texts or of pictures. NULL where there is none, and where the text is an expression.
 CREATE OR REPLACE FUNCTION colbert._encoded_column(index colbert._index)
 RETURNS name
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
-RETURN coalesce(index.options ->> 'text', index.options ->> 'pictures')::name;
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN CASE WHEN colbert._text_expression(index) IS NULL
+            THEN coalesce(index.options ->> 'text', index.options ->> 'pictures')::name END;
 
 COMMENT ON FUNCTION colbert._encoded_column(colbert._index) IS
-  'The column of an index that workers encode; NULL for one without.';
+  'The column of an index that workers encode; NULL for one without, and where the text is an expression.';
+
+-- Whether the text of an index is an expression, and the index of pending documents, which had it, is gone.
+CREATE OR REPLACE FUNCTION colbert._lacks_expression(index colbert._index)
+RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_lacks_expression$
+BEGIN
+  RETURN NOT colbert._names_column(index.source, index.options) AND colbert._text_expression(index) IS NULL;
+END
+$_lacks_expression$;
+
+COMMENT ON FUNCTION colbert._lacks_expression(colbert._index) IS
+  'Whether the text of an index is an expression that has gone with the index of pending documents.';
+
+-- The columns of the source that an encoded document is made of, and that its reader must be allowed to read. Beside an
+-- expression they are all that the index of pending documents is about, but for the array.
+CREATE OR REPLACE FUNCTION colbert._encoded_columns(index colbert._index)
+RETURNS name[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_encoded_columns$
+BEGIN
+  IF colbert._text_expression(index) IS NULL THEN
+    RETURN array_remove(ARRAY[colbert._encoded_column(index)], NULL);
+  END IF;
+  RETURN ARRAY(SELECT DISTINCT a.attname
+                 FROM pg_depend AS d
+                 JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                WHERE d.classid = 'pg_class'::regclass
+                  AND d.objid = colbert._pending_index(index)
+                  AND d.refclassid = 'pg_class'::regclass
+                  AND d.refobjid = index.source
+                  AND a.attname <> index.embeddings
+                ORDER BY a.attname);
+END
+$_encoded_columns$;
+
+COMMENT ON FUNCTION colbert._encoded_columns(colbert._index) IS
+  'The columns of the source that what workers encode is made of.';
+
+-- What workers encode, as SQL: of the row s of the source, where no other is named. Names in an expression stand alone,
+-- so no other relation may be in the same FROM.
+CREATE OR REPLACE FUNCTION colbert._encoded_sql(index colbert._index, row_name text DEFAULT 's')
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN coalesce('(' || colbert._text_expression(index) || ')',
+                coalesce(row_name || '.', '') || quote_ident(colbert._encoded_column(index)));
+
+COMMENT ON FUNCTION colbert._encoded_sql(colbert._index, text) IS
+  'SQL for what workers encode of a row of the source; NULL for an index that they do not encode.';
 $part$;
 
 EXECUTE $part$
@@ -1663,7 +1761,7 @@ RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format(CASE WHEN colbert._has_picture_bytes(index) THEN 'encode(sha256(%s), ''hex'')'
                    ELSE '%s::text COLLATE "C"' END,
-              coalesce(value, format('s.%I', colbert._encoded_column(index))));
+              coalesce(value, colbert._encoded_sql(index)));
 
 COMMENT ON FUNCTION colbert._content_sql(colbert._index, text) IS
   'SQL for what a worker is given to encode: a text, a path, or the digest of a picture.';
@@ -2372,8 +2470,8 @@ EXECUTE $part$
 -- belongs to the source's owner, and is unlogged where the source is.
 --
 -- Everybody may read the table, and sees the rows of the documents that they may read in the source. The policy asks
--- the source, as the reader. What it asks for is the key and the column that the rows were derived from: the array, or
--- seen where that is given. So row-level security and column privileges of the source hold for derived data, too, and
+-- the source, as the reader. What it asks for is the key and what the rows were derived from: the array, or where seen is
+-- given that condition on the row s of the source. So row-level security and column privileges of the source hold for derived data, too, and
 -- one GRANT, on the source, is all that a reader needs. Where no row-level security applies to the reader, the right to
 -- read both columns answers for all rows: PostgreSQL checks it before anything runs. (OFFSET 0 keeps the planner from
 -- reading the whole source to answer for a few rows.)
@@ -2390,7 +2488,7 @@ EXECUTE $part$
 --   parts       the documents of one tenant: column part, as in the table "tenants"
 --   NULL        all documents
 CREATE OR REPLACE FUNCTION colbert._create_derived(
-  index colbert._index, suffix text, columns text, about text DEFAULT NULL, seen name DEFAULT NULL)
+  index colbert._index, suffix text, columns text, about text DEFAULT NULL, seen text DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -2408,8 +2506,8 @@ BEGIN
   EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
                  'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR %3$s)',
                  _table, index.source,
-                 colbert._shown_sql(index, _table, about, format('s.%I IS NOT NULL AND s.%I IS NOT NULL',
-                                                                 index.key, coalesce(seen, index.embeddings))));
+                 colbert._shown_sql(index, _table, about, format('s.%I IS NOT NULL AND %s', index.key,
+                                                                 coalesce(seen, format('s.%I IS NOT NULL', index.embeddings)))));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   UPDATE colbert._index AS i
      SET tables = i.tables || _table::regclass,
@@ -2419,7 +2517,7 @@ BEGIN
 END
 $_create_derived$;
 
-COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
+COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, text) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
 
 -- Where an index is kept apart, keys may be unique within a tenant only.
@@ -2474,7 +2572,7 @@ DECLARE
 BEGIN
   UPDATE colbert._index AS i SET tables = '{}', table_names = '{}' WHERE i.id = index.id;
   PERFORM colbert._method_create(index);
-  IF colbert._encoded_column(index) IS NOT NULL THEN
+  IF colbert._is_encoded(index) THEN
     PERFORM colbert._create_attempts(index);
   END IF;
   SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index.id;
@@ -5038,7 +5136,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_forget_attempts$
 BEGIN
-  IF colbert._encoded_column(index) IS NOT NULL THEN
+  IF colbert._is_encoded(index) THEN
     EXECUTE format('DELETE FROM %s AS a WHERE ($1 IS NULL OR a.doc_id = $1::%s)%s',
                    colbert._derived_table(index, 'attempts'), (colbert._source_types(index)).key_type,
                    CASE WHEN tenant IS NOT NULL THEN ' AND a.tenant = $2' END)
@@ -5253,6 +5351,59 @@ COMMENT ON FUNCTION colbert._pending_order_sql(colbert._index, text) IS
 $part$;
 
 EXECUTE $part$
+-- sql/functions/sync/_create_pending_index.sql
+-- Makes the index in which workers find pending documents, where it is missing. It holds the expression, if the text is
+-- one: see _text_expression.
+--
+-- typed is the expression as the caller has just given it. Otherwise it comes from the registry, which the owner of the
+-- source can write. Nobody else parses what is there, since that runs it.
+CREATE OR REPLACE FUNCTION colbert._create_pending_index(index colbert._index, typed text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_pending_index$
+DECLARE
+  _pending name := colbert._derived_name(index.source, index.embeddings, 'pending');
+  _expression text;
+BEGIN
+  IF colbert._pending_index(index) IS NOT NULL THEN
+    RETURN;
+  ELSIF NOT colbert._names_column(index.source, index.options) THEN
+    IF typed IS NULL AND NOT colbert._is_own(index.source) THEN
+      RAISE EXCEPTION 'the text of the index on table "%" is an expression that its owner alone may put there', index.source
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = format('SET ROLE %s, and do it again.', colbert._owner(index.source));
+    END IF;
+    _expression := colbert._parse_text(index.source, index.embeddings, coalesce(typed, index.options ->> 'text'));
+  END IF;
+  EXECUTE format('CREATE INDEX %I ON %s (%s%s) WHERE %I IS NULL AND %s IS NOT NULL',
+                 _pending, index.source, colbert._pending_order_sql(index), ', ((' || _expression || ') IS NULL)',
+                 index.embeddings,
+                 coalesce('(' || _expression || ')', quote_ident(colbert._encoded_column(index))));
+  EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
+                 (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
+                 _pending, colbert._derived_comment(index));
+END
+$_create_pending_index$;
+
+COMMENT ON FUNCTION colbert._create_pending_index(colbert._index, text) IS
+  'Makes the index of pending documents where it is missing.';
+
+-- Whether the option "text" or "pictures" names a column: one that is there, or a name that cannot be anything else.
+CREATE OR REPLACE FUNCTION colbert._names_column(source regclass, options jsonb)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN NOT options ? 'text'
+       OR options ->> 'text' ~ '^[[:alpha:]_][[:alnum:]_$]*$'
+       OR EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                   WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped
+                     AND a.attname = options ->> 'text');
+
+COMMENT ON FUNCTION colbert._names_column(regclass, jsonb) IS
+  'Whether options name a column to encode, and not an expression.';
+$part$;
+
+EXECUTE $part$
 -- sql/functions/sync/_create_sync.sql
 -- Makes, or makes anew, the trigger function and the triggers that keep an index in step.
 --
@@ -5278,7 +5429,12 @@ DECLARE
                              AND t.tgname IN (_names.row_trigger, _names.truncate_trigger, _names.text_trigger));
   _trigger name;
   _grantee regrole;
-  _body text := format(
+  _body text;
+BEGIN
+  IF colbert._is_encoded(index) THEN
+    PERFORM colbert._create_pending_index(index);
+  END IF;
+  _body := format(
     $body$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
@@ -5293,7 +5449,6 @@ $body$,
     (colbert._text_sync_sql(index)).before, (colbert._text_sync_sql(index)).after,
     CASE WHEN colbert._tenant_column(index) IS NOT NULL
          THEN format(', OLD.%1$I::text, NEW.%1$I::text', colbert._tenant_column(index)) END);
-BEGIN
   IF EXISTS (SELECT FROM pg_trigger AS t
               WHERE t.tgfoid = to_regprocedure(_names.sync_function || '()')
                 AND t.tgparentid = 0 AND t.tgrelid <> index.source) THEN
@@ -5327,7 +5482,7 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION %s()',
                  _names.row_trigger, index.source, _names.sync_function);
-  IF colbert._encoded_column(index) IS NOT NULL THEN
+  IF colbert._is_encoded(index) THEN
     PERFORM colbert._create_text_sync(index);
   END IF;
   IF _always && ARRAY[_names.row_trigger, _names.truncate_trigger] THEN
@@ -5342,14 +5497,17 @@ $_create_sync$;
 COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
   'Makes the trigger function and the triggers of an index, anew where they are there.';
 
--- What the trigger function of an index does for the column that workers encode. BEFORE an update that changes a text or
--- picture, the array of the old one goes, unless the writer has set another array. The vectors of a first stage go along,
--- unless the writer has set others of both. AFTER any change, the workers hear of a row that is pending.
+-- What the trigger function of an index does for what workers encode. BEFORE an update that changes a text or picture,
+-- the array of the old one goes, unless the writer has set another array. The vectors of a first stage go along, unless
+-- the writer has set others of both. AFTER any change, the workers hear of a row that is pending.
+--
+-- An expression is looked up when it is needed, so that columns may be renamed. It runs where one of its columns has
+-- changed, and not for the notice: that a row without a text brings one, too, does no harm.
 CREATE OR REPLACE FUNCTION colbert._text_sync_sql(index colbert._index, OUT before text, OUT after text)
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   SELECT format($before$
-  ELSIF TG_WHEN = 'BEFORE' THEN
+  ELSIF TG_WHEN = 'BEFORE' THEN%7$s
     PERFORM colbert._sync_text(%1$s, OLD.%2$I::text%4$s);
     IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I%5$s THEN
       NEW.%3$I := NULL;%6$s
@@ -5357,16 +5515,45 @@ BEGIN ATOMIC
     RETURN NEW;$before$, index.id, index.key, index.embeddings,
                 ', OLD.' || quote_ident(colbert._tenant_column(index)) || '::text',
                 replace(' OR NEW.$ IS NOT DISTINCT FROM OLD.$', '$', quote_ident(colbert._stage_column(index))),
-                ' NEW.' || quote_ident(colbert._stage_column(index)) || ' := NULL;'),
+                ' NEW.' || quote_ident(colbert._stage_column(index)) || ' := NULL;',
+                CASE WHEN e.expression IS NOT NULL THEN format($changed$
+    DECLARE
+      _changed boolean;
+    BEGIN
+      EXECUTE colbert._text_changed_sql(%s) INTO _changed USING OLD, NEW;
+      IF NOT _changed THEN
+        RETURN NEW;
+      END IF;
+    END;$changed$, index.id) END),
          format($after$
-    IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
+    IF NEW.%2$I IS NULL%3$s THEN
       PERFORM colbert._notify_workers(%1$s);
-    END IF;$after$, index.id, index.embeddings, colbert._encoded_column(index))
-   WHERE colbert._encoded_column(index) IS NOT NULL;
+    END IF;$after$, index.id, index.embeddings,
+                CASE WHEN e.expression IS NULL THEN ' AND ' || colbert._encoded_sql(index, 'NEW') || ' IS NOT NULL' END)
+    FROM (SELECT colbert._text_expression(index)) AS e (expression)
+   WHERE colbert._is_encoded(index);
 END;
 
 COMMENT ON FUNCTION colbert._text_sync_sql(colbert._index) IS
-  'The parts of the trigger function that are for the column which workers encode; NULL without one.';
+  'The parts of the trigger function that are for what workers encode; NULL for an index that they do not encode.';
+
+-- SQL for whether the text of row $2 is another than that of row $1. It runs in the trigger function, with the rights of
+-- the owner, who has written the expression.
+CREATE OR REPLACE FUNCTION colbert._text_changed_sql(index_id integer)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_text_changed_sql$
+DECLARE
+  _text text := colbert._content_sql(colbert._index_of_trigger(index_id));
+BEGIN
+  RETURN format('SELECT (SELECT %1$s FROM (SELECT ($1).*) AS s) IS DISTINCT FROM (SELECT %1$s FROM (SELECT ($2).*) AS s)',
+                _text);
+END
+$_text_changed_sql$;
+
+COMMENT ON FUNCTION colbert._text_changed_sql(integer) IS
+  'SQL for whether an update changes the text of a row, where that is an expression.';
 
 -- The trigger that sees a change of the text or picture, and the index in which workers find pending documents. Texts are
 -- compared letter by letter, whatever their type and collation take to be equal.
@@ -5377,26 +5564,19 @@ SET search_path = pg_catalog, pg_temp
 AS $_create_text_sync$
 DECLARE
   _names record := colbert._sync_names(index);
-  _column name := colbert._encoded_column(index);
-  _pending name := colbert._derived_name(index.source, index.embeddings, 'pending');
 BEGIN
-  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW '
-                 'WHEN (OLD.%3$I%5$s IS DISTINCT FROM NEW.%3$I%5$s) '
-                 'EXECUTE FUNCTION %4$s()',
-                 _names.text_trigger, index.source, _column, _names.sync_function,
-                 CASE WHEN NOT colbert._has_picture_bytes(index) THEN '::text COLLATE "C"' END);
-  IF colbert._pending_index(index) IS NULL THEN
-    EXECUTE format('CREATE INDEX %I ON %s (%s) WHERE %I IS NULL AND %I IS NOT NULL',
-                   _pending, index.source, colbert._pending_order_sql(index), index.embeddings, _column);
-    EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
-                   (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
-                   _pending, colbert._derived_comment(index));
-  END IF;
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %s()',
+                 _names.text_trigger, index.source,
+                 (SELECT string_agg(format('OLD.%1$I%2$s IS DISTINCT FROM NEW.%1$I%2$s', c,
+                                           CASE WHEN NOT colbert._has_picture_bytes(index) THEN '::text COLLATE "C"' END),
+                                    ' OR ')
+                    FROM unnest(colbert._encoded_columns(index)) AS c),
+                 _names.sync_function);
 END
 $_create_text_sync$;
 
 COMMENT ON FUNCTION colbert._create_text_sync(colbert._index) IS
-  'Makes the trigger on the column that workers encode, and the index of pending documents where it is missing.';
+  'Makes the trigger on the columns that workers encode.';
 $part$;
 
 EXECUTE $part$
@@ -5413,7 +5593,7 @@ BEGIN ATOMIC
                      ELSE 'belongs to a former owner of the table' END)
     FROM colbert._sync_names(index) AS names
    CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger),
-                              (CASE WHEN colbert._encoded_column(index) IS NOT NULL
+                              (CASE WHEN colbert._is_encoded(index)
                                     THEN names.text_trigger END)) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
@@ -5424,7 +5604,7 @@ BEGIN ATOMIC
           OR pg_catalog.pg_get_userbyid(p.proowner) <> colbert._owner(index.source))
   UNION ALL
   SELECT 'the index of pending documents is gone'
-   WHERE colbert._encoded_column(index) IS NOT NULL AND colbert._pending_index(index) IS NULL
+   WHERE colbert._is_encoded(index) AND colbert._pending_index(index) IS NULL
    LIMIT 1;
 END;
 
@@ -5684,7 +5864,7 @@ EXECUTE $part$
 -- sql/functions/index/_refuse_encoded_column.sql
 -- Refuses a column that workers cannot encode, or whose changes could not be seen. A generated column has no value yet
 -- where a BEFORE trigger looks at it. A changed text or picture loses its array, which a column that is NOT NULL would not
--- allow.
+-- allow. An expression is checked by _parse_text.
 CREATE OR REPLACE FUNCTION colbert._refuse_encoded_column(source regclass, embeddings name, options jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -5693,7 +5873,7 @@ AS $_refuse_encoded_column$
 DECLARE
   _option text := CASE WHEN options ? 'pictures' THEN 'pictures' ELSE 'text' END;
   _what text := CASE WHEN options ? 'pictures' THEN 'picture' ELSE 'text' END;
-  _name name := options ->> _option;
+  _name text := options ->> _option;
   _column pg_attribute;
 BEGIN
   IF _name IS NULL THEN
@@ -5706,7 +5886,7 @@ BEGIN
   SELECT a.* INTO _column
     FROM pg_attribute AS a
    WHERE a.attrelid = source AND a.attname = _name AND a.attnum > 0 AND NOT a.attisdropped;
-  IF NOT FOUND THEN
+  IF NOT FOUND AND colbert._names_column(source, options) THEN
     RAISE EXCEPTION '% column "%" of table "%" does not exist', _what, _name, source
       USING ERRCODE = 'undefined_column',
             HINT = format('Name the column that is to be encoded: options => ''{"%s": "column"}''.', _option);
@@ -5738,6 +5918,69 @@ $_refuse_encoded_column$;
 
 COMMENT ON FUNCTION colbert._refuse_encoded_column(regclass, name, jsonb) IS
   'Raises unless the column that option "text" or "pictures" names can be encoded; does nothing without them.';
+$part$;
+
+EXECUTE $part$
+-- sql/functions/index/_parse_text.sql
+-- Turns the expression of option "text" into what PostgreSQL prints of it, or raises. It is checked as the expression of
+-- an index is, on an empty table of the same columns that is dropped again: it must be of a string type, and made of
+-- columns, constants and immutable functions. Names are looked up in pg_catalog. All others need their schema.
+CREATE OR REPLACE FUNCTION colbert._parse_text(source regclass, embeddings name, expression text)
+RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_parse_text$
+DECLARE
+  _schema regnamespace := (SELECT c.relnamespace FROM pg_class AS c WHERE c.oid = source);
+  _table text := format('%s.%I', _schema, colbert._derived_name(source, embeddings, 'text'));
+  _view text := format('%s.%I', _schema, colbert._derived_name(source, embeddings, 'text_type'));
+  _index regclass;
+  _type regtype;
+  _computed name;
+  _parsed text;
+BEGIN
+  EXECUTE format('CREATE TABLE %s (LIKE %s)', _table, source);
+  BEGIN
+    EXECUTE format(E'CREATE VIEW %s AS SELECT (%s\n) AS content FROM %s', _view, expression, _table);
+    _type := (SELECT a.atttypid FROM pg_attribute AS a WHERE a.attrelid = _view::regclass AND a.attname = 'content');
+    EXECUTE format('DROP VIEW %s', _view);
+    EXECUTE format(E'CREATE INDEX ON %1$s ((1)) WHERE (%2$s\n) IS NOT NULL', _table, expression);
+  EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported OR data_exception THEN
+    RAISE EXCEPTION 'option "text": %', SQLERRM
+      USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = format('It is no column of table "%s", and no expression over its columns: %s', source, expression),
+            HINT = 'Functions must be immutable, as in an index, and those of extensions and your own need their schema: '
+                   '{"text": "title || '' '' || public.f(body)"}.';
+  END;
+  SELECT i.indexrelid, pg_get_expr(i.indpred, i.indrelid)
+    INTO _index, _parsed
+    FROM pg_index AS i
+   WHERE i.indrelid = _table::regclass;
+  _computed := (SELECT a.attname
+                  FROM pg_depend AS d
+                  JOIN pg_attribute AS t ON t.attrelid = d.refobjid AND t.attnum = d.refobjsubid
+                  JOIN pg_attribute AS a ON a.attrelid = source AND a.attname = t.attname
+                 WHERE d.objid = _index AND d.classid = 'pg_class'::regclass
+                   AND (a.attgenerated <> '' OR a.attname = embeddings)
+                 LIMIT 1);
+  EXECUTE format('DROP TABLE %s', _table);
+  IF (SELECT t.typcategory <> 'S' FROM pg_type AS t WHERE t.oid = _type) THEN
+    RAISE EXCEPTION 'the expression of option "text" is of type %', _type
+      USING ERRCODE = 'datatype_mismatch',
+            DETAIL = expression,
+            HINT = 'Cast it: {"text": "(…)::text"}.';
+  ELSIF _computed IS NOT NULL THEN
+    RAISE EXCEPTION 'the expression of option "text" needs column "%" of table "%"', _computed, source
+      USING ERRCODE = 'wrong_object_type',
+            DETAIL = 'The array is made of the text, and a generated column has no value yet when a trigger looks.',
+            HINT = 'Use ordinary columns: write the expression of a generated column in its place.';
+  END IF;
+  RETURN substring(_parsed FROM '^\((.*) IS NOT NULL\)$');
+END
+$_parse_text$;
+
+COMMENT ON FUNCTION colbert._parse_text(regclass, name, text) IS
+  'What PostgreSQL prints of the expression of option "text"; raises for what cannot be one.';
 $part$;
 
 EXECUTE $part$
@@ -6055,6 +6298,9 @@ BEGIN
           colbert._refuse_tenant_column(source, _method, options),
           colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_encoded_column(source, embeddings, options);
+  IF NOT colbert._names_column(source, options) THEN
+    PERFORM colbert._parse_text(source, embeddings, options ->> 'text');
+  END IF;
   PERFORM colbert._forget_dropped_sources(),
           colbert._refuse_second_index(source, embeddings);
 
@@ -6150,13 +6396,16 @@ BEGIN
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);
+  IF colbert._is_encoded(_index) THEN
+    PERFORM colbert._create_pending_index(_index, options ->> 'text');
+  END IF;
   _index := colbert._create_tables(_index);
   IF colbert._triggers(_index) THEN
     PERFORM colbert._create_sync(_index);
   END IF;
   PERFORM colbert._method_build(_index);
   EXECUTE format('ANALYZE %s (%I)', source, _index.key);
-  IF colbert._encoded_column(_index) IS NOT NULL THEN
+  IF colbert._is_encoded(_index) THEN
     PERFORM colbert._notify_workers(_index.id);
   END IF;
 END
@@ -6507,7 +6756,9 @@ DECLARE
   _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
                          WHERE a.attrelid = index.source AND a.attname = index.embeddings);
   _gone name := (SELECT n.name
-                   FROM unnest(ARRAY[index.key, colbert._encoded_column(index), colbert._tenant_column(index)])
+                   FROM unnest(ARRAY[index.key,
+                                     CASE WHEN NOT colbert._lacks_expression(index) THEN colbert._encoded_column(index) END,
+                                     colbert._tenant_column(index)])
                         WITH ORDINALITY AS n (name, rank)
                   WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
                                      WHERE a.attrelid = index.source AND a.attname = n.name)
@@ -6796,7 +7047,7 @@ BEGIN
   UPDATE colbert._index AS i
      SET tables = index.tables, table_names = colbert._table_names(index)
    WHERE i.id = index.id;
-  IF build.checks AND colbert._encoded_column(index) IS NOT NULL THEN
+  IF build.checks AND colbert._is_encoded(index) THEN
     PERFORM colbert._create_attempts(index);
   END IF;
   PERFORM colbert._create_derived(
@@ -9378,7 +9629,7 @@ AS $_hybrid_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
-  _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
+  _content text := coalesce(content, CASE WHEN _index.options ? 'text' THEN colbert._encoded_sql(_index, NULL) END, 'content');
   _candidates integer;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
@@ -10846,8 +11097,8 @@ $part$;
 
 EXECUTE $part$
 -- sql/functions/encoding/_find_encoded_index.sql
--- The index of a table that names a column which workers encode. Any other index, and one whose column is gone, is an
--- error.
+-- The index of a table whose texts or pictures workers encode. Any other index, and one whose column or expression is
+-- gone, is an error.
 CREATE OR REPLACE FUNCTION colbert._find_encoded_index(source regclass, embeddings name)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -10856,12 +11107,18 @@ AS $_find_encoded_index$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
 BEGIN
-  IF colbert._encoded_column(_index) IS NULL THEN
+  IF NOT colbert._is_encoded(_index) THEN
     RAISE EXCEPTION 'the index on column "%" of table "%" names no column that workers encode', _index.embeddings, _index.source
       USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'Create it with one: options => ''{"text": "content"}'', or "pictures".';
-  ELSIF NOT EXISTS (SELECT FROM pg_attribute AS a
-                     WHERE a.attrelid = _index.source AND a.attname = colbert._encoded_column(_index)) THEN
+  ELSIF colbert._lacks_expression(_index) THEN
+    RAISE EXCEPTION 'the expression of the index on "%" is gone, with the index of pending documents', _index.source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = _index.options ->> 'text',
+            HINT = format('SELECT colbert.repair_index(%L, %L), as the owner of the table.',
+                          _index.source, _index.embeddings);
+  ELSIF colbert._encoded_column(_index) <> ALL (ARRAY(SELECT a.attname FROM pg_attribute AS a
+                                                       WHERE a.attrelid = _index.source AND NOT a.attisdropped)) THEN
     RAISE EXCEPTION '% column "%" of the index on "%" is not there any more',
                     CASE WHEN _index.options ? 'pictures' THEN 'picture' ELSE 'text' END,
                     colbert._encoded_column(_index), _index.source
@@ -10873,7 +11130,7 @@ END
 $_find_encoded_index$;
 
 COMMENT ON FUNCTION colbert._find_encoded_index(regclass, name) IS
-  'The registry row of an index that names a column which workers encode, or an error.';
+  'The registry row of an index whose texts or pictures workers encode, or an error.';
 $part$;
 
 EXECUTE $part$
@@ -10911,7 +11168,10 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_attempts$
 DECLARE
-  _table regclass := colbert._create_derived(
+  _table regclass;
+BEGIN
+  PERFORM colbert._create_pending_index(index);
+  _table := colbert._create_derived(
     index, 'attempts',
     format('doc_id %s%s, PRIMARY KEY (%s), attempts integer NOT NULL, worker text NOT NULL, '
            'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
@@ -10919,8 +11179,12 @@ DECLARE
            (colbert._source_types(index)).key_type,
            CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN ', tenant text COLLATE "C"' END,
            (colbert._attempt_key(index)).columns),
-    'documents', colbert._encoded_column(index));
-BEGIN
+    'documents',
+    CASE WHEN colbert._text_expression(index) IS NULL THEN format('s.%I IS NOT NULL', colbert._encoded_column(index))
+         -- Always true: it is there for its check of privileges, and runs nothing of the expression.
+         ELSE format('num_nonnulls(%s) >= 0',
+                     (SELECT string_agg(format('s.%I', c), ', ') FROM unnest(colbert._encoded_columns(index)) AS c))
+    END);
   EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
   EXECUTE format('CREATE POLICY writers_of_source ON %1$s '
@@ -11051,12 +11315,12 @@ BEGIN
   EXECUTE format(
     'SELECT array_agg(l.doc_id::text) FROM ('
     'SELECT a.doc_id FROM %s AS a JOIN %s AS s ON %s '
-    ' WHERE s.%I IS NULL AND s.%I IS NOT NULL'
+    ' WHERE s.%I IS NULL'
     '   AND a.due_at <= statement_timestamp()'
     '   AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
     colbert._derived_table(index, 'attempts'), index.source, colbert._is_document_sql(index, 'a'),
-    index.embeddings, colbert._encoded_column(index))
+    index.embeddings)
      INTO _lost;
   IF _lost IS NOT NULL THEN
     _claim := colbert._claim_sql(index, format(
@@ -11105,9 +11369,9 @@ DECLARE
 BEGIN
   RETURN format(
     'WITH due AS ('
-    '  SELECT %1$s, s.%2$I AS content'
+    '  SELECT %1$s, %2$s AS content'
     '    FROM %3$s AS s'
-    '   WHERE s.%4$I IS NULL AND s.%2$I IS NOT NULL AND %5$s'
+    '   WHERE s.%4$I IS NULL AND %2$s IS NOT NULL AND %5$s'
     '   ORDER BY %6$s'
     '   LIMIT $1'
     '     FOR NO KEY UPDATE OF s SKIP LOCKED), '
@@ -11122,7 +11386,7 @@ BEGIN
     '   WHERE a.due_at <= statement_timestamp()'
     '  RETURNING %8$s) '
     'SELECT doc_id::text, %9$s FROM due JOIN claimed USING (%8$s) ORDER BY due.doc_id',
-    _key.taken, colbert._encoded_column(index), index.source, index.embeddings, condition,
+    _key.taken, colbert._encoded_sql(index), index.source, index.embeddings, condition,
     colbert._pending_order_sql(index, 's.'), colbert._derived_table(index, 'attempts'), _key.columns,
     colbert._content_sql(index, 'due.content'));
 END
@@ -11194,17 +11458,30 @@ AS $claim_pending$
 DECLARE
   _index colbert._index := colbert._find_encoded_index(source, embeddings);
 BEGIN
-  IF _index.options ? 'pictures' THEN
-    RAISE EXCEPTION 'the index on table "%" is of pictures, not of texts', _index.source
-      USING ERRCODE = 'wrong_object_type',
-            HINT = 'Take them with colbert.claim_pictures, as a worker whose model encodes pictures.';
-  END IF;
+  PERFORM colbert._refuse_pictures(_index);
   RETURN QUERY SELECT c.doc_id, c.content FROM colbert._claim(_index, batch, lease, model, worker) AS c;
 END
 $claim_pending$;
 
 COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, text, name) IS
   'Takes up to batch documents that have a text and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. model is the fingerprint of the worker''s encoder: an error when the index has another one.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_pictures(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_pictures$
+BEGIN
+  IF index.options ? 'pictures' THEN
+    RAISE EXCEPTION 'the index on table "%" is of pictures, not of texts', index.source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Take them with colbert.claim_pictures, as a worker whose model encodes pictures.';
+  END IF;
+END
+$_refuse_pictures$;
+
+COMMENT ON FUNCTION colbert._refuse_pictures(colbert._index) IS
+  'Raises for an index of pictures.';
 $part$;
 
 EXECUTE $part$
@@ -11257,8 +11534,8 @@ BEGIN
             HINT = 'What colbert.claim_pictures gives for a column of text is the path of a file.';
   END IF;
   PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
-  EXECUTE format('SELECT s.%I FROM %s AS s WHERE s.%I = $1::%s AND s.%I IS NULL AND %s = $2',
-                 colbert._encoded_column(_index), _index.source, _index.key, (colbert._source_types(_index)).key_cast,
+  EXECUTE format('SELECT %s FROM %s AS s WHERE s.%I = $1::%s AND s.%I IS NULL AND %s = $2',
+                 colbert._encoded_sql(_index), _index.source, _index.key, (colbert._source_types(_index)).key_cast,
                  _index.embeddings, colbert._content_sql(_index))
      INTO _picture
     USING doc_id, content;
@@ -11268,6 +11545,33 @@ $read_picture$;
 
 COMMENT ON FUNCTION colbert.read_picture(regclass, text, text, name) IS
   'The bytes of a pending picture, given the digest that claim_pictures has named; NULL when it is another picture by now, or the document is not pending any more.';
+$part$;
+
+EXECUTE $part$
+-- sql/functions/encoding/document_text.sql
+-- The text of a document that workers encode, as it is now: the column that the index names, or the value of its
+-- expression. NULL where there is no such document.
+CREATE OR REPLACE FUNCTION colbert.document_text(source regclass, doc_id text, embeddings name DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $document_text$
+DECLARE
+  _index colbert._index := colbert._find_encoded_index(source, embeddings);
+  _text text;
+BEGIN
+  PERFORM colbert._refuse_pictures(_index),
+          colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
+  EXECUTE format('SELECT %s::text FROM %s AS s WHERE s.%I = $1::%s',
+                 colbert._encoded_sql(_index), _index.source, _index.key, (colbert._source_types(_index)).key_cast)
+     INTO _text
+    USING doc_id;
+  RETURN _text;
+END
+$document_text$;
+
+COMMENT ON FUNCTION colbert.document_text(regclass, text, name) IS
+  'The text of a document that workers encode: the column that the index names, or the value of its expression; NULL when there is no such document.';
 $part$;
 
 EXECUTE $part$
@@ -11411,9 +11715,9 @@ CREATE OR REPLACE FUNCTION colbert._readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 RETURN CASE
-         WHEN colbert._encoded_column(index) IS NULL
+         WHEN NOT colbert._is_encoded(index)
               OR EXISTS (SELECT
-                           FROM unnest(ARRAY[index.key, index.embeddings, colbert._encoded_column(index)]) AS c (name)
+                           FROM unnest(ARRAY[index.key, index.embeddings] || colbert._encoded_columns(index)) AS c (name)
                            LEFT JOIN pg_catalog.pg_attribute AS a
                                   ON a.attrelid = index.source AND a.attname = c.name
                           WHERE has_column_privilege(index.source, a.attnum, 'SELECT') IS NOT TRUE)
@@ -11539,8 +11843,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_pending$
 BEGIN
   IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
-    EXECUTE format('SELECT count(*) FROM %s AS s WHERE s.%I IS NULL AND s.%I IS NOT NULL',
-                   index.source, index.embeddings, colbert._encoded_column(index))
+    EXECUTE format('SELECT count(*) FROM %s AS s WHERE s.%I IS NULL AND %s IS NOT NULL',
+                   index.source, index.embeddings, colbert._encoded_sql(index))
        INTO pending;
     EXECUTE format(
       $attempts$
@@ -11562,7 +11866,7 @@ COMMENT ON FUNCTION colbert._pending(colbert._index, boolean) IS
 CREATE OR REPLACE VIEW colbert.pending WITH (security_invoker = true) AS
 SELECT i.source,
        i.embeddings,
-       colbert._encoded_column(i) AS text,
+       coalesce(i.options ->> 'text', i.options ->> 'pictures') AS text,
        i.options -> 'model' AS model,
        p.pending,
        p.encoding,
@@ -11580,14 +11884,14 @@ SELECT i.source,
                        FROM colbert.workers AS v
                       WHERE v.source = i.source AND v.embeddings = i.embeddings
                         AND v.seen_at > statement_timestamp() - interval '2 minutes') AS w
- WHERE colbert._encoded_column(i) IS NOT NULL;
+ WHERE colbert._is_encoded(i);
 
 COMMENT ON VIEW colbert.pending IS
   'For every index with a column that workers encode: how many documents have no vectors yet, how fast they are encoded, and how long it will take.';
 
 COMMENT ON COLUMN colbert.pending.source IS 'The table.';
 COMMENT ON COLUMN colbert.pending.embeddings IS 'Its column of token-vector arrays.';
-COMMENT ON COLUMN colbert.pending.text IS 'The column of texts or of pictures that is encoded.';
+COMMENT ON COLUMN colbert.pending.text IS 'The column of texts or of pictures that is encoded, or the expression, as given to create_index.';
 COMMENT ON COLUMN colbert.pending.model IS 'The model: the fingerprint of the workers'' encoder, NULL before the first one.';
 COMMENT ON COLUMN colbert.pending.pending IS
   'How many documents have a text or a picture and no vectors, those of the next two columns included; NULL in tables of others, for which there is the function pending.';
@@ -11611,7 +11915,7 @@ BEGIN ATOMIC
     FROM colbert._index AS i
    CROSS JOIN LATERAL colbert._pending(i, true) AS p
    WHERE i.source = pending.source
-     AND colbert._encoded_column(i) IS NOT NULL;
+     AND colbert._is_encoded(i);
 END;
 
 COMMENT ON FUNCTION colbert.pending(regclass) IS

@@ -24,7 +24,7 @@ BEGIN
   UPDATE colbert._index AS i
      SET tables = index.tables, table_names = colbert._table_names(index)
    WHERE i.id = index.id;
-  IF build.checks AND colbert._encoded_column(index) IS NOT NULL THEN
+  IF build.checks AND colbert._is_encoded(index) THEN
     PERFORM colbert._create_attempts(index);
   END IF;
   PERFORM colbert._create_derived(

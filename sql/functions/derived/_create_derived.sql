@@ -2,8 +2,8 @@
 -- belongs to the source's owner, and is unlogged where the source is.
 --
 -- Everybody may read the table, and sees the rows of the documents that they may read in the source. The policy asks
--- the source, as the reader. What it asks for is the key and the column that the rows were derived from: the array, or
--- seen where that is given. So row-level security and column privileges of the source hold for derived data, too, and
+-- the source, as the reader. What it asks for is the key and what the rows were derived from: the array, or where seen is
+-- given that condition on the row s of the source. So row-level security and column privileges of the source hold for derived data, too, and
 -- one GRANT, on the source, is all that a reader needs. Where no row-level security applies to the reader, the right to
 -- read both columns answers for all rows: PostgreSQL checks it before anything runs. (OFFSET 0 keeps the planner from
 -- reading the whole source to answer for a few rows.)
@@ -20,7 +20,7 @@
 --   parts       the documents of one tenant: column part, as in the table "tenants"
 --   NULL        all documents
 CREATE OR REPLACE FUNCTION colbert._create_derived(
-  index colbert._index, suffix text, columns text, about text DEFAULT NULL, seen name DEFAULT NULL)
+  index colbert._index, suffix text, columns text, about text DEFAULT NULL, seen text DEFAULT NULL)
 RETURNS regclass
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -38,8 +38,8 @@ BEGIN
   EXECUTE format('CREATE POLICY readers_of_source ON %1$s FOR SELECT '
                  'USING ((SELECT NOT row_security_active(%2$L::regclass)) OR %3$s)',
                  _table, index.source,
-                 colbert._shown_sql(index, _table, about, format('s.%I IS NOT NULL AND s.%I IS NOT NULL',
-                                                                 index.key, coalesce(seen, index.embeddings))));
+                 colbert._shown_sql(index, _table, about, format('s.%I IS NOT NULL AND %s', index.key,
+                                                                 coalesce(seen, format('s.%I IS NOT NULL', index.embeddings)))));
   PERFORM colbert._give_to_owner(index, 'TABLE ' || _table);
   UPDATE colbert._index AS i
      SET tables = i.tables || _table::regclass,
@@ -49,7 +49,7 @@ BEGIN
 END
 $_create_derived$;
 
-COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, name) IS
+COMMENT ON FUNCTION colbert._create_derived(colbert._index, text, text, text, text) IS
   'Makes a table of derived data that shows each reader the rows of the documents they may read in the source.';
 
 -- Where an index is kept apart, keys may be unique within a tenant only.

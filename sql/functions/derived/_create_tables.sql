@@ -10,7 +10,7 @@ DECLARE
 BEGIN
   UPDATE colbert._index AS i SET tables = '{}', table_names = '{}' WHERE i.id = index.id;
   PERFORM colbert._method_create(index);
-  IF colbert._encoded_column(index) IS NOT NULL THEN
+  IF colbert._is_encoded(index) THEN
     PERFORM colbert._create_attempts(index);
   END IF;
   SELECT i.* INTO _index FROM colbert._index AS i WHERE i.id = index.id;

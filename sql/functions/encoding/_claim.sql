@@ -32,12 +32,12 @@ BEGIN
   EXECUTE format(
     'SELECT array_agg(l.doc_id::text) FROM ('
     'SELECT a.doc_id FROM %s AS a JOIN %s AS s ON %s '
-    ' WHERE s.%I IS NULL AND s.%I IS NOT NULL'
+    ' WHERE s.%I IS NULL'
     '   AND a.due_at <= statement_timestamp()'
     '   AND colbert._attempt_state(a.claimed_at, a.due_at, a.failed_at) = ''lost'' '
     ' ORDER BY a.due_at LIMIT 16) AS l',
     colbert._derived_table(index, 'attempts'), index.source, colbert._is_document_sql(index, 'a'),
-    index.embeddings, colbert._encoded_column(index))
+    index.embeddings)
      INTO _lost;
   IF _lost IS NOT NULL THEN
     _claim := colbert._claim_sql(index, format(
@@ -86,9 +86,9 @@ DECLARE
 BEGIN
   RETURN format(
     'WITH due AS ('
-    '  SELECT %1$s, s.%2$I AS content'
+    '  SELECT %1$s, %2$s AS content'
     '    FROM %3$s AS s'
-    '   WHERE s.%4$I IS NULL AND s.%2$I IS NOT NULL AND %5$s'
+    '   WHERE s.%4$I IS NULL AND %2$s IS NOT NULL AND %5$s'
     '   ORDER BY %6$s'
     '   LIMIT $1'
     '     FOR NO KEY UPDATE OF s SKIP LOCKED), '
@@ -103,7 +103,7 @@ BEGIN
     '   WHERE a.due_at <= statement_timestamp()'
     '  RETURNING %8$s) '
     'SELECT doc_id::text, %9$s FROM due JOIN claimed USING (%8$s) ORDER BY due.doc_id',
-    _key.taken, colbert._encoded_column(index), index.source, index.embeddings, condition,
+    _key.taken, colbert._encoded_sql(index), index.source, index.embeddings, condition,
     colbert._pending_order_sql(index, 's.'), colbert._derived_table(index, 'attempts'), _key.columns,
     colbert._content_sql(index, 'due.content'));
 END

@@ -9,7 +9,10 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_create_attempts$
 DECLARE
-  _table regclass := colbert._create_derived(
+  _table regclass;
+BEGIN
+  PERFORM colbert._create_pending_index(index);
+  _table := colbert._create_derived(
     index, 'attempts',
     format('doc_id %s%s, PRIMARY KEY (%s), attempts integer NOT NULL, worker text NOT NULL, '
            'claimed_at timestamptz NOT NULL, due_at timestamptz NOT NULL, '
@@ -17,8 +20,12 @@ DECLARE
            (colbert._source_types(index)).key_type,
            CASE WHEN colbert._tenant_column(index) IS NOT NULL THEN ', tenant text COLLATE "C"' END,
            (colbert._attempt_key(index)).columns),
-    'documents', colbert._encoded_column(index));
-BEGIN
+    'documents',
+    CASE WHEN colbert._text_expression(index) IS NULL THEN format('s.%I IS NOT NULL', colbert._encoded_column(index))
+         -- Always true: it is there for its check of privileges, and runs nothing of the expression.
+         ELSE format('num_nonnulls(%s) >= 0',
+                     (SELECT string_agg(format('s.%I', c), ', ') FROM unnest(colbert._encoded_columns(index)) AS c))
+    END);
   EXECUTE format('CREATE INDEX ON %s (due_at)', _table);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON TABLE %s TO PUBLIC', _table);
   EXECUTE format('CREATE POLICY writers_of_source ON %1$s '

@@ -3,9 +3,9 @@ CREATE OR REPLACE FUNCTION colbert._readable(index colbert._index)
 RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 RETURN CASE
-         WHEN colbert._encoded_column(index) IS NULL
+         WHEN NOT colbert._is_encoded(index)
               OR EXISTS (SELECT
-                           FROM unnest(ARRAY[index.key, index.embeddings, colbert._encoded_column(index)]) AS c (name)
+                           FROM unnest(ARRAY[index.key, index.embeddings] || colbert._encoded_columns(index)) AS c (name)
                            LEFT JOIN pg_catalog.pg_attribute AS a
                                   ON a.attrelid = index.source AND a.attname = c.name
                           WHERE has_column_privilege(index.source, a.attnum, 'SELECT') IS NOT TRUE)

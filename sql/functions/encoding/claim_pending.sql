@@ -15,14 +15,27 @@ AS $claim_pending$
 DECLARE
   _index colbert._index := colbert._find_encoded_index(source, embeddings);
 BEGIN
-  IF _index.options ? 'pictures' THEN
-    RAISE EXCEPTION 'the index on table "%" is of pictures, not of texts', _index.source
-      USING ERRCODE = 'wrong_object_type',
-            HINT = 'Take them with colbert.claim_pictures, as a worker whose model encodes pictures.';
-  END IF;
+  PERFORM colbert._refuse_pictures(_index);
   RETURN QUERY SELECT c.doc_id, c.content FROM colbert._claim(_index, batch, lease, model, worker) AS c;
 END
 $claim_pending$;
 
 COMMENT ON FUNCTION colbert.claim_pending(regclass, integer, interval, jsonb, text, name) IS
   'Takes up to batch documents that have a text and no array, for a worker to encode and hand to store_encoded or report_failure before the lease ends. model is the fingerprint of the worker''s encoder: an error when the index has another one.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_pictures(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_pictures$
+BEGIN
+  IF index.options ? 'pictures' THEN
+    RAISE EXCEPTION 'the index on table "%" is of pictures, not of texts', index.source
+      USING ERRCODE = 'wrong_object_type',
+            HINT = 'Take them with colbert.claim_pictures, as a worker whose model encodes pictures.';
+  END IF;
+END
+$_refuse_pictures$;
+
+COMMENT ON FUNCTION colbert._refuse_pictures(colbert._index) IS
+  'Raises for an index of pictures.';

@@ -7,8 +7,8 @@ SET search_path = pg_catalog, pg_temp
 AS $_pending$
 BEGIN
   IF (named OR colbert._is_own(index.source)) AND colbert._readable(index) THEN
-    EXECUTE format('SELECT count(*) FROM %s AS s WHERE s.%I IS NULL AND s.%I IS NOT NULL',
-                   index.source, index.embeddings, colbert._encoded_column(index))
+    EXECUTE format('SELECT count(*) FROM %s AS s WHERE s.%I IS NULL AND %s IS NOT NULL',
+                   index.source, index.embeddings, colbert._encoded_sql(index))
        INTO pending;
     EXECUTE format(
       $attempts$
@@ -30,7 +30,7 @@ COMMENT ON FUNCTION colbert._pending(colbert._index, boolean) IS
 CREATE OR REPLACE VIEW colbert.pending WITH (security_invoker = true) AS
 SELECT i.source,
        i.embeddings,
-       colbert._encoded_column(i) AS text,
+       coalesce(i.options ->> 'text', i.options ->> 'pictures') AS text,
        i.options -> 'model' AS model,
        p.pending,
        p.encoding,
@@ -48,14 +48,14 @@ SELECT i.source,
                        FROM colbert.workers AS v
                       WHERE v.source = i.source AND v.embeddings = i.embeddings
                         AND v.seen_at > statement_timestamp() - interval '2 minutes') AS w
- WHERE colbert._encoded_column(i) IS NOT NULL;
+ WHERE colbert._is_encoded(i);
 
 COMMENT ON VIEW colbert.pending IS
   'For every index with a column that workers encode: how many documents have no vectors yet, how fast they are encoded, and how long it will take.';
 
 COMMENT ON COLUMN colbert.pending.source IS 'The table.';
 COMMENT ON COLUMN colbert.pending.embeddings IS 'Its column of token-vector arrays.';
-COMMENT ON COLUMN colbert.pending.text IS 'The column of texts or of pictures that is encoded.';
+COMMENT ON COLUMN colbert.pending.text IS 'The column of texts or of pictures that is encoded, or the expression, as given to create_index.';
 COMMENT ON COLUMN colbert.pending.model IS 'The model: the fingerprint of the workers'' encoder, NULL before the first one.';
 COMMENT ON COLUMN colbert.pending.pending IS
   'How many documents have a text or a picture and no vectors, those of the next two columns included; NULL in tables of others, for which there is the function pending.';
@@ -79,7 +79,7 @@ BEGIN ATOMIC
     FROM colbert._index AS i
    CROSS JOIN LATERAL colbert._pending(i, true) AS p
    WHERE i.source = pending.source
-     AND colbert._encoded_column(i) IS NOT NULL;
+     AND colbert._is_encoded(i);
 END;
 
 COMMENT ON FUNCTION colbert.pending(regclass) IS

@@ -15,8 +15,8 @@ BEGIN
             HINT = 'What colbert.claim_pictures gives for a column of text is the path of a file.';
   END IF;
   PERFORM colbert._refuse_ambiguous(_index, ARRAY[doc_id]);
-  EXECUTE format('SELECT s.%I FROM %s AS s WHERE s.%I = $1::%s AND s.%I IS NULL AND %s = $2',
-                 colbert._encoded_column(_index), _index.source, _index.key, (colbert._source_types(_index)).key_cast,
+  EXECUTE format('SELECT %s FROM %s AS s WHERE s.%I = $1::%s AND s.%I IS NULL AND %s = $2',
+                 colbert._encoded_sql(_index), _index.source, _index.key, (colbert._source_types(_index)).key_cast,
                  _index.embeddings, colbert._content_sql(_index))
      INTO _picture
     USING doc_id, content;

@@ -40,7 +40,9 @@ DECLARE
   _declared integer := (SELECT a.atttypmod FROM pg_attribute AS a
                          WHERE a.attrelid = index.source AND a.attname = index.embeddings);
   _gone name := (SELECT n.name
-                   FROM unnest(ARRAY[index.key, colbert._encoded_column(index), colbert._tenant_column(index)])
+                   FROM unnest(ARRAY[index.key,
+                                     CASE WHEN NOT colbert._lacks_expression(index) THEN colbert._encoded_column(index) END,
+                                     colbert._tenant_column(index)])
                         WITH ORDINALITY AS n (name, rank)
                   WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
                                      WHERE a.attrelid = index.source AND a.attname = n.name)

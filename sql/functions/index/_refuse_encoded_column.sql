@@ -1,6 +1,6 @@
 -- Refuses a column that workers cannot encode, or whose changes could not be seen. A generated column has no value yet
 -- where a BEFORE trigger looks at it. A changed text or picture loses its array, which a column that is NOT NULL would not
--- allow.
+-- allow. An expression is checked by _parse_text.
 CREATE OR REPLACE FUNCTION colbert._refuse_encoded_column(source regclass, embeddings name, options jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -9,7 +9,7 @@ AS $_refuse_encoded_column$
 DECLARE
   _option text := CASE WHEN options ? 'pictures' THEN 'pictures' ELSE 'text' END;
   _what text := CASE WHEN options ? 'pictures' THEN 'picture' ELSE 'text' END;
-  _name name := options ->> _option;
+  _name text := options ->> _option;
   _column pg_attribute;
 BEGIN
   IF _name IS NULL THEN
@@ -22,7 +22,7 @@ BEGIN
   SELECT a.* INTO _column
     FROM pg_attribute AS a
    WHERE a.attrelid = source AND a.attname = _name AND a.attnum > 0 AND NOT a.attisdropped;
-  IF NOT FOUND THEN
+  IF NOT FOUND AND colbert._names_column(source, options) THEN
     RAISE EXCEPTION '% column "%" of table "%" does not exist', _what, _name, source
       USING ERRCODE = 'undefined_column',
             HINT = format('Name the column that is to be encoded: options => ''{"%s": "column"}''.', _option);

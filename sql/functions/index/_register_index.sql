@@ -13,6 +13,9 @@ BEGIN
           colbert._refuse_tenant_column(source, _method, options),
           colbert._refuse_bit_options(source, embeddings, options),
           colbert._refuse_encoded_column(source, embeddings, options);
+  IF NOT colbert._names_column(source, options) THEN
+    PERFORM colbert._parse_text(source, embeddings, options ->> 'text');
+  END IF;
   PERFORM colbert._forget_dropped_sources(),
           colbert._refuse_second_index(source, embeddings);
 

@@ -24,13 +24,16 @@ BEGIN
   EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
   _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);
+  IF colbert._is_encoded(_index) THEN
+    PERFORM colbert._create_pending_index(_index, options ->> 'text');
+  END IF;
   _index := colbert._create_tables(_index);
   IF colbert._triggers(_index) THEN
     PERFORM colbert._create_sync(_index);
   END IF;
   PERFORM colbert._method_build(_index);
   EXECUTE format('ANALYZE %s (%I)', source, _index.key);
-  IF colbert._encoded_column(_index) IS NOT NULL THEN
+  IF colbert._is_encoded(_index) THEN
     PERFORM colbert._notify_workers(_index.id);
   END IF;
 END

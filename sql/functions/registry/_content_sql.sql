@@ -6,7 +6,7 @@ RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format(CASE WHEN colbert._has_picture_bytes(index) THEN 'encode(sha256(%s), ''hex'')'
                    ELSE '%s::text COLLATE "C"' END,
-              coalesce(value, format('s.%I', colbert._encoded_column(index))));
+              coalesce(value, colbert._encoded_sql(index)));
 
 COMMENT ON FUNCTION colbert._content_sql(colbert._index, text) IS
   'SQL for what a worker is given to encode: a text, a path, or the digest of a picture.';

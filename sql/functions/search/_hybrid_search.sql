@@ -15,7 +15,7 @@ AS $_hybrid_search$
 DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
-  _content text := coalesce(content, quote_ident(_index.options ->> 'text'), 'content');
+  _content text := coalesce(content, CASE WHEN _index.options ? 'text' THEN colbert._encoded_sql(_index, NULL) END, 'content');
   _candidates integer;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),

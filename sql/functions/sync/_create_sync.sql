@@ -22,7 +22,12 @@ DECLARE
                              AND t.tgname IN (_names.row_trigger, _names.truncate_trigger, _names.text_trigger));
   _trigger name;
   _grantee regrole;
-  _body text := format(
+  _body text;
+BEGIN
+  IF colbert._is_encoded(index) THEN
+    PERFORM colbert._create_pending_index(index);
+  END IF;
+  _body := format(
     $body$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
@@ -37,7 +42,6 @@ $body$,
     (colbert._text_sync_sql(index)).before, (colbert._text_sync_sql(index)).after,
     CASE WHEN colbert._tenant_column(index) IS NOT NULL
          THEN format(', OLD.%1$I::text, NEW.%1$I::text', colbert._tenant_column(index)) END);
-BEGIN
   IF EXISTS (SELECT FROM pg_trigger AS t
               WHERE t.tgfoid = to_regprocedure(_names.sync_function || '()')
                 AND t.tgparentid = 0 AND t.tgrelid <> index.source) THEN
@@ -71,7 +75,7 @@ BEGIN
   EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s '
                  'FOR EACH ROW EXECUTE FUNCTION %s()',
                  _names.row_trigger, index.source, _names.sync_function);
-  IF colbert._encoded_column(index) IS NOT NULL THEN
+  IF colbert._is_encoded(index) THEN
     PERFORM colbert._create_text_sync(index);
   END IF;
   IF _always && ARRAY[_names.row_trigger, _names.truncate_trigger] THEN
@@ -86,14 +90,17 @@ $_create_sync$;
 COMMENT ON FUNCTION colbert._create_sync(colbert._index) IS
   'Makes the trigger function and the triggers of an index, anew where they are there.';
 
--- What the trigger function of an index does for the column that workers encode. BEFORE an update that changes a text or
--- picture, the array of the old one goes, unless the writer has set another array. The vectors of a first stage go along,
--- unless the writer has set others of both. AFTER any change, the workers hear of a row that is pending.
+-- What the trigger function of an index does for what workers encode. BEFORE an update that changes a text or picture,
+-- the array of the old one goes, unless the writer has set another array. The vectors of a first stage go along, unless
+-- the writer has set others of both. AFTER any change, the workers hear of a row that is pending.
+--
+-- An expression is looked up when it is needed, so that columns may be renamed. It runs where one of its columns has
+-- changed, and not for the notice: that a row without a text brings one, too, does no harm.
 CREATE OR REPLACE FUNCTION colbert._text_sync_sql(index colbert._index, OUT before text, OUT after text)
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 BEGIN ATOMIC
   SELECT format($before$
-  ELSIF TG_WHEN = 'BEFORE' THEN
+  ELSIF TG_WHEN = 'BEFORE' THEN%7$s
     PERFORM colbert._sync_text(%1$s, OLD.%2$I::text%4$s);
     IF NEW.%3$I IS NOT DISTINCT FROM OLD.%3$I%5$s THEN
       NEW.%3$I := NULL;%6$s
@@ -101,16 +108,45 @@ BEGIN ATOMIC
     RETURN NEW;$before$, index.id, index.key, index.embeddings,
                 ', OLD.' || quote_ident(colbert._tenant_column(index)) || '::text',
                 replace(' OR NEW.$ IS NOT DISTINCT FROM OLD.$', '$', quote_ident(colbert._stage_column(index))),
-                ' NEW.' || quote_ident(colbert._stage_column(index)) || ' := NULL;'),
+                ' NEW.' || quote_ident(colbert._stage_column(index)) || ' := NULL;',
+                CASE WHEN e.expression IS NOT NULL THEN format($changed$
+    DECLARE
+      _changed boolean;
+    BEGIN
+      EXECUTE colbert._text_changed_sql(%s) INTO _changed USING OLD, NEW;
+      IF NOT _changed THEN
+        RETURN NEW;
+      END IF;
+    END;$changed$, index.id) END),
          format($after$
-    IF NEW.%2$I IS NULL AND NEW.%3$I IS NOT NULL THEN
+    IF NEW.%2$I IS NULL%3$s THEN
       PERFORM colbert._notify_workers(%1$s);
-    END IF;$after$, index.id, index.embeddings, colbert._encoded_column(index))
-   WHERE colbert._encoded_column(index) IS NOT NULL;
+    END IF;$after$, index.id, index.embeddings,
+                CASE WHEN e.expression IS NULL THEN ' AND ' || colbert._encoded_sql(index, 'NEW') || ' IS NOT NULL' END)
+    FROM (SELECT colbert._text_expression(index)) AS e (expression)
+   WHERE colbert._is_encoded(index);
 END;
 
 COMMENT ON FUNCTION colbert._text_sync_sql(colbert._index) IS
-  'The parts of the trigger function that are for the column which workers encode; NULL without one.';
+  'The parts of the trigger function that are for what workers encode; NULL for an index that they do not encode.';
+
+-- SQL for whether the text of row $2 is another than that of row $1. It runs in the trigger function, with the rights of
+-- the owner, who has written the expression.
+CREATE OR REPLACE FUNCTION colbert._text_changed_sql(index_id integer)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_text_changed_sql$
+DECLARE
+  _text text := colbert._content_sql(colbert._index_of_trigger(index_id));
+BEGIN
+  RETURN format('SELECT (SELECT %1$s FROM (SELECT ($1).*) AS s) IS DISTINCT FROM (SELECT %1$s FROM (SELECT ($2).*) AS s)',
+                _text);
+END
+$_text_changed_sql$;
+
+COMMENT ON FUNCTION colbert._text_changed_sql(integer) IS
+  'SQL for whether an update changes the text of a row, where that is an expression.';
 
 -- The trigger that sees a change of the text or picture, and the index in which workers find pending documents. Texts are
 -- compared letter by letter, whatever their type and collation take to be equal.
@@ -121,23 +157,16 @@ SET search_path = pg_catalog, pg_temp
 AS $_create_text_sync$
 DECLARE
   _names record := colbert._sync_names(index);
-  _column name := colbert._encoded_column(index);
-  _pending name := colbert._derived_name(index.source, index.embeddings, 'pending');
 BEGIN
-  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW '
-                 'WHEN (OLD.%3$I%5$s IS DISTINCT FROM NEW.%3$I%5$s) '
-                 'EXECUTE FUNCTION %4$s()',
-                 _names.text_trigger, index.source, _column, _names.sync_function,
-                 CASE WHEN NOT colbert._has_picture_bytes(index) THEN '::text COLLATE "C"' END);
-  IF colbert._pending_index(index) IS NULL THEN
-    EXECUTE format('CREATE INDEX %I ON %s (%s) WHERE %I IS NULL AND %I IS NOT NULL',
-                   _pending, index.source, colbert._pending_order_sql(index), index.embeddings, _column);
-    EXECUTE format('COMMENT ON INDEX %s.%I IS %L',
-                   (SELECT c.relnamespace::regnamespace FROM pg_class AS c WHERE c.oid = index.source),
-                   _pending, colbert._derived_comment(index));
-  END IF;
+  EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE UPDATE ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %s()',
+                 _names.text_trigger, index.source,
+                 (SELECT string_agg(format('OLD.%1$I%2$s IS DISTINCT FROM NEW.%1$I%2$s', c,
+                                           CASE WHEN NOT colbert._has_picture_bytes(index) THEN '::text COLLATE "C"' END),
+                                    ' OR ')
+                    FROM unnest(colbert._encoded_columns(index)) AS c),
+                 _names.sync_function);
 END
 $_create_text_sync$;
 
 COMMENT ON FUNCTION colbert._create_text_sync(colbert._index) IS
-  'Makes the trigger on the column that workers encode, and the index of pending documents where it is missing.';
+  'Makes the trigger on the columns that workers encode.';

@@ -7,7 +7,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_forget_attempts$
 BEGIN
-  IF colbert._encoded_column(index) IS NOT NULL THEN
+  IF colbert._is_encoded(index) THEN
     EXECUTE format('DELETE FROM %s AS a WHERE ($1 IS NULL OR a.doc_id = $1::%s)%s',
                    colbert._derived_table(index, 'attempts'), (colbert._source_types(index)).key_type,
                    CASE WHEN tenant IS NOT NULL THEN ' AND a.tenant = $2' END)

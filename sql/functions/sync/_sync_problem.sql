@@ -10,7 +10,7 @@ BEGIN ATOMIC
                      ELSE 'belongs to a former owner of the table' END)
     FROM colbert._sync_names(index) AS names
    CROSS JOIN LATERAL (VALUES (names.row_trigger), (names.truncate_trigger),
-                              (CASE WHEN colbert._encoded_column(index) IS NOT NULL
+                              (CASE WHEN colbert._is_encoded(index)
                                     THEN names.text_trigger END)) AS expected (name)
     LEFT JOIN pg_catalog.pg_trigger AS t
            ON t.tgrelid = index.source AND t.tgname = expected.name
@@ -21,7 +21,7 @@ BEGIN ATOMIC
           OR pg_catalog.pg_get_userbyid(p.proowner) <> colbert._owner(index.source))
   UNION ALL
   SELECT 'the index of pending documents is gone'
-   WHERE colbert._encoded_column(index) IS NOT NULL AND colbert._pending_index(index) IS NULL
+   WHERE colbert._is_encoded(index) AND colbert._pending_index(index) IS NULL
    LIMIT 1;
 END;
 
