@@ -315,7 +315,7 @@ def _is_of_pending_documents(index: SchemaIndex) -> bool:
     """Whether an index is that of the rows with a text and no array, by its name and condition."""
     where = str(index.dialect_options["postgresql"]["where"])
     return (index.name or "").endswith("_pending") and bool(
-        re.fullmatch(r"\(?\(.+ IS NULL\) AND \(.+ IS NOT NULL\)\)?", where)
+        re.fullmatch(r"\(?\(.+ IS NULL\) AND \(.+ IS NOT NULL\)\)?", where, re.DOTALL)
     )
 
 

@@ -176,7 +176,7 @@ class Index:
 
     @property
     def text(self) -> str:
-        """The column of texts: the one that the index names, else content."""
+        """The texts: the column or the expression that the index names, else column content."""
         return str((self.options or {}).get("text", "content"))
 
     @property

@@ -20,7 +20,7 @@ class Options(TypedDict, total=False):
         normalized: vectors have unit length, and others are refused. Default: true.
         dimensions: of every vector, for a column declared without.
         model: whatever names the model of the vectors: a fingerprint, or a name.
-        text: the column of texts that workers encode.
+        text: the column of texts that workers encode, or an expression over several.
         pictures: the column of pictures that workers encode instead.
         tenant: the column by which the index is kept apart.
         triggers: without them, writers call ``colbert.upsert``. Default: true.

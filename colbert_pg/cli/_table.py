@@ -79,7 +79,7 @@ class Table:
         return None if index is None else index.method
 
     def text(self) -> str:
-        """The column of texts: the one that the index names, else content."""
+        """The texts: the column or the expression that the index names, else column content."""
         index = self.index()
         return "content" if index is None else index.text
 

@@ -322,14 +322,15 @@ class SearchOperations(Core):
         doc_id: Key,
         *,
         embeddings: str | None = None,
-        content_column: str = "content",
+        content_column: str | None = None,
         document_tokens: Sequence[TokenText] | None = None,
     ) -> Steps[Explanation]:
         """Which token of a document answered each token of the query: ``colbert.maxsim_matches``.
 
         With an encoder, the matches carry the texts of their tokens: of the query if that is text,
-        of the document if ``content_column`` holds what was encoded. Of a picture,
-        ``document_tokens`` says what its vectors stand for: :meth:`Encoder.picture_tokens`.
+        of the document if ``content_column`` holds what was encoded. Default: the text that the
+        index names, a column or an expression, else ``content``. Of a picture, ``document_tokens``
+        says what its vectors stand for: :meth:`Encoder.picture_tokens`.
 
         Raises:
             DocumentMissing: if there is no document with that key.
@@ -348,8 +349,18 @@ class SearchOperations(Core):
             quoted(*table.identifier), quoted(table.key(embeddings)), placeholder("doc_id", key)
         )
         content: sql.Composable = sql.NULL
+        index = table.index(embeddings)
+        if content_column is None:
+            content_column = "content" if index is None else index.text
         if content_column in table.columns:
             content = sql.SQL("(SELECT d.{} {})").format(quoted(content_column), from_document)
+        elif index is not None and content_column == (index.options or {}).get("text"):
+            content = sql.SQL("(SELECT colbert.document_text({}, d.{}::text, {}) {})").format(
+                placeholder("source", source),
+                quoted(table.key(embeddings)),
+                sql.Literal(index.embeddings),
+                from_document,
+            )
         rows = yield Query(
             sql.SQL(
                 "SELECT EXISTS (SELECT {}), {}, m.* FROM (SELECT) AS one LEFT JOIN {}"

@@ -175,6 +175,70 @@ def test_autogenerate_creates_an_index_of_pictures(application: Application) -> 
     assert "op." not in application.autogenerate("3")
 
 
+def test_autogenerate_creates_an_index_whose_text_is_an_expression(
+    application: Application,
+) -> None:
+    command.upgrade(application.config, "head")
+    text = "title || E'\\n' || slug"
+    application.edit_models(
+        'method="plaid", key="slug"', f'key="slug", options={{"text": {text!r}}}'
+    )
+    application.edit_models(
+        "    slug: Mapped[str] = mapped_column(unique=True)\n",
+        "    slug: Mapped[str] = mapped_column(unique=True)\n    title: Mapped[str]\n",
+    )
+    written = application.autogenerate("2")
+    assert f"options={{'text': {text!r}}}" in written
+    command.upgrade(application.config, "head")
+    assert application.rows("SELECT text FROM colbert.pending") == [(text,)]
+    assert "op." not in application.autogenerate("3")
+    command.upgrade(application.config, "head")
+    command.downgrade(application.config, "1")
+    assert application.rows("SELECT text FROM colbert.pending") == []
+
+
+WHOLE = """\
+    op.execute(
+        "CREATE FUNCTION whole() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN NEW.whole := concat_ws(' ', NEW.title, NEW.slug); RETURN NEW; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER whole BEFORE INSERT OR UPDATE ON notes "
+        "FOR EACH ROW EXECUTE FUNCTION whole()"
+    )
+    op.create_late_interaction_index("""
+
+
+def test_autogenerate_takes_a_text_that_a_trigger_of_the_revision_writes(
+    application: Application,
+) -> None:
+    command.upgrade(application.config, "head")
+    application.edit_models('method="plaid", key="slug"', 'options={"text": "whole"}')
+    application.edit_models(
+        "    slug: Mapped[str] = mapped_column(unique=True)\n",
+        "    slug: Mapped[str] = mapped_column(unique=True)\n    title: Mapped[str]\n"
+        "    whole: Mapped[str | None] = mapped_column(\n"
+        "        FetchedValue(), server_onupdate=FetchedValue()\n    )\n",
+    )
+    application.edit_models(
+        "import BigInteger, Identity", "import BigInteger, FetchedValue, Identity"
+    )
+    application.autogenerate("2")
+    (path,) = (application.directory / "versions").glob("2_*.py")
+    written = path.read_text(encoding="utf-8")
+    assert "sa.Column('whole', sa.String()" in written
+    assert written.count("    op.create_late_interaction_index(") == 1
+    path.write_text(
+        written.replace("    op.create_late_interaction_index(", WHOLE), encoding="utf-8"
+    )
+    command.upgrade(application.config, "head")
+    assert "op." not in application.autogenerate("3")
+    with psycopg.connect(application.conninfo) as connection:
+        connection.execute("INSERT INTO notes (slug, title) VALUES ('b', 'a')")
+        claimed = connection.execute("SELECT content FROM colbert.claim_pending('notes')")
+        assert claimed.fetchall() == [("a b",)]
+
+
 def test_autogenerate_drops_the_index_before_its_table(application: Application) -> None:
     command.upgrade(application.config, "head")
     application.edit_models(MODELS[MODELS.index("class Document") : MODELS.index("class Note")], "")

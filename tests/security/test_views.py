@@ -71,6 +71,19 @@ ATTACKS = {
         """,
         "SELECT FROM mallory.documents_embeddings_centroids WHERE trained",
     ),
+    "expression": (
+        """
+        CREATE FUNCTION mallory.pass(text) RETURNS text IMMUTABLE LANGUAGE plpgsql
+          AS 'BEGIN PERFORM mallory.catch(); RETURN $1; END';
+        SELECT colbert.drop_index('mallory.documents');
+        SELECT colbert.create_index('mallory.documents', method => 'plaid',
+                                    options => '{"text": "mallory.pass(content)"}');
+        SELECT colbert.claim_pending('mallory.documents');
+        SELECT colbert.report_failure('mallory.documents', '1', 'x', 'failed');
+        TRUNCATE mallory.caught
+        """,
+        "SELECT colbert.document_text('mallory.documents', '1')",
+    ),
 }
 """What an owner prepares, and who reads that is caught."""
 
