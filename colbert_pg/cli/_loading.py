@@ -28,6 +28,7 @@ from colbert_pg.cli._pages import LoadedPages, load_pages
 from colbert_pg.cli._table import PARENT, Table
 from colbert_pg.client import Client
 from colbert_pg.encoding import Chunk, TextEncoder, offsets
+from colbert_pg.errors import ColbertError
 from colbert_pg.vectors import HalfTokenArray, TokenArray, register
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Loader:
         self._encoder = encoder
         self._cut = cut
         self._skip_bad = skip_bad
+        self._knows_text = False  # that the text of a stored row is the one that was encoded
         self._types = vector_types(target.connection)
         self._columns = table.columns
         self._kind = HalfTokenArray if (target.vectors() or (0, False))[1] else TokenArray
@@ -142,6 +144,8 @@ class Loader:
         Raises:
             BadDocuments: at the first with a field that does not fit its column, unless such are
                 left out.
+            ColbertError: if the text of a row is another than was encoded: the index names another
+                column, or an expression, or a trigger of the table writes it.
         """
         loaded = Loaded()
         remaining = iter(documents)
@@ -218,7 +222,27 @@ class Loader:
             self._run_grouped(changed, self._update)
             updated = self._run_grouped([row for row in same if row.fields], self._update_fields)
             removed = self._remove_chunks(parents, [row.document.id for row in rows])
+            for row in (*new, *changed)[: 0 if self._knows_text else 1]:
+                self._refuse_other_text(row.document)
+        self._knows_text = self._knows_text or bool(new or changed)
         return Loaded(len(new), len(changed) + updated, len(same) - updated, removed=removed)
+
+    def _refuse_other_text(self, document: Document) -> None:
+        """The vectors of a row must be those of its text."""
+        index, text = self._target.index(), sql.SQL("d.content")
+        if index is not None and "text" in (index.options or {}):
+            text = sql.SQL("colbert.document_text({}::pg_catalog.regclass, d.id, {})").format(
+                sql.Literal(self._target.name), sql.Literal(index.embeddings)
+            )
+        statement = sql.SQL("SELECT {} FROM {} d WHERE d.id = %s").format(
+            text, self._target.identifier
+        )
+        ((stored,),) = rows_of(self._connection, statement, [document.id])
+        if stored != document.content:
+            raise ColbertError(
+                f"the text of table {self._target.name} is not what is loaded into its column "
+                "content: write its columns with SQL, and let a worker encode them"
+            )
 
     def _insert(self, rows: list[_Row]) -> None:
         if not rows:

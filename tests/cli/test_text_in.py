@@ -104,6 +104,48 @@ def test_a_table_of_the_users_own_is_searched_by_text(run: Run, database: str) -
     assert "six" in explained.stdout
 
 
+COMPOSED = """
+CREATE FUNCTION whole() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN NEW.content := concat_ws(' ', NEW.lang, NEW.content); RETURN NEW; END $$;
+CREATE TRIGGER whole BEFORE INSERT OR UPDATE ON documents
+  FOR EACH ROW EXECUTE FUNCTION whole();
+"""
+EXPRESSION = """SELECT colbert.create_index('documents', options => '{"text": "lang || content"}');"""
+
+
+@pytest.mark.parametrize("text", [COMPOSED, EXPRESSION])
+def test_a_text_that_is_not_what_is_loaded_is_refused(
+    run: Run, database: str, lines: WriteLines, text: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE documents (id text PRIMARY KEY, content text, lang text,"
+            " embeddings vector(128)[]);" + text  # type: ignore[arg-type]
+        )
+    file = lines({"id": "1", "text": "Cats sleep.", "lang": "en"})
+    refused = run("load", str(file), "--url", database, code=1)
+    assert "let a worker encode them" in " ".join(refused.stderr.split())
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT * FROM documents").fetchall() == []
+
+
+def test_a_text_of_several_columns_is_searched_and_explained(run: Run, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE documents (id int PRIMARY KEY, title text, body text,"
+            " embeddings vector(128)[]);"
+            "INSERT INTO documents VALUES (1, 'Bakery', 'It opens at six.'), (2, 'Cats', 'Sleep.');"
+            "SELECT colbert.create_index('documents',"
+            """ options => '{"text": "title || '': '' || body"}')"""
+        )
+    run("worker", "--once", "--url", database)
+    best, _ = found(run, database, BREAD)
+    assert best["content"] == "Bakery: It opens at six."
+    assert "opens" in run("explain", BREAD, "--doc", "1", "--url", database).stdout
+    hybrid, _ = found(run, database, "cats", "--hybrid")
+    assert (hybrid["id"], hybrid["text_rank"]) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("key_type", "key", "printed"),
     [("uuid", UUID(int=7), str(UUID(int=7))), ("numeric", Decimal("1.50"), "1.50")],
