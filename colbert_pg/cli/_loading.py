@@ -229,7 +229,8 @@ class Loader:
 
     def _refuse_other_text(self, document: Document) -> None:
         """The vectors of a row must be those of its text."""
-        index, text = self._target.index(), sql.SQL("d.content")
+        index = self._target.index()
+        text: sql.Composable = sql.SQL("d.content")
         if index is not None and "text" in (index.options or {}):
             text = sql.SQL("colbert.document_text({}::pg_catalog.regclass, d.id, {})").format(
                 sql.Literal(self._target.name), sql.Literal(index.embeddings)

@@ -5369,10 +5369,8 @@ BEGIN
   IF colbert._pending_index(index) IS NOT NULL THEN
     RETURN;
   ELSIF NOT colbert._names_column(index.source, index.options) THEN
-    IF typed IS NULL AND NOT colbert._is_own(index.source) THEN
-      RAISE EXCEPTION 'the text of the index on table "%" is an expression that its owner alone may put there', index.source
-        USING ERRCODE = 'insufficient_privilege',
-              HINT = format('SET ROLE %s, and do it again.', colbert._owner(index.source));
+    IF typed IS NULL THEN
+      PERFORM colbert._refuse_other_than_owner(index.source);
     END IF;
     _expression := colbert._parse_text(index.source, index.embeddings, coalesce(typed, index.options ->> 'text'));
   END IF;
@@ -5388,6 +5386,23 @@ $_create_pending_index$;
 
 COMMENT ON FUNCTION colbert._create_pending_index(colbert._index, text) IS
   'Makes the index of pending documents where it is missing.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_other_than_owner(source regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_other_than_owner$
+BEGIN
+  IF NOT colbert._is_own(source) THEN
+    RAISE EXCEPTION 'the text of an index on table "%" is an expression, which the owner alone takes from the registry', source
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = format('SET ROLE %s, and do it again.', colbert._owner(source));
+  END IF;
+END
+$_refuse_other_than_owner$;
+
+COMMENT ON FUNCTION colbert._refuse_other_than_owner(regclass) IS
+  'Raises unless the current role is the owner of a table: for what not even members and superusers should run.';
 
 -- Whether the option "text" or "pictures" names a column: one that is there, or a name that cannot be anything else.
 CREATE OR REPLACE FUNCTION colbert._names_column(source regclass, options jsonb)
@@ -5809,7 +5824,7 @@ EXECUTE $part$
 --   normalized   true: vectors have unit length, and others are refused (default true)
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
---   text         the column of texts that workers encode: a row with a text and no array is pending
+--   text         the column of texts that workers encode, or an expression: a row with a text and no array is pending
 --   pictures     the column of pictures that workers encode instead: bytea, or text for the paths of files
 --   tenant       the column of the source by which derived data is kept apart (tenants/)
 --   triggers     false: no triggers; writers call colbert.upsert (default true)
@@ -5901,7 +5916,8 @@ BEGIN
     RAISE EXCEPTION '% column "%" of table "%" is a generated column', _what, _name, source
       USING ERRCODE = 'wrong_object_type',
             DETAIL = 'Its value is computed after the triggers that see whether it has changed.',
-            HINT = 'Use an ordinary column, and let a trigger of your own, BEFORE INSERT OR UPDATE, put the value together.';
+            HINT = 'Write its expression in its place, options => ''{"text": "title || body"}'', or let a trigger of your own, '
+                   'BEFORE INSERT OR UPDATE, put the value together in an ordinary column.';
   ELSIF options -> 'triggers' = 'false'::jsonb THEN
     RAISE EXCEPTION 'option "%" needs triggers', _option
       USING ERRCODE = 'invalid_parameter_value',
@@ -7380,6 +7396,9 @@ BEGIN
     RAISE EXCEPTION 'table "%" has partitions on other servers', source
       USING ERRCODE = 'feature_not_supported',
             HINT = 'Create the index of each local partition concurrently, and then colbert.create_index over all.';
+  END IF;
+  IF NOT colbert._names_column(source, options) THEN  -- a later step takes it from the registry
+    PERFORM colbert._refuse_other_than_owner(source);
   END IF;
   _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);
@@ -9630,6 +9649,8 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _content text := coalesce(content, CASE WHEN _index.options ? 'text' THEN colbert._encoded_sql(_index, NULL) END, 'content');
+  -- Where the content is the index's own and there is no filter, nothing is the caller's to look up.
+  _text_path text := CASE WHEN content IS NULL AND filter IS NULL THEN 'pg_catalog, pg_temp' ELSE search_path END;
   _candidates integer;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
@@ -9644,7 +9665,7 @@ BEGIN
         FROM colbert._search(($1).source, $2, NULL::text, $3, $4, $5, $3, $6, ($1).embeddings, $7) AS s
     ), text AS MATERIALIZED (
       SELECT t.doc_id::text, t.rank, t.score
-        FROM colbert._text_part($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $7, $3, $6) AS t
+        FROM colbert._text_part($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $15, $3, $6) AS t
     ), scored AS (
       SELECT l.doc_id, l.score FROM late AS l
        UNION ALL
@@ -9672,7 +9693,7 @@ BEGIN
     $fusion$,
     _types.key_cast, pg_typeof(key))
     USING _index, query, _candidates, filter, params, exact, search_path,
-          words, _content, language, match, text_weight, constant, k;
+          words, _content, language, match, text_weight, constant, k, _text_path;
 END
 $_hybrid_search$;
 

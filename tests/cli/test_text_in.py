@@ -110,7 +110,9 @@ $$ BEGIN NEW.content := concat_ws(' ', NEW.lang, NEW.content); RETURN NEW; END $
 CREATE TRIGGER whole BEFORE INSERT OR UPDATE ON documents
   FOR EACH ROW EXECUTE FUNCTION whole();
 """
-EXPRESSION = """SELECT colbert.create_index('documents', options => '{"text": "lang || content"}');"""
+EXPRESSION = """
+SELECT colbert.create_index('documents', options => '{"text": "lang || content"}');
+"""
 
 
 @pytest.mark.parametrize("text", [COMPOSED, EXPRESSION])
@@ -120,7 +122,7 @@ def test_a_text_that_is_not_what_is_loaded_is_refused(
     with psycopg.connect(database) as connection:
         connection.execute(
             "CREATE TABLE documents (id text PRIMARY KEY, content text, lang text,"
-            " embeddings vector(128)[]);" + text  # type: ignore[arg-type]
+            " embeddings vector(128)[]);" + text
         )
     file = lines({"id": "1", "text": "Cats sleep.", "lang": "en"})
     refused = run("load", str(file), "--url", database, code=1)

@@ -105,6 +105,22 @@ def test_a_django_project_writes_the_columns_alone(bare_database: str, tmp_path:
     project.manage("migrate", "library", "zero")
 
 
+def test_a_django_index_has_an_expression_for_its_text(bare_database: str, tmp_path: Path) -> None:
+    models = MODELS.replace("    whole = models.TextField(editable=False)\n", "").replace(
+        '"whole"', "\"title || ' ' || body\""
+    )
+    project = Project(tmp_path, bare_database, SETTINGS, models, INSTALL_ALONE)
+    project.manage("makemigrations", "library", "--name", "papers")
+    project.manage("migrate", "library")
+    project.manage("makemigrations", "--check", "--dry-run", "library")
+    shell = f"{SET_UP}from library.models import Paper\n"
+    project.python("-c", f"{shell}Paper.objects.create(title='Bread', body='flour and water')")
+    encode(bare_database)
+    stored = project.python("-c", f"{shell}print(Paper.objects.get().embeddings.__len__())")
+    assert stored.strip() == "4"
+    project.manage("migrate", "library", "zero")
+
+
 class Base(DeclarativeBase):
     pass
 

@@ -138,9 +138,8 @@ def test_progress_is_seen_with_the_expression_as_it_was_given(papers: Connection
 
 
 def test_pending_documents_are_found_by_their_index(papers: Connection) -> None:
-    run(
-        papers, "INSERT INTO papers SELECT n, 'x', 'y', 1, %s FROM generate_series(9, 3000) n", VECTOR
-    )
+    many = "INSERT INTO papers SELECT n, 'x', 'y', 1, %s FROM generate_series(9, 3000) n"
+    run(papers, many, VECTOR)
     run(papers, "ANALYZE papers")
     plan = run(
         papers,
@@ -327,14 +326,32 @@ def test_somebody_else_does_not_parse_what_an_owner_left_in_the_registry(
     assert hint(refused) == f"SET ROLE {role}, and do it again."
 
 
+def test_an_index_is_begun_beside_writers_by_the_owner_alone(
+    own_connection: Connection, new_role: Any
+) -> None:
+    own_connection.autocommit = True
+    role = new_role()
+    run(own_connection, f"CREATE TABLE papers (id bigint PRIMARY KEY, {COLUMNS})")
+    run(
+        own_connection,
+        f"GRANT CREATE ON SCHEMA public TO {role}; ALTER TABLE papers OWNER TO {role}",
+    )
+    create = CREATE.replace("SELECT colbert.create_index", "CALL colbert.create_index_concurrently")
+    options = json.dumps({"text": TEXT})
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is an expression"):
+        run(own_connection, create, options)
+    assert run(own_connection, "SELECT FROM colbert.indexes") == []
+    with acting_as(own_connection, role):
+        run(own_connection, create, options)
+    assert run(own_connection, "SELECT state FROM colbert.indexes") == [("ready",)]
+
+
 def test_an_index_for_somebody_elses_table_takes_what_is_given(
     connection: Connection, new_role: Any
 ) -> None:
     role = new_role()
     run(connection, f"CREATE TABLE papers (id bigint PRIMARY KEY, {COLUMNS})")
-    run(
-        connection, f"GRANT CREATE ON SCHEMA public TO {role}; ALTER TABLE papers OWNER TO {role}"
-    )
+    run(connection, f"GRANT CREATE ON SCHEMA public TO {role}; ALTER TABLE papers OWNER TO {role}")
     run(connection, CREATE, json.dumps({"text": TEXT}))
     with acting_as(connection, role):
         run(connection, "INSERT INTO papers VALUES (1, 'Bread')")

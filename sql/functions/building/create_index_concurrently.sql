@@ -58,6 +58,9 @@ BEGIN
       USING ERRCODE = 'feature_not_supported',
             HINT = 'Create the index of each local partition concurrently, and then colbert.create_index over all.';
   END IF;
+  IF NOT colbert._names_column(source, options) THEN  -- a later step takes it from the registry
+    PERFORM colbert._refuse_other_than_owner(source);
+  END IF;
   _index := colbert._register_index(source, embeddings, method, options, key);
   PERFORM colbert._refuse_documents(_index);
   _method := _index.method;

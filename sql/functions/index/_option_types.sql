@@ -3,7 +3,7 @@
 --   normalized   true: vectors have unit length, and others are refused (default true)
 --   dimensions   of every vector, for a column declared without: vector[] instead of vector(128)[]
 --   model        whatever names the model of the vectors: the Python client keeps a fingerprint here
---   text         the column of texts that workers encode: a row with a text and no array is pending
+--   text         the column of texts that workers encode, or an expression: a row with a text and no array is pending
 --   pictures     the column of pictures that workers encode instead: bytea, or text for the paths of files
 --   tenant       the column of the source by which derived data is kept apart (tenants/)
 --   triggers     false: no triggers; writers call colbert.upsert (default true)

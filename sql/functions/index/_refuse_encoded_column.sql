@@ -37,7 +37,8 @@ BEGIN
     RAISE EXCEPTION '% column "%" of table "%" is a generated column', _what, _name, source
       USING ERRCODE = 'wrong_object_type',
             DETAIL = 'Its value is computed after the triggers that see whether it has changed.',
-            HINT = 'Use an ordinary column, and let a trigger of your own, BEFORE INSERT OR UPDATE, put the value together.';
+            HINT = 'Write its expression in its place, options => ''{"text": "title || body"}'', or let a trigger of your own, '
+                   'BEFORE INSERT OR UPDATE, put the value together in an ordinary column.';
   ELSIF options -> 'triggers' = 'false'::jsonb THEN
     RAISE EXCEPTION 'option "%" needs triggers', _option
       USING ERRCODE = 'invalid_parameter_value',

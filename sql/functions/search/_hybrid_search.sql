@@ -16,6 +16,8 @@ DECLARE
   _index colbert._index := colbert._find_index(source, embeddings);
   _types record := colbert._source_types(_index);
   _content text := coalesce(content, CASE WHEN _index.options ? 'text' THEN colbert._encoded_sql(_index, NULL) END, 'content');
+  -- Where the content is the index's own and there is no filter, nothing is the caller's to look up.
+  _text_path text := CASE WHEN content IS NULL AND filter IS NULL THEN 'pg_catalog, pg_temp' ELSE search_path END;
   _candidates integer;
 BEGIN
   PERFORM colbert._refuse_search(_index, query, k, key),
@@ -30,7 +32,7 @@ BEGIN
         FROM colbert._search(($1).source, $2, NULL::text, $3, $4, $5, $3, $6, ($1).embeddings, $7) AS s
     ), text AS MATERIALIZED (
       SELECT t.doc_id::text, t.rank, t.score
-        FROM colbert._text_part($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $7, $3, $6) AS t
+        FROM colbert._text_part($1, $8, NULL::%1$s, $9, $10, $11, $4, $5, $15, $3, $6) AS t
     ), scored AS (
       SELECT l.doc_id, l.score FROM late AS l
        UNION ALL
@@ -58,7 +60,7 @@ BEGIN
     $fusion$,
     _types.key_cast, pg_typeof(key))
     USING _index, query, _candidates, filter, params, exact, search_path,
-          words, _content, language, match, text_weight, constant, k;
+          words, _content, language, match, text_weight, constant, k, _text_path;
 END
 $_hybrid_search$;
 

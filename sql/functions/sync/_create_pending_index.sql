@@ -15,10 +15,8 @@ BEGIN
   IF colbert._pending_index(index) IS NOT NULL THEN
     RETURN;
   ELSIF NOT colbert._names_column(index.source, index.options) THEN
-    IF typed IS NULL AND NOT colbert._is_own(index.source) THEN
-      RAISE EXCEPTION 'the text of the index on table "%" is an expression that its owner alone may put there', index.source
-        USING ERRCODE = 'insufficient_privilege',
-              HINT = format('SET ROLE %s, and do it again.', colbert._owner(index.source));
+    IF typed IS NULL THEN
+      PERFORM colbert._refuse_other_than_owner(index.source);
     END IF;
     _expression := colbert._parse_text(index.source, index.embeddings, coalesce(typed, index.options ->> 'text'));
   END IF;
@@ -34,6 +32,23 @@ $_create_pending_index$;
 
 COMMENT ON FUNCTION colbert._create_pending_index(colbert._index, text) IS
   'Makes the index of pending documents where it is missing.';
+
+CREATE OR REPLACE FUNCTION colbert._refuse_other_than_owner(source regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_refuse_other_than_owner$
+BEGIN
+  IF NOT colbert._is_own(source) THEN
+    RAISE EXCEPTION 'the text of an index on table "%" is an expression, which the owner alone takes from the registry', source
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = format('SET ROLE %s, and do it again.', colbert._owner(source));
+  END IF;
+END
+$_refuse_other_than_owner$;
+
+COMMENT ON FUNCTION colbert._refuse_other_than_owner(regclass) IS
+  'Raises unless the current role is the owner of a table: for what not even members and superusers should run.';
 
 -- Whether the option "text" or "pictures" names a column: one that is there, or a name that cannot be anything else.
 CREATE OR REPLACE FUNCTION colbert._names_column(source regclass, options jsonb)
