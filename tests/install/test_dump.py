@@ -186,6 +186,32 @@ def test_a_text_that_a_trigger_puts_together(
         assert run(connection, pending) == [("Rye bread\nflour", True)]
 
 
+def test_a_text_that_is_an_expression_is_there_after_the_restore(
+    database: str, new_database: Callable[[], str], program: Callable[..., None], tmp_path: Path
+) -> None:
+    dump = str(tmp_path / "dump")
+    restored = new_database()
+    with psycopg.connect(database) as connection:
+        run(
+            connection,
+            "CREATE FUNCTION shout(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper($1)';"
+            "CREATE TABLE papers (id bigint PRIMARY KEY, title text, body text,"
+            " embeddings vector(32)[]);"
+            "SELECT colbert.create_index('papers', method => 'exact',"
+            """ options => '{"text": "public.shout(title) || '' '' || body"}')""",
+        )
+        run(connection, "INSERT INTO papers VALUES (1, 'a', 'b', %s)", ONE_VECTOR)
+    program("pg_dump", f"--dbname={database}", f"--file={dump}", "--format=custom")
+    program("pg_restore", f"--dbname={restored}", "--exit-on-error", dump)
+    with psycopg.connect(restored) as connection:
+        assert run(connection, "SELECT state FROM colbert.indexes") == [("ready",)]
+        run(connection, "UPDATE papers SET title = 'A'")
+        assert run(connection, "SELECT pending FROM colbert.pending") == [(0,)]
+        run(connection, "UPDATE papers SET title = 'c'")
+        claimed = run(connection, "SELECT content FROM colbert.claim_pending('papers')")
+        assert claimed == [("C b",)]
+
+
 def test_schema_first_and_data_after_it(
     own_connection: psycopg.Connection,
     program: Callable[..., None],
