@@ -238,8 +238,8 @@ class Loader:
         statement = sql.SQL("SELECT {} FROM {} d WHERE d.id = %s").format(
             text, self._target.identifier
         )
-        ((stored,),) = rows_of(self._connection, statement, [document.id])
-        if stored != document.content:
+        stored = rows_of(self._connection, statement, [document.id])
+        if stored and stored[0][0] != document.content:
             raise ColbertError(
                 f"the text of table {self._target.name} is not what is loaded into its column "
                 "content: write its columns with SQL, and let a worker encode them"

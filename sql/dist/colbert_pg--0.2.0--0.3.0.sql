@@ -1483,7 +1483,8 @@ BEGIN
   END IF;
   RETURN (SELECT substring(pg_get_expr(i.indexprs, i.indrelid) FROM '^\((.*) IS NULL\)$')
             FROM pg_index AS i
-           WHERE i.indexrelid = colbert._pending_index(index));
+           WHERE i.indexrelid = colbert._pending_index(index)
+             AND cardinality(array_positions(i.indkey::int2[], 0::int2)) = 1);
 END
 $_text_expression$;
 
@@ -2344,10 +2345,10 @@ COMMENT ON FUNCTION colbert._give_to_owner(colbert._index, text) IS
 --
 -- Everybody may read the table, and sees the rows of the documents that they may read in the source. The policy asks
 -- the source, as the reader. What it asks for is the key and what the rows were derived from: the array, or where seen is
--- given that condition on the row s of the source. So row-level security and column privileges of the source hold for derived data, too, and
--- one GRANT, on the source, is all that a reader needs. Where no row-level security applies to the reader, the right to
--- read both columns answers for all rows: PostgreSQL checks it before anything runs. (OFFSET 0 keeps the planner from
--- reading the whole source to answer for a few rows.)
+-- given that condition on the row s of the source. So row-level security and column privileges of the source hold for
+-- derived data, too, and one GRANT, on the source, is all that a reader needs. Where no row-level security applies to the
+-- reader, the right to read these columns answers for all rows: PostgreSQL checks it before anything runs. (OFFSET 0
+-- keeps the planner from reading the whole source to answer for a few rows.)
 --
 -- Some rows are about no single document, such as the mean of tokens of many. They would tell a reader who may not see
 -- all documents about the others, so such a reader sees none of them. (The subquery finds nothing. It is there for its

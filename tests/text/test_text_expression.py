@@ -326,6 +326,20 @@ def test_somebody_else_does_not_parse_what_an_owner_left_in_the_registry(
     assert hint(refused) == f"SET ROLE {role}, and do it again."
 
 
+def test_an_index_of_two_expressions_is_not_taken_for_one(papers: Connection) -> None:
+    ((comment,),) = run(
+        papers, "SELECT obj_description('papers_embeddings_pending'::regclass, 'pg_class')"
+    )
+    run(papers, "DROP INDEX papers_embeddings_pending")
+    run(
+        papers,
+        "CREATE INDEX planted ON papers ((title IS NULL), (body IS NULL));"
+        f"COMMENT ON INDEX planted IS '{comment}'",
+    )
+    refused = refusal(papers, "SELECT colbert.claim_pending('papers')")
+    assert "the expression of the index" in primary(refused)
+
+
 def test_an_index_is_begun_beside_writers_by_the_owner_alone(
     own_connection: Connection, new_role: Any
 ) -> None:
@@ -429,3 +443,22 @@ def test_a_question_in_text_is_answered(committed: Connection) -> None:
     worker.drain()
     found = run(committed, "SELECT doc_id FROM colbert.search_text('papers', 'nets', k => 1)")
     assert found == [(2,)]
+
+
+def test_an_index_that_is_kept_apart_by_tenant_has_an_expression(connection: Connection) -> None:
+    run(
+        connection,
+        f"CREATE TABLE papers (tenant int NOT NULL, id bigint, {COLUMNS},"
+        " PRIMARY KEY (tenant, id))",
+    )
+    options = json.dumps({"text": TEXT, "tenant": "tenant"})
+    run(
+        connection,
+        "SELECT colbert.create_index('papers', key => 'id', options => %s::jsonb)",
+        options,
+    )
+    run(connection, "INSERT INTO papers VALUES (1, 1, 'Bread'), (2, 2, 'Boats')")
+    assert claim(connection) == [("1", "Bread\n"), ("2", "Boats\n")]
+    assert store(connection, "2", "Boats\n")
+    run(connection, "UPDATE papers SET title = 'Nets' WHERE id = 2")
+    assert claim(connection) == [("2", "Nets\n")]

@@ -24,7 +24,8 @@ BEGIN
   END IF;
   RETURN (SELECT substring(pg_get_expr(i.indexprs, i.indrelid) FROM '^\((.*) IS NULL\)$')
             FROM pg_index AS i
-           WHERE i.indexrelid = colbert._pending_index(index));
+           WHERE i.indexrelid = colbert._pending_index(index)
+             AND cardinality(array_positions(i.indkey::int2[], 0::int2)) = 1);
 END
 $_text_expression$;
 
