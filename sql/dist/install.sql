@@ -713,6 +713,23 @@ $step$;
 END;
 
 BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0020_citus') THEN
+    EXECUTE $step$
+-- sql/schema/0020_citus.sql
+-- 0.3.0: shards of tables that Citus has distributed
+DROP VIEW IF EXISTS colbert.shards;
+DROP FUNCTION IF EXISTS colbert._shard_states(colbert._index);
+
+COMMENT ON COLUMN colbert._shard.partition IS 'The partition here; NULL for a shard of Citus.';
+COMMENT ON COLUMN colbert._shard.server IS 'The foreign server or the node of Citus that it is on; NULL for a local partition.';
+COMMENT ON COLUMN colbert._shard.connection IS 'The name of the connection of dblink that asks it; NULL for a local partition and a shard of Citus.';
+DROP FUNCTION IF EXISTS colbert._keys_in_bucket(colbert._index, integer, integer);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0020_citus', '0.3.0');
+  END IF;
+END;
+
+BEGIN
   IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0020_text_expressions') THEN
     EXECUTE $step$
 -- sql/schema/0020_text_expressions.sql
@@ -1411,19 +1428,19 @@ EXECUTE $part$
 -- sql/functions/registry/_find_index.sql
 -- The registry row of an index. The source may be left out (NULL) while exactly one table is indexed, and the column
 -- while the source has exactly one indexed column, or exactly one that is not the first stage of another.
-CREATE OR REPLACE FUNCTION colbert._find_any_index(source regclass, embeddings name DEFAULT NULL)
+CREATE OR REPLACE FUNCTION colbert._registered_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS colbert._index
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-AS $_find_any_index$
+AS $_registered_index$
 DECLARE
   _found colbert._index[];
 BEGIN
   SELECT array_agg(i ORDER BY i.id)
     INTO _found
     FROM colbert._index AS i
-   WHERE (_find_any_index.source IS NULL OR i.source = _find_any_index.source)
-     AND CASE WHEN _find_any_index.embeddings IS NOT NULL THEN i.embeddings = _find_any_index.embeddings
+   WHERE (_registered_index.source IS NULL OR i.source = _registered_index.source)
+     AND CASE WHEN _registered_index.embeddings IS NOT NULL THEN i.embeddings = _registered_index.embeddings
               ELSE NOT colbert._is_first_stage(i) END;
 
   CASE coalesce(cardinality(_found), 0)
@@ -1451,10 +1468,35 @@ BEGIN
                           ELSE 'Name the column: embeddings => ''column''.' END;
   END CASE;
 END
+$_registered_index$;
+
+COMMENT ON FUNCTION colbert._registered_index(regclass, name) IS
+  'The registry row of an index, or an error that says which there are.';
+
+-- The same for what uses the index. One that was made before Citus distributed its table knows none of the rows that are
+-- written since.
+CREATE OR REPLACE FUNCTION colbert._find_any_index(source regclass, embeddings name DEFAULT NULL)
+RETURNS colbert._index
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_find_any_index$
+DECLARE
+  _index colbert._index := colbert._registered_index(source, embeddings);
+BEGIN
+  IF _index.method <> 'shards' AND colbert._is_distributed(_index.source) THEN
+    RAISE EXCEPTION 'table "%" was distributed after it was indexed', _index.source
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'The index here knows none of the rows that were written since.',
+            HINT = format('Drop it here alone: SET citus.enable_ddl_propagation = off; SELECT colbert.drop_index(%L, %L); '
+                          'RESET citus.enable_ddl_propagation; and create the index anew.',
+                          _index.source, _index.embeddings);
+  END IF;
+  RETURN _index;
+END
 $_find_any_index$;
 
 COMMENT ON FUNCTION colbert._find_any_index(regclass, name) IS
-  'The registry row of an index, or an error that says which there are.';
+  'The registry row of an index that can be used, or an error.';
 
 CREATE OR REPLACE FUNCTION colbert._is_first_stage(index colbert._index)
 RETURNS boolean
@@ -1480,7 +1522,7 @@ BEGIN
   IF _index.method = 'shards' THEN
     RAISE EXCEPTION 'the shards of table "%" are not reached by this', _index.source
       USING ERRCODE = 'feature_not_supported',
-            DETAIL = 'Some of its partitions are on other servers.',
+            DETAIL = 'Rows of it are on other servers.',
             HINT = 'Call it for each partition that is here, and on each shard. colbert.shards lists them.';
   END IF;
   RETURN _index;
@@ -6280,7 +6322,7 @@ BEGIN
   FOR _index IN
     SELECT i.*
       FROM colbert._index AS i
-     WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = i.source)
+     WHERE NOT colbert._is_there(i.source)
        AND NOT EXISTS (SELECT FROM colbert._derived_objects(i) AS o
                         WHERE pg_get_userbyid(o.owner) <> current_user)
        FOR UPDATE SKIP LOCKED
@@ -6296,6 +6338,14 @@ $_forget_dropped_sources$;
 
 COMMENT ON FUNCTION colbert._forget_dropped_sources() IS
   'Clears away what was derived from tables that have since been dropped, where it belongs to the caller.';
+
+-- To look into pg_class would not do: Citus hides the shards on a node from it.
+CREATE OR REPLACE FUNCTION colbert._is_there(relation regclass)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN pg_catalog.pg_table_is_visible(relation) IS NOT NULL;
+
+COMMENT ON FUNCTION colbert._is_there(regclass) IS 'Whether a table has not been dropped.';
 $part$;
 
 EXECUTE $part$
@@ -6406,7 +6456,7 @@ DECLARE
   _index colbert._index;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
-  IF colbert._has_foreign_partitions(source) THEN
+  IF colbert._has_shards(source) THEN
     PERFORM colbert._create_over_shards(source, embeddings, method, options, key);
     RETURN;
   END IF;
@@ -6446,7 +6496,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $drop_index$
 DECLARE
-  _index colbert._index := colbert._find_any_index(source, embeddings);
+  _index colbert._index := colbert._registered_index(source, embeddings);
   _names record := colbert._sync_names(_index);
 BEGIN
   IF drop_index.source IS NULL THEN
@@ -6461,10 +6511,12 @@ BEGIN
             HINT = 'Drop the other one first: colbert.indexes has it with the option "first_stage".';
   END IF;
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
-  _index := colbert._find_any_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
+  _index := colbert._registered_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
+  IF _index.method <> 'shards' THEN
+    EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
+    EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
+    EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
+  END IF;
   IF colbert._staged_constraint(_index) IS NOT NULL THEN
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', _index.source, colbert._staged_constraint(_index));
   END IF;
@@ -6575,7 +6627,8 @@ EXECUTE $part$
 -- sql/functions/index/repair_index.sql
 -- Mends what check_index finds. Bad documents can be mended by their writer alone: they are taken out of the index.
 -- Documents are mended one by one under their row locks, beside other writers. Only a missing table or trigger takes a
--- lock on the whole table. Returns how many documents were mended. Over shards, each mends its own.
+-- lock on the whole table. Returns how many documents were mended. Over shards, each mends its own. Of a table that Citus
+-- has distributed, a shard that was moved or split gets its index first.
 CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -6591,6 +6644,7 @@ BEGIN
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot();
   IF _index.method = 'shards' THEN
+    PERFORM colbert._give_shards_their_index(_index);
     RETURN (SELECT coalesce(sum(s.answer::bigint), 0)
               FROM colbert._call_shards(
                      _index, ARRAY(SELECT o FROM colbert._shards_of(_index.source) AS o), 'repair_index') AS s);
@@ -6782,7 +6836,7 @@ DECLARE
                     AND n.name IS NOT NULL
                   ORDER BY n.rank LIMIT 1);
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
+  IF NOT colbert._is_there(index.source) THEN
     RETURN 'the table was dropped, the next create_index clears this away';
   ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
     RETURN format('column "%s" is gone or of another type', index.embeddings);
@@ -6843,14 +6897,13 @@ SELECT i.source,
        i.method,
        i.dimensions,
        i.options,
-       nullif(c.reltuples, -1)::bigint AS documents,
+       (SELECT nullif(c.reltuples, -1)::bigint FROM pg_catalog.pg_class AS c WHERE c.oid = i.source) AS documents,
        colbert._method_count(i) AS tokens,
        size.bytes AS index_bytes,
        pg_catalog.pg_size_pretty(size.bytes) AS index_size,
        condition.state,
        condition.advice
   FROM colbert._index AS i
-  LEFT JOIN pg_catalog.pg_class AS c ON c.oid = i.source
  CROSS JOIN LATERAL colbert._index_state(i) AS condition
  CROSS JOIN LATERAL (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t)), 0)::bigint AS bytes
                        FROM colbert._derived_tables(i) AS t) AS size;
@@ -7393,10 +7446,10 @@ BEGIN
   END IF;
 
   PERFORM colbert._refuse_source(source, embeddings);
-  IF colbert._has_foreign_partitions(source) THEN
-    RAISE EXCEPTION 'table "%" has partitions on other servers', source
+  IF colbert._has_shards(source) THEN
+    RAISE EXCEPTION 'rows of table "%" are on other servers', source
       USING ERRCODE = 'feature_not_supported',
-            HINT = 'Create the index of each local partition concurrently, and then colbert.create_index over all.';
+            HINT = 'Call colbert.create_index. A partition that is here can have its index made concurrently before.';
   END IF;
   IF NOT colbert._names_column(source, options) THEN  -- a later step takes it from the registry
     PERFORM colbert._refuse_other_than_owner(source);
@@ -9967,9 +10020,43 @@ COMMENT ON FUNCTION colbert._has_foreign_partitions(regclass) IS
 $part$;
 
 EXECUTE $part$
+-- sql/functions/shards/_is_distributed.sql
+-- Whether Citus has distributed a table, or copied it to all nodes: its rows are then not in the table itself. Citus' catalogs
+-- are looked for each time, since a table can be distributed after it was indexed.
+CREATE OR REPLACE FUNCTION colbert._is_distributed(source regclass)
+RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_is_distributed$
+DECLARE
+  _found boolean;
+BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NULL THEN
+    RETURN false;
+  END IF;
+  EXECUTE 'SELECT EXISTS (SELECT FROM pg_dist_partition AS p WHERE p.logicalrelid = $1)' INTO _found USING source;
+  RETURN _found;
+END
+$_is_distributed$;
+
+COMMENT ON FUNCTION colbert._is_distributed(regclass) IS
+  'Whether Citus holds the rows of a table in shards.';
+
+CREATE OR REPLACE FUNCTION colbert._has_shards(source regclass)
+RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN colbert._is_distributed(source) OR colbert._has_foreign_partitions(source);
+
+COMMENT ON FUNCTION colbert._has_shards(regclass) IS
+  'Whether rows of a table are on other servers.';
+$part$;
+
+EXECUTE $part$
 -- sql/functions/shards/_shards_of.sql
--- The shards of a partitioned table, from the catalogs: its partitions on other servers, and those here, as large as they
--- are without a foreign one in them. So no partition is left out that was attached later.
+-- The shards of a table, from the catalogs. Those of a partitioned table are its partitions on other servers, and those here,
+-- as large as they are without a foreign one in them. So no partition is left out that was attached later. Those of a table
+-- that Citus has distributed are the tables on its nodes. Where several nodes have the same one, each is a shard, this node's
+-- first (_one_of_each).
 --
 -- A connection is named by the role, the server, the user mapping and their options as far as the role may see them. So
 -- it never serves another role, nor a mapping as it was before. Partitions on one server have a connection each.
@@ -9979,6 +10066,22 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_shards_of$
 BEGIN
+  IF colbert._is_distributed(source) THEN
+    RETURN QUERY EXECUTE
+      'SELECT NULL::regclass, colbert._node_name(n.nodename, n.nodeport), format(''%I.%I'', r.nspname, t.name[cardinality(t.name)]),'
+      '       NULL::text'
+      '  FROM pg_dist_shard AS s'
+      '  JOIN pg_class AS c ON c.oid = s.logicalrelid'
+      '  JOIN pg_namespace AS r ON r.oid = c.relnamespace'
+      ' CROSS JOIN LATERAL parse_ident(shard_name(s.logicalrelid, s.shardid)) AS t (name)'
+      '  LEFT JOIN (pg_dist_placement AS p'
+      '             JOIN pg_dist_node AS n ON n.groupid = p.groupid AND n.noderole = ''primary'')'
+      '         ON p.shardid = s.shardid AND p.shardstate = 1'
+      ' WHERE s.logicalrelid = $1'
+      ' ORDER BY s.shardid, n.groupid IN (SELECT l.groupid FROM pg_dist_local_group AS l) DESC, n.groupid'
+      USING source;
+    RETURN;
+  END IF;
   RETURN QUERY
     WITH RECURSIVE tree AS (
       SELECT i.inhrelid AS id
@@ -10017,7 +10120,20 @@ END
 $_shards_of$;
 
 COMMENT ON FUNCTION colbert._shards_of(regclass) IS
-  'The shards of a partitioned table: partitions on other servers, and those here.';
+  'The shards of a table: partitions on other servers, and those here; or those of Citus.';
+
+-- A table of which Citus keeps copies has them all among its shards. One of them is enough to read.
+CREATE OR REPLACE FUNCTION colbert._one_of_each(shards colbert._shard[])
+RETURNS colbert._shard[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT coalesce(array_agg(shards[f.number] ORDER BY f.number), '{}')
+    FROM (SELECT min(s.number) AS number
+            FROM unnest(shards) WITH ORDINALITY AS s (partition, server, remote, connection, number)
+           GROUP BY s.partition, s.remote) AS f;
+END;
+
+COMMENT ON FUNCTION colbert._one_of_each(colbert._shard[]) IS 'Shards, without further copies of the same.';
 $part$;
 
 EXECUTE $part$
@@ -10025,7 +10141,7 @@ EXECUTE $part$
 CREATE OR REPLACE FUNCTION colbert._shard_name(shard colbert._shard)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
-RETURN format('shard "%s"%s', shard.partition,
+RETURN format('shard "%s"%s', coalesce(shard.partition::text, shard.remote),
               CASE WHEN shard.server IS NOT NULL THEN format(' on server "%s"', shard.server) END);
 
 COMMENT ON FUNCTION colbert._shard_name(colbert._shard) IS 'How messages name a shard.';
@@ -10058,10 +10174,15 @@ BEGIN
     USING ERRCODE = state,
           DETAIL = coalesce(nullif(detail, ''), format('There it is table %s.', shard.remote)),
           HINT = coalesce(
-            CASE WHEN state IN ('42883', '3F000') AND strpos(message, 'colbert') > 0
+            CASE WHEN state IN ('42883', '3F000', '38000') AND strpos(message, 'colbert') > 0
                  THEN 'Install colbert_pg on the shard, in the same version.' END,
+            CASE WHEN shard.partition IS NULL AND state = '42704'
+                 THEN 'Was it moved or split? colbert.repair_index makes the indexes that shards lack.' END,
             nullif(hint, ''),
             CASE
+              WHEN shard.partition IS NULL THEN
+                CASE WHEN _unreachable THEN 'Look at the node. SET colbert.shards = ''reachable'' searches the others meanwhile.'
+                     ELSE 'Look at the table and its index on the node.' END
               WHEN _unreachable THEN
                 'Look at the server and at its user mapping. SET colbert.shards = ''reachable'' searches the others meanwhile.'
               WHEN state = '42704' THEN
@@ -10086,6 +10207,107 @@ COMMENT ON FUNCTION colbert._is_unreachable(text) IS 'Whether an SQLSTATE says t
 $part$;
 
 EXECUTE $part$
+-- sql/functions/shards/_ask_nodes.sql
+-- The same as _ask_shards for a table that Citus has distributed. Citus connects to the nodes, as the current role, anew
+-- each time. So a node is asked over four connections at most, each for several of its shards, one after the other.
+--
+-- Of an error, Citus says no more than its first line. So the node catches errors, and answers with all of them.
+CREATE OR REPLACE FUNCTION colbert._ask_nodes(shards colbert._shard[], statements text[], on_failure text)
+RETURNS jsonb[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_ask_nodes$
+DECLARE
+  _answers jsonb[] := array_fill(NULL::jsonb, ARRAY[cardinality(shards)]);
+  _answer record;
+  _failure jsonb;
+BEGIN
+  FOR _answer IN EXECUTE
+    'WITH shard AS ('
+    '  SELECT s.number, s.statement, n.nodename, n.nodeport, row_number() OVER (PARTITION BY n.nodeid) % 4 AS lane'
+    '    FROM unnest($1, $2) WITH ORDINALITY AS s (partition, server, remote, connection, statement, number)'
+    '    JOIN pg_dist_node AS n ON colbert._node_name(n.nodename, n.nodeport) = s.server AND n.noderole = ''primary'''
+    '), asked AS MATERIALIZED ('
+    '  SELECT s.nodename, s.nodeport, array_agg(s.number ORDER BY s.number) AS numbers,'
+    '         format(''SELECT colbert._answers_here(%L)'', array_agg(s.statement ORDER BY s.number)) AS statement,'
+    '         row_number() OVER () AS position'
+    '    FROM shard AS s GROUP BY s.nodename, s.nodeport, s.lane'
+    '), nodes AS ('
+    '  SELECT array_agg(a.nodename ORDER BY a.position) AS names, array_agg(a.nodeport ORDER BY a.position) AS ports,'
+    '         array_agg(a.statement ORDER BY a.position) AS statements'
+    '    FROM asked AS a'
+    ') SELECT a.numbers, r.success, r.result'
+    '    FROM nodes AS n'
+    '   CROSS JOIN LATERAL master_run_on_worker(n.names, n.ports, n.statements, true)'
+    '         WITH ORDINALITY AS r (node_name, node_port, success, result, position)'
+    '    JOIN asked AS a USING (position)'
+    USING shards, statements
+  LOOP
+    FOR i IN 1 .. cardinality(_answer.numbers) LOOP
+      _answers[_answer.numbers[i]] := CASE
+        WHEN _answer.success THEN _answer.result::jsonb -> (i - 1)
+        ELSE jsonb_build_object('failure', jsonb_build_array(
+               CASE WHEN _answer.result LIKE 'ERROR:%' THEN '38000' ELSE '08006' END, _answer.result))
+        END;
+    END LOOP;
+  END LOOP;
+  FOR i IN 1 .. cardinality(shards) LOOP
+    _failure := coalesce(_answers[i], '{"failure": ["08006", "no node holds it"]}') -> 'failure';
+    _answers[i] := CASE WHEN _failure IS NULL THEN _answers[i] -> 'answer'
+                        ELSE colbert._shard_failed(
+                               shards[i], on_failure, _failure ->> 0, _failure ->> 1, coalesce(_failure ->> 2, ''),
+                               _failure ->> 3) END;
+  END LOOP;
+  RETURN _answers;
+END
+$_ask_nodes$;
+
+COMMENT ON FUNCTION colbert._ask_nodes(colbert._shard[], text[], text) IS
+  'Sends a statement to each shard of a table that Citus has distributed, and returns the jsonb value that each answers.';
+
+CREATE OR REPLACE FUNCTION colbert._node_name(host text, port integer)
+RETURNS name
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN (host || ':' || port)::name;
+
+COMMENT ON FUNCTION colbert._node_name(text, integer) IS 'How a node of Citus is named.';
+
+-- Run on a node. What the statements make there is that node's own. Should whoever asked be gone, it stops.
+CREATE OR REPLACE FUNCTION colbert._answers_here(statements text[])
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET client_connection_check_interval = '500ms'
+AS $_answers_here$
+DECLARE
+  _answers jsonb[] := ARRAY[]::jsonb[];
+  _statement text;
+  _answer jsonb;
+  _state text;
+  _message text;
+  _detail text;
+  _hint text;
+BEGIN
+  PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+  FOREACH _statement IN ARRAY statements LOOP
+    BEGIN
+      EXECUTE _statement INTO _answer;
+      _answers := _answers || jsonb_build_object('answer', _answer);
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS _state = RETURNED_SQLSTATE, _message = MESSAGE_TEXT,
+                              _detail = PG_EXCEPTION_DETAIL, _hint = PG_EXCEPTION_HINT;
+      _answers := _answers || jsonb_build_object('failure', jsonb_build_array(_state, _message, _detail, _hint));
+    END;
+  END LOOP;
+  RETURN to_jsonb(_answers);
+END
+$_answers_here$;
+
+COMMENT ON FUNCTION colbert._answers_here(text[]) IS
+  'Runs statements for the node that asks: the answer of each, or its failure.';
+$part$;
+
+EXECUTE $part$
 -- sql/functions/shards/_ask_shards.sql
 -- Sends a statement to each shard, to all at once, and returns what each answers: one value of type jsonb. Statements for
 -- local partitions are run here, while the others work. on_failure is 'error', 'warning' or 'answer': see _shard_failed.
@@ -10105,7 +10327,7 @@ SET client_min_messages = warning
 AS $_ask_shards$
 DECLARE
   _answers jsonb[] := array_fill(NULL::jsonb, ARRAY[cardinality(shards)]);
-  _dblink text := (SELECT colbert._dblink() FROM unnest(shards) AS s WHERE s.server IS NOT NULL LIMIT 1);
+  _dblink text := (SELECT colbert._dblink() FROM unnest(shards) AS s WHERE s.connection IS NOT NULL LIMIT 1);
   _failed boolean[] := array_fill(false, ARRAY[cardinality(shards)]);
   _kept text[];
   _shard colbert._shard;
@@ -10115,6 +10337,9 @@ DECLARE
   _detail text;
   _hint text;
 BEGIN
+  IF cardinality(shards) > 0 AND (shards[1]).partition IS NULL THEN
+    RETURN colbert._ask_nodes(shards, statements, on_failure);
+  END IF;
   _kept := colbert._open_connections(_dblink);
 
   FOR i IN 1 .. cardinality(shards) LOOP
@@ -10333,8 +10558,9 @@ $_search_shards$;
 COMMENT ON FUNCTION colbert._search_shards(colbert._index, vector[], anyelement, integer, text, jsonb, integer, boolean, text, float8) IS
   'The best documents of all shards; search_path is the caller''s.';
 
--- The caller needs SELECT on the source, as for any search. Its row-level security says nothing about rows that are
--- elsewhere.
+-- The caller needs SELECT on the source, as for any search. Its row-level security says nothing about rows of foreign
+-- partitions. Citus gives its shards the same policies, and they hold there for the same role. What else a policy reads,
+-- settings or what a function finds, the shards do not know.
 CREATE OR REPLACE FUNCTION colbert._refuse_reader_of_shards(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -10342,16 +10568,38 @@ SET search_path = pg_catalog, pg_temp
 AS $_refuse_reader_of_shards$
 BEGIN
   EXECUTE format('SELECT s.%I, s.%I FROM %s AS s WHERE false', index.key, index.embeddings, index.source);
-  IF row_security_active(index.source) THEN
+  IF row_security_active(index.source) AND NOT (colbert._is_distributed(index.source) AND colbert._policies_travel(index.source))
+  THEN
     RAISE EXCEPTION 'row-level security of table "%" does not reach its shards', index.source
       USING ERRCODE = 'feature_not_supported',
-            HINT = 'Put the policies on the tables of the shards, and map each role to one of its own there.';
+            HINT = CASE WHEN colbert._is_distributed(index.source)
+                        THEN 'Write the policies without settings and functions: with current_user, and columns of the table.'
+                        ELSE 'Put the policies on the tables of the shards, and map each role to one of its own there.' END;
   END IF;
 END
 $_refuse_reader_of_shards$;
 
 COMMENT ON FUNCTION colbert._refuse_reader_of_shards(colbert._index) IS
   'Raises for a caller who may not read the table, or whom row-level security limits.';
+
+CREATE OR REPLACE FUNCTION colbert._policies_travel(source regclass)
+RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_policies_travel$
+BEGIN
+  RETURN NOT EXISTS (
+    SELECT
+      FROM pg_policy AS p
+     WHERE p.polrelid = source
+       AND (pg_get_expr(p.polqual, p.polrelid) ~ 'current_setting\('
+            OR EXISTS (SELECT FROM pg_depend AS d
+                        WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)));
+END
+$_policies_travel$;
+
+COMMENT ON FUNCTION colbert._policies_travel(regclass) IS
+  'Whether the policies of a table read nothing but its rows and the role.';
 
 -- What a function that returns (doc_id, score) finds on each shard. call is SQL with %L for the table.
 CREATE OR REPLACE FUNCTION colbert._answers_of_shards(index colbert._index, call text)
@@ -10366,7 +10614,7 @@ DECLARE
   _answers jsonb[];
 BEGIN
   PERFORM colbert._refuse_reader_of_shards(index);
-  _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
+  _shards := colbert._one_of_each(ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s));
   _answers := colbert._ask_shards(
     _shards,
     ARRAY(SELECT 'SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(r.doc_id, r.score)), ''[]'') FROM '
@@ -10391,7 +10639,20 @@ RETURNS float8
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_share_of_shards$
+DECLARE
+  _share float8;
 BEGIN
+  IF colbert._is_distributed(index.source) THEN
+    EXECUTE
+      'SELECT CASE WHEN max(s.size) - min(s.size) <= count(*) THEN 1.0 / count(*) ELSE 1 END'
+      '  FROM (SELECT d.shardmaxvalue::bigint - d.shardminvalue::bigint AS size'
+      '          FROM pg_dist_partition AS p'
+      '          JOIN pg_dist_shard AS d ON d.logicalrelid = p.logicalrelid'
+      '         WHERE p.logicalrelid = $1 AND p.partmethod = ''h'''
+      '           AND column_to_column_name(p.logicalrelid, p.partkey) = $2) AS s'
+       INTO _share USING index.source, index.key;
+    RETURN coalesce(_share, 1);
+  END IF;
   RETURN (
     SELECT CASE WHEN count(DISTINCT s.modulus) = 1 AND bool_and(s.modulus IS NOT NULL AND s.whole) THEN 1.0 / count(*) ELSE 1 END
       FROM (SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM 'modulus ([0-9]+)') AS modulus,
@@ -10478,15 +10739,19 @@ DECLARE
 BEGIN
   IF answer ? 'failure' THEN
     problem := answer ->> 'failure';
-    advice := 'Look at the server and at its user mapping.';
+    advice := CASE WHEN shard.partition IS NULL THEN 'Look at the node.' ELSE 'Look at the server and at its user mapping.' END;
   ELSIF NOT (answer ->> 'searches')::boolean THEN
     problem := format('it has colbert_pg %s, which has no search_shard', answer ->> 'version');
     advice := format('Upgrade colbert_pg there to %s.', colbert.version());
   ELSIF _index IS NULL THEN
     problem := format('table %s has no late-interaction index on column "%s"', shard.remote, index.embeddings);
-    advice := format('Run there: SELECT colbert.create_index(%L, %L, key => %L)%s', shard.remote, index.embeddings, index.key,
-                     CASE WHEN shard.server IS NOT NULL
-                          THEN '; or pass options => ''{"create_on_shards": true}''' ELSE '' END);
+    advice := CASE
+      WHEN shard.partition IS NULL THEN
+        format('Was it moved or split? SELECT colbert.repair_index(%L, %L)', index.source, index.embeddings)
+      ELSE
+        format('Run there: SELECT colbert.create_index(%L, %L, key => %L)%s', shard.remote, index.embeddings, index.key,
+               CASE WHEN shard.server IS NOT NULL THEN '; or pass options => ''{"create_on_shards": true}''' ELSE '' END)
+      END;
   ELSIF _index ->> 'key' <> index.key THEN
     problem := format('its index has the key "%s", not "%s"', _index ->> 'key', index.key);
     advice := _anew;
@@ -10507,10 +10772,11 @@ $part$;
 
 EXECUTE $part$
 -- sql/functions/shards/_create_over_shards.sql
--- create_index for a table some of whose partitions are on other servers. Each shard has an index of its own. Those of
--- local partitions are made here. Those on other servers have to be there, unless the option create_on_shards says that
--- they are to be made, too: a shard commits that at once, whatever becomes of this transaction. All must have the same
--- key, dimensions and model. What is entered for the parent has the method shards, no tables and no triggers.
+-- create_index for a table some of whose rows are on other servers. Each shard has an index of its own. Those of local
+-- partitions are made here. Those of foreign partitions have to be there, unless the option create_on_shards says that
+-- they are to be made, too. Those of a table that Citus has distributed are made in any case. A shard commits that at once,
+-- whatever becomes of this transaction. All must have the same key, dimensions and model. What is entered for the table
+-- has the method shards, no tables and no triggers.
 --
 -- A table with foreign partitions can have no primary key: so the key is named. Each shard says whether it is unique
 -- there.
@@ -10527,7 +10793,11 @@ DECLARE
   _questions text[];
   _answers jsonb[];
   _index colbert._index;
+  _distributed boolean := colbert._is_distributed(source);
 BEGIN
+  IF _distributed THEN
+    key := colbert._key_column(source, key, options ->> 'tenant');
+  END IF;
   PERFORM colbert._refuse_options(
             options, colbert._option_types(_method) - '{text,pictures}'::text[] || jsonb '{"create_on_shards": "boolean"}'),
           colbert._refuse_bit_options(source, embeddings, options),
@@ -10549,13 +10819,8 @@ BEGIN
 
   _questions := ARRAY(SELECT colbert._question_sql(s.remote, _index.embeddings) FROM unnest(_shards) AS s);
   _answers := colbert._ask_shards(_shards, _questions);
-  IF options -> 'create_on_shards' = 'true' THEN
-    PERFORM colbert._ask_shards(
-              ARRAY[_shards[i]],
-              ARRAY[format('SELECT pg_catalog.to_jsonb(true) FROM colbert.create_index(%L, %L, %L, %L, %L)',
-                           (_shards[i]).remote, _index.embeddings, method, _own, key)])
-       FROM generate_subscripts(_answers, 1) AS i
-      WHERE _answers[i] -> 'index' = 'null';
+  IF _distributed OR options -> 'create_on_shards' = 'true' THEN
+    PERFORM colbert._create_on_shards(_index, _shards, _answers, method);
     _answers := colbert._ask_shards(_shards, _questions);
   END IF;
   PERFORM colbert._refuse_answer(_index, _shards[i], _answers[i]) FROM generate_subscripts(_answers, 1) AS i;
@@ -10564,7 +10829,52 @@ END
 $_create_over_shards$;
 
 COMMENT ON FUNCTION colbert._create_over_shards(regclass, name, text, jsonb, name) IS
-  'Creates an index over the partitions of a table some of which are on other servers.';
+  'Creates an index over the shards of a table some of whose rows are on other servers.';
+
+CREATE OR REPLACE FUNCTION colbert._create_on_shards(
+  index colbert._index, shards colbert._shard[], answers jsonb[], method text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_on_shards$
+DECLARE
+  _without integer[] := ARRAY(SELECT i FROM generate_subscripts(answers, 1) AS i WHERE answers[i] -> 'index' = 'null');
+BEGIN
+  IF _without <> '{}' THEN
+    PERFORM colbert._ask_shards(
+              ARRAY(SELECT shards[i] FROM unnest(_without) AS i),
+              ARRAY(SELECT format('SELECT pg_catalog.to_jsonb(true) FROM colbert.create_index(%L, %L, %L, %L, %L)',
+                                  (shards[i]).remote, index.embeddings, method, index.options, index.key)
+                      FROM unnest(_without) AS i));
+  END IF;
+END
+$_create_on_shards$;
+
+COMMENT ON FUNCTION colbert._create_on_shards(colbert._index, colbert._shard[], jsonb[], text) IS
+  'Creates the index on the shards that lack it, from their answers to _question_sql; all at once.';
+
+-- Citus moves and splits shards without their indexes. The other shards know the method.
+CREATE OR REPLACE FUNCTION colbert._give_shards_their_index(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_give_shards_their_index$
+DECLARE
+  _shards colbert._shard[];
+  _answers jsonb[];
+BEGIN
+  IF colbert._is_distributed(index.source) THEN
+    _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
+    _answers := colbert._ask_shards(
+      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s));
+    PERFORM colbert._create_on_shards(index, _shards, _answers,
+                                      (SELECT min(a -> 'index' ->> 'method') FROM unnest(_answers) AS a));
+  END IF;
+END
+$_give_shards_their_index$;
+
+COMMENT ON FUNCTION colbert._give_shards_their_index(colbert._index) IS
+  'Creates the index on those shards of a table that Citus has distributed that lack it.';
 
 CREATE OR REPLACE FUNCTION colbert._refuse_key_of_shards(source regclass, key name)
 RETURNS void
@@ -10645,7 +10955,7 @@ $part$;
 EXECUTE $part$
 -- sql/functions/shards/_shard_states.sql
 CREATE OR REPLACE FUNCTION colbert._shard_states(index colbert._index)
-RETURNS TABLE (shard regclass, server name, state text, advice text)
+RETURNS TABLE (shard text, server name, state text, advice text)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_shard_states$
@@ -10659,7 +10969,7 @@ BEGIN
       _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s), 'answer');
   END IF;
   FOR i IN 1 .. cardinality(_shards) LOOP
-    shard := (_shards[i]).partition;
+    shard := coalesce((_shards[i]).partition::text, (_shards[i]).remote);
     server := (_shards[i]).server;
     IF _answers IS NOT NULL THEN
       _problem := colbert._problem_of_shard(index, _shards[i], _answers[i]);
@@ -10691,12 +11001,12 @@ SELECT i.source, i.embeddings, s.shard, s.server, s.state, s.advice
  WHERE i.method = 'shards';
 
 COMMENT ON VIEW colbert.shards IS
-  'The shards of every table that has partitions on other servers, and the state of each.';
+  'The shards of every table that has rows on other servers, and the state of each.';
 
-COMMENT ON COLUMN colbert.shards.source IS 'The partitioned table.';
+COMMENT ON COLUMN colbert.shards.source IS 'The table.';
 COMMENT ON COLUMN colbert.shards.embeddings IS 'Its column of token-vector arrays.';
-COMMENT ON COLUMN colbert.shards.shard IS 'The partition.';
-COMMENT ON COLUMN colbert.shards.server IS 'The foreign server that it is on; NULL for a partition here.';
+COMMENT ON COLUMN colbert.shards.shard IS 'The partition, or the table on the node of Citus.';
+COMMENT ON COLUMN colbert.shards.server IS 'The foreign server that it is on, or the node of Citus; NULL for a partition here.';
 COMMENT ON COLUMN colbert.shards.state IS
   'That of its index, as in colbert.indexes: ready, stale, building or broken; or missing, or unreachable. NULL for who does not own the table.';
 COMMENT ON COLUMN colbert.shards.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
@@ -10860,7 +11170,7 @@ AS $_call_shard$
 DECLARE
   _members constant jsonb := jsonb '{
     "check_index": {"sample": "number"},
-    "keys": {"buckets": "number", "bucket": "number"},
+    "keys": {"buckets": "number", "bucket": "number", "tenant": "string"},
     "repair_index": {}, "reindex": {"retrain": "boolean"}, "drop_index": {},
     "maxsim": {"query": "string", "doc_id": "string"},
     "maxsim_matches": {"query": "string", "doc_id": "string"}}';
@@ -10886,7 +11196,7 @@ BEGIN
     WHEN 'keys' THEN
       _answer := colbert._keys_in_bucket(colbert._find_any_index(source, _embeddings),
                                          coalesce((request ->> 'buckets')::integer, 1),
-                                         coalesce((request ->> 'bucket')::integer, 0));
+                                         coalesce((request ->> 'bucket')::integer, 0), (request ->> 'tenant')::name);
     WHEN 'repair_index' THEN
       _answer := to_jsonb(colbert.repair_index(source, _embeddings));
     WHEN 'reindex' THEN
@@ -10913,8 +11223,10 @@ COMMENT ON FUNCTION colbert._call_shard(regclass, text, jsonb, vector[]) IS
   'The body of call_shard; query is that of the request.';
 
 -- Equal keys have the same hash on all servers, by the hash of their type: 1.1 and 1.10 of type numeric are in one
--- bucket. The few types that have none are told apart by their text. Arrays are not read.
-CREATE OR REPLACE FUNCTION colbert._keys_in_bucket(index colbert._index, buckets integer, bucket integer)
+-- bucket. The few types that have none are told apart by their text. Arrays are not read. With the column tenant, each key
+-- comes with what is there.
+CREATE OR REPLACE FUNCTION colbert._keys_in_bucket(
+  index colbert._index, buckets integer, bucket integer, tenant name DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -10923,8 +11235,10 @@ SET IntervalStyle = 'postgres'
 AS $_keys_in_bucket$
 DECLARE
   _statement constant text := format(
-    'SELECT coalesce(jsonb_agg(s.%1$I::text), ''[]'') FROM %2$s AS s WHERE $1 = 1 OR mod(%%s & 9223372036854775807, $1) = $2',
-    index.key, index.source);
+    'SELECT coalesce(jsonb_agg(%1$s), ''[]'') FROM %2$s AS s WHERE $1 = 1 OR mod(%%s & 9223372036854775807, $1) = $2',
+    replace(CASE WHEN tenant IS NULL THEN format('s.%I::text', index.key)
+                 ELSE format('jsonb_build_array(s.%I::text, s.%I::text)', tenant, index.key) END, '%', '%%'),
+    index.source);
   _keys jsonb;
 BEGIN
   IF buckets < 1 OR bucket NOT BETWEEN 0 AND buckets - 1 THEN
@@ -10941,8 +11255,8 @@ BEGIN
 END
 $_keys_in_bucket$;
 
-COMMENT ON FUNCTION colbert._keys_in_bucket(colbert._index, integer, integer) IS
-  'The keys of a table that fall into one of so many buckets.';
+COMMENT ON FUNCTION colbert._keys_in_bucket(colbert._index, integer, integer, name) IS
+  'The keys of a table that fall into one of so many buckets, with their tenants where that column is named.';
 $part$;
 
 EXECUTE $part$
@@ -10955,7 +11269,8 @@ EXECUTE $part$
 --
 --   operation        members                          answer
 --   check_index      sample                           {"documents": estimate, "problems": [[problem, doc_id, detail], …]}
---   keys             buckets, bucket                  [key, …] of one of so many buckets, into which keys fall by their hash
+--   keys             buckets, bucket, tenant          [key, …] of one of so many buckets, into which keys fall by their hash;
+--                                                     [[tenant, key], …] where tenant names that column
 --   repair_index                                      the number of documents mended
 --   reindex          retrain                          true
 --   drop_index                                        whether there was an index
@@ -11025,7 +11340,7 @@ BEGIN
           colbert._refuse_reader_of_shards(index);
   RETURN (SELECT c.answer
             FROM colbert._call_shards(
-                   index, ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s), operation,
+                   index, colbert._one_of_each(ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s)), operation,
                    jsonb_build_object('query', query::text, 'doc_id', doc_id)) AS c
            WHERE c.answer NOT IN ('null', '[]')
            LIMIT 1);
@@ -11041,7 +11356,7 @@ EXECUTE $part$
 -- The body of check_index over shards: what each finds, with the shard named in the detail, and beside that
 --
 --   shard            the index of the shard is missing, or another than that of the table
---   duplicate key    a document with this key is on several shards, each of which returns it
+--   duplicate key    a document with this key, of this tenant where there are tenants, is on several shards
 CREATE OR REPLACE FUNCTION colbert._check_shards(index colbert._index, sample float8)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -11079,15 +11394,17 @@ BEGIN
        ORDER BY p.position;
   END LOOP;
 
-  IF colbert._tenant_column(index) IS NULL THEN  -- else keys need to be unique within a tenant alone
-    RETURN QUERY SELECT d.problem, d.doc_id, d.detail FROM colbert._duplicate_keys(index, _sound, _documents, sample) AS d;
-  END IF;
+  RETURN QUERY
+    SELECT d.problem, d.doc_id, d.detail
+      FROM colbert._duplicate_keys(index, colbert._one_of_each(_sound), _documents, sample) AS d;
 END
 $_check_shards$;
 
 COMMENT ON FUNCTION colbert._check_shards(colbert._index, float8) IS
   'The problems of all shards of an index, and the keys that several hold.';
 
+-- Where there are tenants, keys need to be unique within a tenant alone: they are compared together with it.
+--
 -- Keys are compared in buckets of a million, for which every shard reads its keys anew: that bounds the memory, and no
 -- array is read. Of a sample, as many buckets are compared, others each time.
 CREATE OR REPLACE FUNCTION colbert._duplicate_keys(
@@ -11099,22 +11416,27 @@ AS $_duplicate_keys$
 DECLARE
   _buckets integer := ceil(greatest(documents / 1e6, 1 / sample, 1));
   _first integer := floor(random() * _buckets);
+  _tenant name := colbert._tenant_column(index);
+  _key text := CASE WHEN _tenant IS NULL THEN 'k.found #>> ''{}''' ELSE 'k.found ->> 1' END;
+  _tenant_of_key text := CASE WHEN _tenant IS NULL THEN 'NULL::text' ELSE 'k.found ->> 0' END;
 BEGIN
   FOR i IN 1 .. ceil(_buckets * sample) LOOP
     RETURN QUERY EXECUTE format(
-      'SELECT ''duplicate key''::text, min(k.key), '
-      '       ''held by '' || string_agg(DISTINCT colbert._shard_name(c.shard), '' and '')'
+      'SELECT ''duplicate key''::text, min(%1$s), '
+      '       concat(''of tenant '' || min(%2$s) || '', '', ''held by '', string_agg(DISTINCT colbert._shard_name(c.shard), '' and ''))'
       '  FROM colbert._call_shards($1, $2, ''keys'', $3) AS c'
-      ' CROSS JOIN LATERAL jsonb_array_elements_text(c.answer) AS k (key)'
-      ' GROUP BY k.key::%s HAVING count(*) > 1 ORDER BY 2',
-      (colbert._source_types(index)).key_cast)
-      USING index, shards, jsonb_build_object('buckets', _buckets, 'bucket', (_first + i) % _buckets);
+      ' CROSS JOIN LATERAL jsonb_array_elements(c.answer) AS k (found)'
+      ' GROUP BY (%1$s)::%3$s, %2$s HAVING count(*) > 1 ORDER BY 2, 3',
+      _key, _tenant_of_key, (colbert._source_types(index)).key_cast)
+      USING index, shards,
+            jsonb_build_object('buckets', _buckets, 'bucket', (_first + i) % _buckets)
+            || CASE WHEN _tenant IS NULL THEN '{}' ELSE jsonb_build_object('tenant', _tenant) END;
   END LOOP;
 END
 $_duplicate_keys$;
 
 COMMENT ON FUNCTION colbert._duplicate_keys(colbert._index, colbert._shard[], float8, float8) IS
-  'The keys that several shards hold, or one holds twice.';
+  'The keys that several shards hold, or one holds twice; of each tenant, where there are tenants.';
 $part$;
 
 EXECUTE $part$

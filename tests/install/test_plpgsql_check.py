@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from tests.citus import CATALOGS
 from tests.sql.documents import METHODS
 
 # What a polymorphic function is checked with: a key's type, or pgvector's. One of them fits.
@@ -73,6 +74,7 @@ def test_functions_have_no_findings(checking: psycopg.Connection) -> None:
         "CREATE TEMPORARY TABLE colbert_means (centroid halfvec);"
         "CREATE TEMPORARY TABLE colbert_centres (id integer, centroid halfvec)"
     )
+    checking.execute(CATALOGS)
     functions = checking.execute(FUNCTIONS).fetchall()
     assert functions
     found = {}

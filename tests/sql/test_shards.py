@@ -510,8 +510,9 @@ class TestRights:
             assert hint(error).startswith("CREATE USER MAPPING FOR")
 
     def test_the_view_asks_for_the_owner_alone(self, loaded: Cluster) -> None:
-        statement = "SELECT shard::text, server, state FROM colbert.shards ORDER BY 1"
-        names = [("documents_0", None), ("documents_1", "shard_1"), ("documents_2", "shard_2")]
+        statement = "SELECT shard, server, state FROM colbert.shards ORDER BY 1"
+        servers = (None, "shard_1", "shard_2")
+        names = [(f"public.documents_{n}", server) for n, server in enumerate(servers)]
         assert run(loaded.asked, statement) == [(*name, "ready") for name in names]
         with loaded.as_reader() as reader:
             assert run(reader, statement) == [(*name, None) for name in names]
@@ -581,6 +582,26 @@ class TestUpkeep:
         assert run(cluster.asked, found) == expected
         run(cluster.shards[1], "DELETE FROM documents")
         assert check(cluster.asked, ", sample => 0.1") == []
+
+    def test_check_finds_a_key_that_two_shards_hold_for_the_same_tenant(
+        self, cluster: Cluster
+    ) -> None:
+        cluster.partition(more=", tenant smallint NOT NULL DEFAULT 1")
+        for shard in (cluster.asked, *cluster.shards):
+            name = "documents_0" if shard is cluster.asked else "documents"
+            run(shard, f"ALTER TABLE {name} DROP CONSTRAINT {name}_pkey, ADD UNIQUE (tenant, id)")
+        run(
+            cluster.asked,
+            """SELECT colbert.create_index('documents', key => 'id',
+                 options => '{"tenant": "tenant", "create_on_shards": true}')""",
+        )
+        for shard, tenant in zip(cluster.shards, (1, 2), strict=True):
+            run(shard, f"INSERT INTO documents VALUES (7, NULL, {tenant}), (8, NULL, {tenant})")
+        assert check(cluster.asked) == []
+        run(cluster.shards[1], "INSERT INTO documents VALUES (8, NULL, 1)")
+        names = [f'shard "public.documents_{n}" on server "shard_{n}"' for n in (1, 2)]
+        detail = f"of tenant 1, held by {names[0]} and {names[1]}"
+        assert check(cluster.asked) == [("duplicate key", "8", detail)]
 
     def test_check_reads_keys_and_no_arrays(
         self, cluster: Cluster, rng: np.random.Generator

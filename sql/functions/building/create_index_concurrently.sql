@@ -53,10 +53,10 @@ BEGIN
   END IF;
 
   PERFORM colbert._refuse_source(source, embeddings);
-  IF colbert._has_foreign_partitions(source) THEN
-    RAISE EXCEPTION 'table "%" has partitions on other servers', source
+  IF colbert._has_shards(source) THEN
+    RAISE EXCEPTION 'rows of table "%" are on other servers', source
       USING ERRCODE = 'feature_not_supported',
-            HINT = 'Create the index of each local partition concurrently, and then colbert.create_index over all.';
+            HINT = 'Call colbert.create_index. A partition that is here can have its index made concurrently before.';
   END IF;
   IF NOT colbert._names_column(source, options) THEN  -- a later step takes it from the registry
     PERFORM colbert._refuse_other_than_owner(source);

@@ -49,7 +49,7 @@ DECLARE
                     AND n.name IS NOT NULL
                   ORDER BY n.rank LIMIT 1);
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = index.source) THEN
+  IF NOT colbert._is_there(index.source) THEN
     RETURN 'the table was dropped, the next create_index clears this away';
   ELSIF colbert._element_type(index.source, index.embeddings) IS NULL THEN
     RETURN format('column "%s" is gone or of another type', index.embeddings);

@@ -17,7 +17,7 @@ DECLARE
   _index colbert._index;
 BEGIN
   PERFORM colbert._refuse_source(source, embeddings);
-  IF colbert._has_foreign_partitions(source) THEN
+  IF colbert._has_shards(source) THEN
     PERFORM colbert._create_over_shards(source, embeddings, method, options, key);
     RETURN;
   END IF;

@@ -10,7 +10,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $drop_index$
 DECLARE
-  _index colbert._index := colbert._find_any_index(source, embeddings);
+  _index colbert._index := colbert._registered_index(source, embeddings);
   _names record := colbert._sync_names(_index);
 BEGIN
   IF drop_index.source IS NULL THEN
@@ -25,10 +25,12 @@ BEGIN
             HINT = 'Drop the other one first: colbert.indexes has it with the option "first_stage".';
   END IF;
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', _index.source);
-  _index := colbert._find_any_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
-  EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
+  _index := colbert._registered_index(_index.source, _index.embeddings);  -- a build may have changed it meanwhile
+  IF _index.method <> 'shards' THEN
+    EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.row_trigger, _index.source);
+    EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.truncate_trigger, _index.source);
+    EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', _names.text_trigger, _index.source);
+  END IF;
   IF colbert._staged_constraint(_index) IS NOT NULL THEN
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', _index.source, colbert._staged_constraint(_index));
   END IF;

@@ -8,14 +8,13 @@ SELECT i.source,
        i.method,
        i.dimensions,
        i.options,
-       nullif(c.reltuples, -1)::bigint AS documents,
+       (SELECT nullif(c.reltuples, -1)::bigint FROM pg_catalog.pg_class AS c WHERE c.oid = i.source) AS documents,
        colbert._method_count(i) AS tokens,
        size.bytes AS index_bytes,
        pg_catalog.pg_size_pretty(size.bytes) AS index_size,
        condition.state,
        condition.advice
   FROM colbert._index AS i
-  LEFT JOIN pg_catalog.pg_class AS c ON c.oid = i.source
  CROSS JOIN LATERAL colbert._index_state(i) AS condition
  CROSS JOIN LATERAL (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t)), 0)::bigint AS bytes
                        FROM colbert._derived_tables(i) AS t) AS size;

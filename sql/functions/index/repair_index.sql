@@ -1,6 +1,7 @@
 -- Mends what check_index finds. Bad documents can be mended by their writer alone: they are taken out of the index.
 -- Documents are mended one by one under their row locks, beside other writers. Only a missing table or trigger takes a
--- lock on the whole table. Returns how many documents were mended. Over shards, each mends its own.
+-- lock on the whole table. Returns how many documents were mended. Over shards, each mends its own. Of a table that Citus
+-- has distributed, a shard that was moved or split gets its index first.
 CREATE OR REPLACE FUNCTION colbert.repair_index(source regclass, embeddings name DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -16,6 +17,7 @@ BEGIN
           colbert._refuse_partial_view(_index.source),
           colbert._refuse_old_snapshot();
   IF _index.method = 'shards' THEN
+    PERFORM colbert._give_shards_their_index(_index);
     RETURN (SELECT coalesce(sum(s.answer::bigint), 0)
               FROM colbert._call_shards(
                      _index, ARRAY(SELECT o FROM colbert._shards_of(_index.source) AS o), 'repair_index') AS s);

@@ -16,7 +16,7 @@ SET client_min_messages = warning
 AS $_ask_shards$
 DECLARE
   _answers jsonb[] := array_fill(NULL::jsonb, ARRAY[cardinality(shards)]);
-  _dblink text := (SELECT colbert._dblink() FROM unnest(shards) AS s WHERE s.server IS NOT NULL LIMIT 1);
+  _dblink text := (SELECT colbert._dblink() FROM unnest(shards) AS s WHERE s.connection IS NOT NULL LIMIT 1);
   _failed boolean[] := array_fill(false, ARRAY[cardinality(shards)]);
   _kept text[];
   _shard colbert._shard;
@@ -26,6 +26,9 @@ DECLARE
   _detail text;
   _hint text;
 BEGIN
+  IF cardinality(shards) > 0 AND (shards[1]).partition IS NULL THEN
+    RETURN colbert._ask_nodes(shards, statements, on_failure);
+  END IF;
   _kept := colbert._open_connections(_dblink);
 
   FOR i IN 1 .. cardinality(shards) LOOP

@@ -12,7 +12,7 @@ BEGIN
           colbert._refuse_reader_of_shards(index);
   RETURN (SELECT c.answer
             FROM colbert._call_shards(
-                   index, ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s), operation,
+                   index, colbert._one_of_each(ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s)), operation,
                    jsonb_build_object('query', query::text, 'doc_id', doc_id)) AS c
            WHERE c.answer NOT IN ('null', '[]')
            LIMIT 1);

@@ -7,7 +7,7 @@ AS $_call_shard$
 DECLARE
   _members constant jsonb := jsonb '{
     "check_index": {"sample": "number"},
-    "keys": {"buckets": "number", "bucket": "number"},
+    "keys": {"buckets": "number", "bucket": "number", "tenant": "string"},
     "repair_index": {}, "reindex": {"retrain": "boolean"}, "drop_index": {},
     "maxsim": {"query": "string", "doc_id": "string"},
     "maxsim_matches": {"query": "string", "doc_id": "string"}}';
@@ -33,7 +33,7 @@ BEGIN
     WHEN 'keys' THEN
       _answer := colbert._keys_in_bucket(colbert._find_any_index(source, _embeddings),
                                          coalesce((request ->> 'buckets')::integer, 1),
-                                         coalesce((request ->> 'bucket')::integer, 0));
+                                         coalesce((request ->> 'bucket')::integer, 0), (request ->> 'tenant')::name);
     WHEN 'repair_index' THEN
       _answer := to_jsonb(colbert.repair_index(source, _embeddings));
     WHEN 'reindex' THEN
@@ -60,8 +60,10 @@ COMMENT ON FUNCTION colbert._call_shard(regclass, text, jsonb, vector[]) IS
   'The body of call_shard; query is that of the request.';
 
 -- Equal keys have the same hash on all servers, by the hash of their type: 1.1 and 1.10 of type numeric are in one
--- bucket. The few types that have none are told apart by their text. Arrays are not read.
-CREATE OR REPLACE FUNCTION colbert._keys_in_bucket(index colbert._index, buckets integer, bucket integer)
+-- bucket. The few types that have none are told apart by their text. Arrays are not read. With the column tenant, each key
+-- comes with what is there.
+CREATE OR REPLACE FUNCTION colbert._keys_in_bucket(
+  index colbert._index, buckets integer, bucket integer, tenant name DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -70,8 +72,10 @@ SET IntervalStyle = 'postgres'
 AS $_keys_in_bucket$
 DECLARE
   _statement constant text := format(
-    'SELECT coalesce(jsonb_agg(s.%1$I::text), ''[]'') FROM %2$s AS s WHERE $1 = 1 OR mod(%%s & 9223372036854775807, $1) = $2',
-    index.key, index.source);
+    'SELECT coalesce(jsonb_agg(%1$s), ''[]'') FROM %2$s AS s WHERE $1 = 1 OR mod(%%s & 9223372036854775807, $1) = $2',
+    replace(CASE WHEN tenant IS NULL THEN format('s.%I::text', index.key)
+                 ELSE format('jsonb_build_array(s.%I::text, s.%I::text)', tenant, index.key) END, '%', '%%'),
+    index.source);
   _keys jsonb;
 BEGIN
   IF buckets < 1 OR bucket NOT BETWEEN 0 AND buckets - 1 THEN
@@ -88,5 +92,5 @@ BEGIN
 END
 $_keys_in_bucket$;
 
-COMMENT ON FUNCTION colbert._keys_in_bucket(colbert._index, integer, integer) IS
-  'The keys of a table that fall into one of so many buckets.';
+COMMENT ON FUNCTION colbert._keys_in_bucket(colbert._index, integer, integer, name) IS
+  'The keys of a table that fall into one of so many buckets, with their tenants where that column is named.';

@@ -1,7 +1,7 @@
 -- The body of check_index over shards: what each finds, with the shard named in the detail, and beside that
 --
 --   shard            the index of the shard is missing, or another than that of the table
---   duplicate key    a document with this key is on several shards, each of which returns it
+--   duplicate key    a document with this key, of this tenant where there are tenants, is on several shards
 CREATE OR REPLACE FUNCTION colbert._check_shards(index colbert._index, sample float8)
 RETURNS TABLE (problem text, doc_id text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -39,15 +39,17 @@ BEGIN
        ORDER BY p.position;
   END LOOP;
 
-  IF colbert._tenant_column(index) IS NULL THEN  -- else keys need to be unique within a tenant alone
-    RETURN QUERY SELECT d.problem, d.doc_id, d.detail FROM colbert._duplicate_keys(index, _sound, _documents, sample) AS d;
-  END IF;
+  RETURN QUERY
+    SELECT d.problem, d.doc_id, d.detail
+      FROM colbert._duplicate_keys(index, colbert._one_of_each(_sound), _documents, sample) AS d;
 END
 $_check_shards$;
 
 COMMENT ON FUNCTION colbert._check_shards(colbert._index, float8) IS
   'The problems of all shards of an index, and the keys that several hold.';
 
+-- Where there are tenants, keys need to be unique within a tenant alone: they are compared together with it.
+--
 -- Keys are compared in buckets of a million, for which every shard reads its keys anew: that bounds the memory, and no
 -- array is read. Of a sample, as many buckets are compared, others each time.
 CREATE OR REPLACE FUNCTION colbert._duplicate_keys(
@@ -59,19 +61,24 @@ AS $_duplicate_keys$
 DECLARE
   _buckets integer := ceil(greatest(documents / 1e6, 1 / sample, 1));
   _first integer := floor(random() * _buckets);
+  _tenant name := colbert._tenant_column(index);
+  _key text := CASE WHEN _tenant IS NULL THEN 'k.found #>> ''{}''' ELSE 'k.found ->> 1' END;
+  _tenant_of_key text := CASE WHEN _tenant IS NULL THEN 'NULL::text' ELSE 'k.found ->> 0' END;
 BEGIN
   FOR i IN 1 .. ceil(_buckets * sample) LOOP
     RETURN QUERY EXECUTE format(
-      'SELECT ''duplicate key''::text, min(k.key), '
-      '       ''held by '' || string_agg(DISTINCT colbert._shard_name(c.shard), '' and '')'
+      'SELECT ''duplicate key''::text, min(%1$s), '
+      '       concat(''of tenant '' || min(%2$s) || '', '', ''held by '', string_agg(DISTINCT colbert._shard_name(c.shard), '' and ''))'
       '  FROM colbert._call_shards($1, $2, ''keys'', $3) AS c'
-      ' CROSS JOIN LATERAL jsonb_array_elements_text(c.answer) AS k (key)'
-      ' GROUP BY k.key::%s HAVING count(*) > 1 ORDER BY 2',
-      (colbert._source_types(index)).key_cast)
-      USING index, shards, jsonb_build_object('buckets', _buckets, 'bucket', (_first + i) % _buckets);
+      ' CROSS JOIN LATERAL jsonb_array_elements(c.answer) AS k (found)'
+      ' GROUP BY (%1$s)::%3$s, %2$s HAVING count(*) > 1 ORDER BY 2, 3',
+      _key, _tenant_of_key, (colbert._source_types(index)).key_cast)
+      USING index, shards,
+            jsonb_build_object('buckets', _buckets, 'bucket', (_first + i) % _buckets)
+            || CASE WHEN _tenant IS NULL THEN '{}' ELSE jsonb_build_object('tenant', _tenant) END;
   END LOOP;
 END
 $_duplicate_keys$;
 
 COMMENT ON FUNCTION colbert._duplicate_keys(colbert._index, colbert._shard[], float8, float8) IS
-  'The keys that several shards hold, or one holds twice.';
+  'The keys that several shards hold, or one holds twice; of each tenant, where there are tenants.';

@@ -1,7 +1,8 @@
--- create_index for a table some of whose partitions are on other servers. Each shard has an index of its own. Those of
--- local partitions are made here. Those on other servers have to be there, unless the option create_on_shards says that
--- they are to be made, too: a shard commits that at once, whatever becomes of this transaction. All must have the same
--- key, dimensions and model. What is entered for the parent has the method shards, no tables and no triggers.
+-- create_index for a table some of whose rows are on other servers. Each shard has an index of its own. Those of local
+-- partitions are made here. Those of foreign partitions have to be there, unless the option create_on_shards says that
+-- they are to be made, too. Those of a table that Citus has distributed are made in any case. A shard commits that at once,
+-- whatever becomes of this transaction. All must have the same key, dimensions and model. What is entered for the table
+-- has the method shards, no tables and no triggers.
 --
 -- A table with foreign partitions can have no primary key: so the key is named. Each shard says whether it is unique
 -- there.
@@ -18,7 +19,11 @@ DECLARE
   _questions text[];
   _answers jsonb[];
   _index colbert._index;
+  _distributed boolean := colbert._is_distributed(source);
 BEGIN
+  IF _distributed THEN
+    key := colbert._key_column(source, key, options ->> 'tenant');
+  END IF;
   PERFORM colbert._refuse_options(
             options, colbert._option_types(_method) - '{text,pictures}'::text[] || jsonb '{"create_on_shards": "boolean"}'),
           colbert._refuse_bit_options(source, embeddings, options),
@@ -40,13 +45,8 @@ BEGIN
 
   _questions := ARRAY(SELECT colbert._question_sql(s.remote, _index.embeddings) FROM unnest(_shards) AS s);
   _answers := colbert._ask_shards(_shards, _questions);
-  IF options -> 'create_on_shards' = 'true' THEN
-    PERFORM colbert._ask_shards(
-              ARRAY[_shards[i]],
-              ARRAY[format('SELECT pg_catalog.to_jsonb(true) FROM colbert.create_index(%L, %L, %L, %L, %L)',
-                           (_shards[i]).remote, _index.embeddings, method, _own, key)])
-       FROM generate_subscripts(_answers, 1) AS i
-      WHERE _answers[i] -> 'index' = 'null';
+  IF _distributed OR options -> 'create_on_shards' = 'true' THEN
+    PERFORM colbert._create_on_shards(_index, _shards, _answers, method);
     _answers := colbert._ask_shards(_shards, _questions);
   END IF;
   PERFORM colbert._refuse_answer(_index, _shards[i], _answers[i]) FROM generate_subscripts(_answers, 1) AS i;
@@ -55,7 +55,52 @@ END
 $_create_over_shards$;
 
 COMMENT ON FUNCTION colbert._create_over_shards(regclass, name, text, jsonb, name) IS
-  'Creates an index over the partitions of a table some of which are on other servers.';
+  'Creates an index over the shards of a table some of whose rows are on other servers.';
+
+CREATE OR REPLACE FUNCTION colbert._create_on_shards(
+  index colbert._index, shards colbert._shard[], answers jsonb[], method text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_create_on_shards$
+DECLARE
+  _without integer[] := ARRAY(SELECT i FROM generate_subscripts(answers, 1) AS i WHERE answers[i] -> 'index' = 'null');
+BEGIN
+  IF _without <> '{}' THEN
+    PERFORM colbert._ask_shards(
+              ARRAY(SELECT shards[i] FROM unnest(_without) AS i),
+              ARRAY(SELECT format('SELECT pg_catalog.to_jsonb(true) FROM colbert.create_index(%L, %L, %L, %L, %L)',
+                                  (shards[i]).remote, index.embeddings, method, index.options, index.key)
+                      FROM unnest(_without) AS i));
+  END IF;
+END
+$_create_on_shards$;
+
+COMMENT ON FUNCTION colbert._create_on_shards(colbert._index, colbert._shard[], jsonb[], text) IS
+  'Creates the index on the shards that lack it, from their answers to _question_sql; all at once.';
+
+-- Citus moves and splits shards without their indexes. The other shards know the method.
+CREATE OR REPLACE FUNCTION colbert._give_shards_their_index(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_give_shards_their_index$
+DECLARE
+  _shards colbert._shard[];
+  _answers jsonb[];
+BEGIN
+  IF colbert._is_distributed(index.source) THEN
+    _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
+    _answers := colbert._ask_shards(
+      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s));
+    PERFORM colbert._create_on_shards(index, _shards, _answers,
+                                      (SELECT min(a -> 'index' ->> 'method') FROM unnest(_answers) AS a));
+  END IF;
+END
+$_give_shards_their_index$;
+
+COMMENT ON FUNCTION colbert._give_shards_their_index(colbert._index) IS
+  'Creates the index on those shards of a table that Citus has distributed that lack it.';
 
 CREATE OR REPLACE FUNCTION colbert._refuse_key_of_shards(source regclass, key name)
 RETURNS void

@@ -45,15 +45,19 @@ DECLARE
 BEGIN
   IF answer ? 'failure' THEN
     problem := answer ->> 'failure';
-    advice := 'Look at the server and at its user mapping.';
+    advice := CASE WHEN shard.partition IS NULL THEN 'Look at the node.' ELSE 'Look at the server and at its user mapping.' END;
   ELSIF NOT (answer ->> 'searches')::boolean THEN
     problem := format('it has colbert_pg %s, which has no search_shard', answer ->> 'version');
     advice := format('Upgrade colbert_pg there to %s.', colbert.version());
   ELSIF _index IS NULL THEN
     problem := format('table %s has no late-interaction index on column "%s"', shard.remote, index.embeddings);
-    advice := format('Run there: SELECT colbert.create_index(%L, %L, key => %L)%s', shard.remote, index.embeddings, index.key,
-                     CASE WHEN shard.server IS NOT NULL
-                          THEN '; or pass options => ''{"create_on_shards": true}''' ELSE '' END);
+    advice := CASE
+      WHEN shard.partition IS NULL THEN
+        format('Was it moved or split? SELECT colbert.repair_index(%L, %L)', index.source, index.embeddings)
+      ELSE
+        format('Run there: SELECT colbert.create_index(%L, %L, key => %L)%s', shard.remote, index.embeddings, index.key,
+               CASE WHEN shard.server IS NOT NULL THEN '; or pass options => ''{"create_on_shards": true}''' ELSE '' END)
+      END;
   ELSIF _index ->> 'key' <> index.key THEN
     problem := format('its index has the key "%s", not "%s"', _index ->> 'key', index.key);
     advice := _anew;

@@ -51,8 +51,9 @@ $_search_shards$;
 COMMENT ON FUNCTION colbert._search_shards(colbert._index, vector[], anyelement, integer, text, jsonb, integer, boolean, text, float8) IS
   'The best documents of all shards; search_path is the caller''s.';
 
--- The caller needs SELECT on the source, as for any search. Its row-level security says nothing about rows that are
--- elsewhere.
+-- The caller needs SELECT on the source, as for any search. Its row-level security says nothing about rows of foreign
+-- partitions. Citus gives its shards the same policies, and they hold there for the same role. What else a policy reads,
+-- settings or what a function finds, the shards do not know.
 CREATE OR REPLACE FUNCTION colbert._refuse_reader_of_shards(index colbert._index)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -60,16 +61,38 @@ SET search_path = pg_catalog, pg_temp
 AS $_refuse_reader_of_shards$
 BEGIN
   EXECUTE format('SELECT s.%I, s.%I FROM %s AS s WHERE false', index.key, index.embeddings, index.source);
-  IF row_security_active(index.source) THEN
+  IF row_security_active(index.source) AND NOT (colbert._is_distributed(index.source) AND colbert._policies_travel(index.source))
+  THEN
     RAISE EXCEPTION 'row-level security of table "%" does not reach its shards', index.source
       USING ERRCODE = 'feature_not_supported',
-            HINT = 'Put the policies on the tables of the shards, and map each role to one of its own there.';
+            HINT = CASE WHEN colbert._is_distributed(index.source)
+                        THEN 'Write the policies without settings and functions: with current_user, and columns of the table.'
+                        ELSE 'Put the policies on the tables of the shards, and map each role to one of its own there.' END;
   END IF;
 END
 $_refuse_reader_of_shards$;
 
 COMMENT ON FUNCTION colbert._refuse_reader_of_shards(colbert._index) IS
   'Raises for a caller who may not read the table, or whom row-level security limits.';
+
+CREATE OR REPLACE FUNCTION colbert._policies_travel(source regclass)
+RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_policies_travel$
+BEGIN
+  RETURN NOT EXISTS (
+    SELECT
+      FROM pg_policy AS p
+     WHERE p.polrelid = source
+       AND (pg_get_expr(p.polqual, p.polrelid) ~ 'current_setting\('
+            OR EXISTS (SELECT FROM pg_depend AS d
+                        WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)));
+END
+$_policies_travel$;
+
+COMMENT ON FUNCTION colbert._policies_travel(regclass) IS
+  'Whether the policies of a table read nothing but its rows and the role.';
 
 -- What a function that returns (doc_id, score) finds on each shard. call is SQL with %L for the table.
 CREATE OR REPLACE FUNCTION colbert._answers_of_shards(index colbert._index, call text)
@@ -84,7 +107,7 @@ DECLARE
   _answers jsonb[];
 BEGIN
   PERFORM colbert._refuse_reader_of_shards(index);
-  _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
+  _shards := colbert._one_of_each(ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s));
   _answers := colbert._ask_shards(
     _shards,
     ARRAY(SELECT 'SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(r.doc_id, r.score)), ''[]'') FROM '
@@ -109,7 +132,20 @@ RETURNS float8
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_share_of_shards$
+DECLARE
+  _share float8;
 BEGIN
+  IF colbert._is_distributed(index.source) THEN
+    EXECUTE
+      'SELECT CASE WHEN max(s.size) - min(s.size) <= count(*) THEN 1.0 / count(*) ELSE 1 END'
+      '  FROM (SELECT d.shardmaxvalue::bigint - d.shardminvalue::bigint AS size'
+      '          FROM pg_dist_partition AS p'
+      '          JOIN pg_dist_shard AS d ON d.logicalrelid = p.logicalrelid'
+      '         WHERE p.logicalrelid = $1 AND p.partmethod = ''h'''
+      '           AND column_to_column_name(p.logicalrelid, p.partkey) = $2) AS s'
+       INTO _share USING index.source, index.key;
+    RETURN coalesce(_share, 1);
+  END IF;
   RETURN (
     SELECT CASE WHEN count(DISTINCT s.modulus) = 1 AND bool_and(s.modulus IS NOT NULL AND s.whole) THEN 1.0 / count(*) ELSE 1 END
       FROM (SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM 'modulus ([0-9]+)') AS modulus,

@@ -23,10 +23,15 @@ BEGIN
     USING ERRCODE = state,
           DETAIL = coalesce(nullif(detail, ''), format('There it is table %s.', shard.remote)),
           HINT = coalesce(
-            CASE WHEN state IN ('42883', '3F000') AND strpos(message, 'colbert') > 0
+            CASE WHEN state IN ('42883', '3F000', '38000') AND strpos(message, 'colbert') > 0
                  THEN 'Install colbert_pg on the shard, in the same version.' END,
+            CASE WHEN shard.partition IS NULL AND state = '42704'
+                 THEN 'Was it moved or split? colbert.repair_index makes the indexes that shards lack.' END,
             nullif(hint, ''),
             CASE
+              WHEN shard.partition IS NULL THEN
+                CASE WHEN _unreachable THEN 'Look at the node. SET colbert.shards = ''reachable'' searches the others meanwhile.'
+                     ELSE 'Look at the table and its index on the node.' END
               WHEN _unreachable THEN
                 'Look at the server and at its user mapping. SET colbert.shards = ''reachable'' searches the others meanwhile.'
               WHEN state = '42704' THEN

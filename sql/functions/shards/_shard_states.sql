@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION colbert._shard_states(index colbert._index)
-RETURNS TABLE (shard regclass, server name, state text, advice text)
+RETURNS TABLE (shard text, server name, state text, advice text)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_shard_states$
@@ -13,7 +13,7 @@ BEGIN
       _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s), 'answer');
   END IF;
   FOR i IN 1 .. cardinality(_shards) LOOP
-    shard := (_shards[i]).partition;
+    shard := coalesce((_shards[i]).partition::text, (_shards[i]).remote);
     server := (_shards[i]).server;
     IF _answers IS NOT NULL THEN
       _problem := colbert._problem_of_shard(index, _shards[i], _answers[i]);

@@ -1,5 +1,7 @@
--- The shards of a partitioned table, from the catalogs: its partitions on other servers, and those here, as large as they
--- are without a foreign one in them. So no partition is left out that was attached later.
+-- The shards of a table, from the catalogs. Those of a partitioned table are its partitions on other servers, and those here,
+-- as large as they are without a foreign one in them. So no partition is left out that was attached later. Those of a table
+-- that Citus has distributed are the tables on its nodes. Where several nodes have the same one, each is a shard, this node's
+-- first (_one_of_each).
 --
 -- A connection is named by the role, the server, the user mapping and their options as far as the role may see them. So
 -- it never serves another role, nor a mapping as it was before. Partitions on one server have a connection each.
@@ -9,6 +11,22 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_shards_of$
 BEGIN
+  IF colbert._is_distributed(source) THEN
+    RETURN QUERY EXECUTE
+      'SELECT NULL::regclass, colbert._node_name(n.nodename, n.nodeport), format(''%I.%I'', r.nspname, t.name[cardinality(t.name)]),'
+      '       NULL::text'
+      '  FROM pg_dist_shard AS s'
+      '  JOIN pg_class AS c ON c.oid = s.logicalrelid'
+      '  JOIN pg_namespace AS r ON r.oid = c.relnamespace'
+      ' CROSS JOIN LATERAL parse_ident(shard_name(s.logicalrelid, s.shardid)) AS t (name)'
+      '  LEFT JOIN (pg_dist_placement AS p'
+      '             JOIN pg_dist_node AS n ON n.groupid = p.groupid AND n.noderole = ''primary'')'
+      '         ON p.shardid = s.shardid AND p.shardstate = 1'
+      ' WHERE s.logicalrelid = $1'
+      ' ORDER BY s.shardid, n.groupid IN (SELECT l.groupid FROM pg_dist_local_group AS l) DESC, n.groupid'
+      USING source;
+    RETURN;
+  END IF;
   RETURN QUERY
     WITH RECURSIVE tree AS (
       SELECT i.inhrelid AS id
@@ -47,4 +65,17 @@ END
 $_shards_of$;
 
 COMMENT ON FUNCTION colbert._shards_of(regclass) IS
-  'The shards of a partitioned table: partitions on other servers, and those here.';
+  'The shards of a table: partitions on other servers, and those here; or those of Citus.';
+
+-- A table of which Citus keeps copies has them all among its shards. One of them is enough to read.
+CREATE OR REPLACE FUNCTION colbert._one_of_each(shards colbert._shard[])
+RETURNS colbert._shard[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT coalesce(array_agg(shards[f.number] ORDER BY f.number), '{}')
+    FROM (SELECT min(s.number) AS number
+            FROM unnest(shards) WITH ORDINALITY AS s (partition, server, remote, connection, number)
+           GROUP BY s.partition, s.remote) AS f;
+END;
+
+COMMENT ON FUNCTION colbert._one_of_each(colbert._shard[]) IS 'Shards, without further copies of the same.';

@@ -6,7 +6,8 @@
 --
 --   operation        members                          answer
 --   check_index      sample                           {"documents": estimate, "problems": [[problem, doc_id, detail], …]}
---   keys             buckets, bucket                  [key, …] of one of so many buckets, into which keys fall by their hash
+--   keys             buckets, bucket, tenant          [key, …] of one of so many buckets, into which keys fall by their hash;
+--                                                     [[tenant, key], …] where tenant names that column
 --   repair_index                                      the number of documents mended
 --   reindex          retrain                          true
 --   drop_index                                        whether there was an index

@@ -8,12 +8,12 @@ SELECT i.source, i.embeddings, s.shard, s.server, s.state, s.advice
  WHERE i.method = 'shards';
 
 COMMENT ON VIEW colbert.shards IS
-  'The shards of every table that has partitions on other servers, and the state of each.';
+  'The shards of every table that has rows on other servers, and the state of each.';
 
-COMMENT ON COLUMN colbert.shards.source IS 'The partitioned table.';
+COMMENT ON COLUMN colbert.shards.source IS 'The table.';
 COMMENT ON COLUMN colbert.shards.embeddings IS 'Its column of token-vector arrays.';
-COMMENT ON COLUMN colbert.shards.shard IS 'The partition.';
-COMMENT ON COLUMN colbert.shards.server IS 'The foreign server that it is on; NULL for a partition here.';
+COMMENT ON COLUMN colbert.shards.shard IS 'The partition, or the table on the node of Citus.';
+COMMENT ON COLUMN colbert.shards.server IS 'The foreign server that it is on, or the node of Citus; NULL for a partition here.';
 COMMENT ON COLUMN colbert.shards.state IS
   'That of its index, as in colbert.indexes: ready, stale, building or broken; or missing, or unreachable. NULL for who does not own the table.';
 COMMENT ON COLUMN colbert.shards.advice IS 'What is the matter and what to do about it; NULL when it is ready.';
