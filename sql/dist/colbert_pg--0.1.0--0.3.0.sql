@@ -10159,7 +10159,7 @@ BEGIN
     SELECT
       FROM pg_policy AS p
      WHERE p.polrelid = source
-       AND (pg_get_expr(p.polqual, p.polrelid) ~ 'current_setting\('
+       AND (pg_get_expr(p.polqual, p.polrelid) ~* '\m(current_setting|session_user|system_user)\M'
             OR EXISTS (SELECT FROM pg_depend AS d
                         WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)));
 END
@@ -10429,7 +10429,8 @@ BEGIN
   IF colbert._is_distributed(index.source) THEN
     _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
     _answers := colbert._ask_shards(
-      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s));
+      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s),
+      colbert._on_failure());
     PERFORM colbert._create_on_shards(index, _shards, _answers,
                                       (SELECT min(a -> 'index' ->> 'method') FROM unnest(_answers) AS a));
   END IF;

@@ -470,6 +470,7 @@ class TestWithoutCitus:
         assert hint(error).startswith("Look at the node. SET colbert.shards")
         run(shard, "SET LOCAL colbert.shards = 'reachable'")
         assert {key % 2 for key in keys(search(shard, QUERY, ", k => 40"))} == {0}
+        assert run(shard, "SELECT colbert.repair_index('documents')") == [(0,)]
         assert run(shard, STATES) == [("ready", 1), ("unreachable", 1)]
         run(shard, "DELETE FROM pg_dist_placement WHERE shardid = 1")
         run(shard, "SET LOCAL colbert.shards = 'all'")
@@ -536,7 +537,8 @@ class TestWithoutCitus:
         run(shard, "RESET ROLE")
         run(shard, "DROP POLICY own ON documents")
         run(shard, "CREATE FUNCTION of_mine(bigint) RETURNS boolean RETURN $1 > 3")
-        for condition in ("current_setting('app.name', true) = 'a'", "of_mine(id)"):
+        setting = "current_setting('app.name', true) = 'a'"
+        for condition in (setting, "session_user = 'a'", "of_mine(id)"):
             run(shard, f"CREATE POLICY own ON documents USING ({condition})")
             run(shard, f"SET LOCAL ROLE {role}")
             error = refusal(shard, SEARCH)

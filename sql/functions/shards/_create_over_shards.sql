@@ -92,7 +92,8 @@ BEGIN
   IF colbert._is_distributed(index.source) THEN
     _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
     _answers := colbert._ask_shards(
-      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s));
+      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s),
+      colbert._on_failure());
     PERFORM colbert._create_on_shards(index, _shards, _answers,
                                       (SELECT min(a -> 'index' ->> 'method') FROM unnest(_answers) AS a));
   END IF;

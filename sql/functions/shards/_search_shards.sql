@@ -85,7 +85,7 @@ BEGIN
     SELECT
       FROM pg_policy AS p
      WHERE p.polrelid = source
-       AND (pg_get_expr(p.polqual, p.polrelid) ~ 'current_setting\('
+       AND (pg_get_expr(p.polqual, p.polrelid) ~* '\m(current_setting|session_user|system_user)\M'
             OR EXISTS (SELECT FROM pg_depend AS d
                         WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)));
 END
