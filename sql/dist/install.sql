@@ -713,23 +713,6 @@ $step$;
 END;
 
 BEGIN
-  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0020_citus') THEN
-    EXECUTE $step$
--- sql/schema/0020_citus.sql
--- 0.3.0: shards of tables that Citus has distributed
-DROP VIEW IF EXISTS colbert.shards;
-DROP FUNCTION IF EXISTS colbert._shard_states(colbert._index);
-
-COMMENT ON COLUMN colbert._shard.partition IS 'The partition here; NULL for a shard of Citus.';
-COMMENT ON COLUMN colbert._shard.server IS 'The foreign server or the node of Citus that it is on; NULL for a local partition.';
-COMMENT ON COLUMN colbert._shard.connection IS 'The name of the connection of dblink that asks it; NULL for a local partition and a shard of Citus.';
-DROP FUNCTION IF EXISTS colbert._keys_in_bucket(colbert._index, integer, integer);
-$step$;
-    INSERT INTO colbert._migration (name, version) VALUES ('0020_citus', '0.3.0');
-  END IF;
-END;
-
-BEGIN
   IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0020_text_expressions') THEN
     EXECUTE $step$
 -- sql/schema/0020_text_expressions.sql
@@ -750,6 +733,23 @@ BEGIN
 DROP FUNCTION IF EXISTS colbert.store_encoded(regclass, text, text, vector[], text, name);
 $step$;
     INSERT INTO colbert._migration (name, version) VALUES ('0021_stored_stage', '0.3.0');
+  END IF;
+END;
+
+BEGIN
+  IF NOT EXISTS (SELECT FROM colbert._migration m WHERE m.name = '0022_citus') THEN
+    EXECUTE $step$
+-- sql/schema/0022_citus.sql
+-- 0.3.0: shards of tables that Citus has distributed
+DROP VIEW IF EXISTS colbert.shards;
+DROP FUNCTION IF EXISTS colbert._shard_states(colbert._index);
+
+COMMENT ON COLUMN colbert._shard.partition IS 'The partition here; NULL for a shard of Citus.';
+COMMENT ON COLUMN colbert._shard.server IS 'The foreign server or the node of Citus that it is on; NULL for a local partition.';
+COMMENT ON COLUMN colbert._shard.connection IS 'The name of the connection of dblink that asks it; NULL for a local partition and a shard of Citus.';
+DROP FUNCTION IF EXISTS colbert._keys_in_bucket(colbert._index, integer, integer);
+$step$;
+    INSERT INTO colbert._migration (name, version) VALUES ('0022_citus', '0.3.0');
   END IF;
 END;
 
