@@ -121,10 +121,10 @@ def test_recall_is_the_share_of_the_best_scores_and_equal_scores_count_alike() -
 
 
 def test_figures_are_times_of_exact_search_and_a_dash_where_nothing_is_known() -> None:
-    assert Figures([0.01, 0.02, 0.03], [0.2], 0.5, 80, 12_345).cells() == [
+    assert Figures([0.01, 0.02, 0.03], [0.2, 0.1], 0.5, 80, 12_345).cells() == [
         "20.0",
         "29.0",
-        "10.0",
+        "12.5",
         "0.500",
         "80",
         "12,345",
