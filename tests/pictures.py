@@ -13,6 +13,12 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
 _WORDS = ["Question", "Query", "Describe", "the", "image", "a", "cat", "dog", ":", ".", "user"]
+_SIZE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
 
 
 def save_colpali(path: Path, dimensions: int = 128) -> None:
@@ -26,12 +32,6 @@ def save_colpali(path: Path, dimensions: int = 128) -> None:
     pictures.image_seq_length = 16  # type: ignore[attr-defined]
     processor = ColPaliProcessor(pictures, tokenizer)
     processor.save_pretrained(path)
-    size = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-    }
     config = ColPaliConfig(
         embedding_dim=dimensions,
         vlm_config={
@@ -44,14 +44,14 @@ def save_colpali(path: Path, dimensions: int = 128) -> None:
                 "num_key_value_heads": 1,
                 "head_dim": 16,
                 "num_image_tokens": 16,
-                **size,
+                **_SIZE,
             },
             "vision_config": {
                 "model_type": "siglip_vision_model",
                 "image_size": 32,
                 "patch_size": 8,
                 "projection_dim": 32,
-                **size,
+                **_SIZE,
             },
         },
     )
@@ -89,10 +89,7 @@ def save_colqwen2(path: Path, dimensions: int = 128, side: int = 64) -> None:
             "text_config": {
                 "model_type": "qwen2_vl_text",
                 "vocab_size": len(tokenizer),
-                "hidden_size": 32,
-                "intermediate_size": 64,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
+                **_SIZE,
                 "num_key_value_heads": 1,
                 "bos_token_id": None,
                 "eos_token_id": None,
@@ -136,12 +133,6 @@ def save_colmodernvbert(path: Path) -> None:
     )
     processor = ColModernVBertProcessor(pictures, tokenizer, image_seq_len=4)
     processor.save_pretrained(path)
-    size = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-    }
     config = ColModernVBertConfig(
         vlm_config={
             "model_type": "modernvbert",
@@ -155,13 +146,13 @@ def save_colmodernvbert(path: Path) -> None:
                 "eos_token_id": None,
                 "cls_token_id": None,
                 "sep_token_id": None,
-                **size,
+                **_SIZE,
             },
             "vision_config": {
                 "model_type": "siglip_vision_model",
                 "image_size": 32,
                 "patch_size": 8,
-                **size,
+                **_SIZE,
             },
         },
     )
@@ -189,12 +180,6 @@ def save_gemma3(path: Path) -> None:
     )
     processor = Gemma3Processor(pictures, tokenizer, chat_template=template, image_seq_length=4)
     number = tokenizer.convert_tokens_to_ids
-    size = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-    }
     config = Gemma3Config(
         image_token_index=number("<img>"),
         boi_token_index=number("<boi>"),
@@ -204,13 +189,13 @@ def save_gemma3(path: Path) -> None:
             "vocab_size": len(tokenizer),
             "num_key_value_heads": 1,
             "head_dim": 16,
-            **size,
+            **_SIZE,
         },
         vision_config={
             "model_type": "siglip_vision_model",
             "image_size": 32,
             "patch_size": 8,
-            **size,
+            **_SIZE,
         },
     )
     torch.manual_seed(0)

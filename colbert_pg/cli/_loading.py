@@ -217,14 +217,15 @@ class Loader:
         new = [row for row in rows if not row.stored]
         changed = [row for row in rows if row.stored and row.vectors is not None]
         same = [row for row in rows if row.stored and row.vectors is None]
+        written = [*new, *changed]
         with self._connection.transaction():
             self._insert(new)
             self._run_grouped(changed, self._update)
             updated = self._run_grouped([row for row in same if row.fields], self._update_fields)
             removed = self._remove_chunks(parents, [row.document.id for row in rows])
-            for row in (*new, *changed)[: 0 if self._knows_text else 1]:
-                self._refuse_other_text(row.document)
-        self._knows_text = self._knows_text or bool(new or changed)
+            if written and not self._knows_text:
+                self._refuse_other_text(written[0].document)
+        self._knows_text = self._knows_text or bool(written)
         return Loaded(len(new), len(changed) + updated, len(same) - updated, removed=removed)
 
     def _refuse_other_text(self, document: Document) -> None:

@@ -4672,7 +4672,7 @@ RETURN CASE
          WHEN colbert._element_type(first.source, first.embeddings) IS NULL THEN 'it is gone or of another type'
          WHEN first.method = 'staged' THEN 'it has a first stage itself'
          WHEN first.key <> index.key THEN format('its index has the key "%s", not "%s"', first.key, index.key)
-         WHEN first.options ?| ARRAY['text', 'pictures'] THEN 'its index has texts or pictures of its own for workers'
+         WHEN colbert._is_encoded(first) THEN 'its index has texts or pictures of its own for workers'
          WHEN colbert._tenant_column(first) IS NOT NULL THEN 'its index is kept apart by tenant'
          WHEN first.dimensions > index.dimensions
            THEN format('it has %s dimensions, more than %s', first.dimensions, index.dimensions)
@@ -6106,7 +6106,7 @@ BEGIN
             HINT = 'Name a column that has an index of its own: options => ''{"first_stage": "pooled"}''.';
   END IF;
   PERFORM colbert._find_first_stage(index);
-  IF index.options ?| ARRAY['text', 'pictures']
+  IF colbert._is_encoded(index)
      AND (SELECT a.attnotnull FROM pg_attribute AS a
            WHERE a.attrelid = index.source AND a.attname = colbert._stage_column(index)) THEN
     RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that nothing could be pending', colbert._stage_column(index),
@@ -7647,19 +7647,19 @@ DECLARE
   _effort colbert._effort;
   _candidates integer := colbert._knob('candidates', candidates, index.options, NULL);
   _share float8 := least(1, colbert._factor('share', '{}', 1));
+  _asked float8 := colbert._factor('effort', index.options, 1);
   _margin float8;
 BEGIN
   _effort.k := colbert._k_of_share(k, _share);
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
-  _effort.factor := colbert._factor('effort', index.options, 1)
-                    * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25)
+  _effort.factor := _asked * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25)
                     * power(greatest(1, _effort.documents / _share / 50000), 0.23);
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _margin := (1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / _share / 5000)))
-             * power(colbert._factor('effort', index.options, 1), 0.07);
+             * power(_asked, 0.07);
   _effort.margin := colbert._factor(
     'margin', index.options,
     CASE WHEN coalesce(_candidates, _effort.patience) IS NULL THEN greatest(0.5, _margin) END);
@@ -10275,6 +10275,21 @@ RETURN format(
 
 COMMENT ON FUNCTION colbert._question_sql(text, name) IS 'SQL that asks a shard about its index.';
 
+CREATE OR REPLACE FUNCTION colbert._ask_about_index(
+  index colbert._index, shards colbert._shard[], on_failure text DEFAULT 'error')
+RETURNS jsonb[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_ask_about_index$
+BEGIN
+  RETURN colbert._ask_shards(
+    shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(shards) AS s), on_failure);
+END
+$_ask_about_index$;
+
+COMMENT ON FUNCTION colbert._ask_about_index(colbert._index, colbert._shard[], text) IS
+  'What each shard answers to the question about its index.';
+
 CREATE OR REPLACE FUNCTION colbert._refuse_answer(index colbert._index, shard colbert._shard, answer jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -10356,7 +10371,6 @@ DECLARE
   _method text := coalesce(method, colbert._default_method(source, options));
   _own jsonb := options - 'create_on_shards';
   _shards colbert._shard[];
-  _questions text[];
   _answers jsonb[];
   _index colbert._index;
   _distributed boolean := colbert._is_distributed(source);
@@ -10383,11 +10397,10 @@ BEGIN
       AND NOT EXISTS (SELECT FROM colbert._index AS i
                        WHERE i.source = s.partition AND i.embeddings = _index.embeddings);
 
-  _questions := ARRAY(SELECT colbert._question_sql(s.remote, _index.embeddings) FROM unnest(_shards) AS s);
-  _answers := colbert._ask_shards(_shards, _questions);
+  _answers := colbert._ask_about_index(_index, _shards);
   IF _distributed OR options -> 'create_on_shards' = 'true' THEN
     PERFORM colbert._create_on_shards(_index, _shards, _answers, method);
-    _answers := colbert._ask_shards(_shards, _questions);
+    _answers := colbert._ask_about_index(_index, _shards);
   END IF;
   PERFORM colbert._refuse_answer(_index, _shards[i], _answers[i]) FROM generate_subscripts(_answers, 1) AS i;
   PERFORM colbert._note_unbounded_servers(_shards);
@@ -10417,7 +10430,7 @@ END
 $_create_on_shards$;
 
 COMMENT ON FUNCTION colbert._create_on_shards(colbert._index, colbert._shard[], jsonb[], text) IS
-  'Creates the index on the shards that lack it, from their answers to _question_sql; all at once.';
+  'Creates the index on the shards that lack it, from what they answered to _ask_about_index; all at once.';
 
 -- Citus moves and splits shards without their indexes. The other shards know the method.
 CREATE OR REPLACE FUNCTION colbert._give_shards_their_index(index colbert._index)
@@ -10431,9 +10444,7 @@ DECLARE
 BEGIN
   IF colbert._is_distributed(index.source) THEN
     _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
-    _answers := colbert._ask_shards(
-      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s),
-      colbert._on_failure());
+    _answers := colbert._ask_about_index(index, _shards, colbert._on_failure());
     PERFORM colbert._create_on_shards(index, _shards, _answers,
                                       (SELECT min(a -> 'index' ->> 'method') FROM unnest(_answers) AS a));
   END IF;
@@ -10530,8 +10541,7 @@ DECLARE
   _problem record;
 BEGIN
   IF colbert._is_own(index.source) THEN
-    _answers := colbert._ask_shards(
-      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s), 'answer');
+    _answers := colbert._ask_about_index(index, _shards, 'answer');
   END IF;
   FOR i IN 1 .. cardinality(_shards) LOOP
     shard := coalesce((_shards[i]).partition::text, (_shards[i]).remote);
@@ -10913,8 +10923,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_check_shards$
 DECLARE
   _shards colbert._shard[] := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
-  _states jsonb[] := colbert._ask_shards(
-    _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s), colbert._on_failure());
+  _states jsonb[] := colbert._ask_about_index(index, _shards, colbert._on_failure());
   _sound colbert._shard[] := ARRAY[]::colbert._shard[];
   _problem record;
   _checked record;

@@ -50,7 +50,7 @@ BEGIN
             HINT = 'Name a column that has an index of its own: options => ''{"first_stage": "pooled"}''.';
   END IF;
   PERFORM colbert._find_first_stage(index);
-  IF index.options ?| ARRAY['text', 'pictures']
+  IF colbert._is_encoded(index)
      AND (SELECT a.attnotnull FROM pg_attribute AS a
            WHERE a.attrelid = index.source AND a.attname = colbert._stage_column(index)) THEN
     RAISE EXCEPTION 'column "%" of table "%" is NOT NULL, so that nothing could be pending', colbert._stage_column(index),

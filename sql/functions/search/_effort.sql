@@ -38,19 +38,19 @@ DECLARE
   _effort colbert._effort;
   _candidates integer := colbert._knob('candidates', candidates, index.options, NULL);
   _share float8 := least(1, colbert._factor('share', '{}', 1));
+  _asked float8 := colbert._factor('effort', index.options, 1);
   _margin float8;
 BEGIN
   _effort.k := colbert._k_of_share(k, _share);
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
-  _effort.factor := colbert._factor('effort', index.options, 1)
-                    * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25)
+  _effort.factor := _asked * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25)
                     * power(greatest(1, _effort.documents / _share / 50000), 0.23);
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
   _margin := (1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / _share / 5000)))
-             * power(colbert._factor('effort', index.options, 1), 0.07);
+             * power(_asked, 0.07);
   _effort.margin := colbert._factor(
     'margin', index.options,
     CASE WHEN coalesce(_candidates, _effort.patience) IS NULL THEN greatest(0.5, _margin) END);

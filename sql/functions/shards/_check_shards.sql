@@ -9,8 +9,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_check_shards$
 DECLARE
   _shards colbert._shard[] := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
-  _states jsonb[] := colbert._ask_shards(
-    _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s), colbert._on_failure());
+  _states jsonb[] := colbert._ask_about_index(index, _shards, colbert._on_failure());
   _sound colbert._shard[] := ARRAY[]::colbert._shard[];
   _problem record;
   _checked record;

@@ -16,7 +16,6 @@ DECLARE
   _method text := coalesce(method, colbert._default_method(source, options));
   _own jsonb := options - 'create_on_shards';
   _shards colbert._shard[];
-  _questions text[];
   _answers jsonb[];
   _index colbert._index;
   _distributed boolean := colbert._is_distributed(source);
@@ -43,11 +42,10 @@ BEGIN
       AND NOT EXISTS (SELECT FROM colbert._index AS i
                        WHERE i.source = s.partition AND i.embeddings = _index.embeddings);
 
-  _questions := ARRAY(SELECT colbert._question_sql(s.remote, _index.embeddings) FROM unnest(_shards) AS s);
-  _answers := colbert._ask_shards(_shards, _questions);
+  _answers := colbert._ask_about_index(_index, _shards);
   IF _distributed OR options -> 'create_on_shards' = 'true' THEN
     PERFORM colbert._create_on_shards(_index, _shards, _answers, method);
-    _answers := colbert._ask_shards(_shards, _questions);
+    _answers := colbert._ask_about_index(_index, _shards);
   END IF;
   PERFORM colbert._refuse_answer(_index, _shards[i], _answers[i]) FROM generate_subscripts(_answers, 1) AS i;
   PERFORM colbert._note_unbounded_servers(_shards);
@@ -77,7 +75,7 @@ END
 $_create_on_shards$;
 
 COMMENT ON FUNCTION colbert._create_on_shards(colbert._index, colbert._shard[], jsonb[], text) IS
-  'Creates the index on the shards that lack it, from their answers to _question_sql; all at once.';
+  'Creates the index on the shards that lack it, from what they answered to _ask_about_index; all at once.';
 
 -- Citus moves and splits shards without their indexes. The other shards know the method.
 CREATE OR REPLACE FUNCTION colbert._give_shards_their_index(index colbert._index)
@@ -91,9 +89,7 @@ DECLARE
 BEGIN
   IF colbert._is_distributed(index.source) THEN
     _shards := ARRAY(SELECT s FROM colbert._shards_of(index.source) AS s);
-    _answers := colbert._ask_shards(
-      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s),
-      colbert._on_failure());
+    _answers := colbert._ask_about_index(index, _shards, colbert._on_failure());
     PERFORM colbert._create_on_shards(index, _shards, _answers,
                                       (SELECT min(a -> 'index' ->> 'method') FROM unnest(_answers) AS a));
   END IF;

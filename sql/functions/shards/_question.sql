@@ -13,6 +13,21 @@ RETURN format(
 
 COMMENT ON FUNCTION colbert._question_sql(text, name) IS 'SQL that asks a shard about its index.';
 
+CREATE OR REPLACE FUNCTION colbert._ask_about_index(
+  index colbert._index, shards colbert._shard[], on_failure text DEFAULT 'error')
+RETURNS jsonb[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_ask_about_index$
+BEGIN
+  RETURN colbert._ask_shards(
+    shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(shards) AS s), on_failure);
+END
+$_ask_about_index$;
+
+COMMENT ON FUNCTION colbert._ask_about_index(colbert._index, colbert._shard[], text) IS
+  'What each shard answers to the question about its index.';
+
 CREATE OR REPLACE FUNCTION colbert._refuse_answer(index colbert._index, shard colbert._shard, answer jsonb)
 RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

@@ -9,8 +9,7 @@ DECLARE
   _problem record;
 BEGIN
   IF colbert._is_own(index.source) THEN
-    _answers := colbert._ask_shards(
-      _shards, ARRAY(SELECT colbert._question_sql(s.remote, index.embeddings) FROM unnest(_shards) AS s), 'answer');
+    _answers := colbert._ask_about_index(index, _shards, 'answer');
   END IF;
   FOR i IN 1 .. cardinality(_shards) LOOP
     shard := coalesce((_shards[i]).partition::text, (_shards[i]).remote);

@@ -22,7 +22,7 @@ RETURN CASE
          WHEN colbert._element_type(first.source, first.embeddings) IS NULL THEN 'it is gone or of another type'
          WHEN first.method = 'staged' THEN 'it has a first stage itself'
          WHEN first.key <> index.key THEN format('its index has the key "%s", not "%s"', first.key, index.key)
-         WHEN first.options ?| ARRAY['text', 'pictures'] THEN 'its index has texts or pictures of its own for workers'
+         WHEN colbert._is_encoded(first) THEN 'its index has texts or pictures of its own for workers'
          WHEN colbert._tenant_column(first) IS NOT NULL THEN 'its index is kept apart by tenant'
          WHEN first.dimensions > index.dimensions
            THEN format('it has %s dimensions, more than %s', first.dimensions, index.dimensions)
