@@ -37,8 +37,8 @@ def pgbouncer(database: str) -> Iterator[str]:
 
     It runs as a user who may not reach the server's socket, so it is given a port.
     """
-    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
-    if not (program := shutil.which("pgbouncer", path=path)):
+    programs = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    if not (program := shutil.which("pgbouncer", path=programs)):
         pytest.skip("PgBouncer is not installed")
     with over_tcp(database) as conninfo, private_directory() as directory:
         target = conninfo_to_dict(conninfo)
@@ -47,12 +47,18 @@ def pgbouncer(database: str) -> Iterator[str]:
         settings.write_text(PGBOUNCER.format(directory=directory, login=login, **target))
         process = subprocess.Popen([program, "--quiet", settings], user=server_user())
         try:
-            listening = directory / f".s.PGSQL.{target['port']}"
-            wait_for(listening.is_socket, "PgBouncer")
+            # The socket's file is there as soon as it is bound, and refuses until it is listened on.
+            path = str(directory / f".s.PGSQL.{target['port']}")
+            wait_for(lambda: _listens(path), "PgBouncer")
             yield make_conninfo(conninfo, host=str(directory))
         finally:
             process.terminate()
             process.wait()
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(path) == 0
 
 
 @contextmanager
