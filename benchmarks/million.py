@@ -6,15 +6,19 @@ loaded, indexed and then measured:
 
     default searches for 10 and 100 documents, and how much more effort finds .95 and .98
     filters that leave .1 %, 1 %, 10 % and 50 %
+    hybrid search, whose words are made as benchmarks/hybrid_scaling.py makes them: those of a
+    document that is made of others have nothing to do with its vectors
     an update and a delete of 1 % of the documents, and a search after them
-    check_index and repair_index, the memory of a backend, the size on disk
+    check_index, and repair_index of .1 % that were deleted where no trigger saw it
+    the memory of a backend, the size on disk
 
 Exact search, as 0.2.0 did it in one process, is beside every figure, for a few of the queries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -25,10 +29,11 @@ import numpy as np
 from benchmarks.collections import named
 from benchmarks.growth import more_documents
 from benchmarks.harness import Connection, Server, arguments, circumstances, running, table, timed
+from benchmarks.hybrid_scaling import grown, lexemes
 from benchmarks.measuring import COLUMNS, Figures, Search, measured, share_found, yardstick
-from benchmarks.scifact import brute_force
+from benchmarks.scifact import Collection, brute_force
 from colbert_pg.client import Client
-from colbert_pg.vectors import Matrix
+from colbert_pg.vectors import Matrix, TokenArray
 
 RESULT = Path(__file__).resolve().parent / "results" / "million.txt"
 TABLE = "benchmark_million"
@@ -52,7 +57,7 @@ def main() -> None:
     with running(options.url) as server:
         for size in options.sizes:
             documents = islice(chain(real, more_documents(real)), size)
-            for row in _measured(server, documents, packages.queries, size, options.exact_queries):
+            for row in _measured(server, documents, packages, size, options.exact_queries):
                 print("  ".join(row), flush=True)
                 rows.append(row)
                 with server.connect() as connection:
@@ -64,10 +69,12 @@ def main() -> None:
 def _measured(
     server: Server,
     documents: Iterator[Matrix],
-    queries: list[Matrix],
+    packages: Collection,
     size: int,
     exact_queries: int,
 ) -> Iterator[list[str]]:
+    queries = packages.queries
+
     def row(
         what: str, k: int | None = None, figures: Figures | None = None, note: str = ""
     ) -> list[str]:
@@ -76,7 +83,8 @@ def _measured(
 
     with server.connect() as connection, yardstick(server) as exact:
         client = Client(connection)
-        scores, tokens, seconds = _loaded(connection, client, documents, queries)
+        words = grown([lexemes(connection, text) for text in packages.texts], size)
+        scores, tokens, seconds = _loaded(connection, client, documents, words, queries)
         yield row("load", note=f"{tokens:,} tokens, COPY {tokens / seconds:,.0f} tokens/s")
         seconds = timed(lambda: client.create_index(TABLE, method="plaid"))
         yield row("build", note=f"{tokens / seconds:,.0f} tokens/s, {seconds:,.0f} s")
@@ -107,6 +115,8 @@ def _measured(
             seen = per_mille < below
             found = measured(search, queries, scores[seen], connection, exact, exact_queries)
             yield row(f"filter, {below / 10:g} % are left", 10, found)
+        found = _hybrid(connection, exact, queries, packages.questions, exact_queries)
+        yield row("hybrid search", 10, found)
         yield row("memory", note=_memory(connection))
 
         changed = size // 100
@@ -125,18 +135,56 @@ def _measured(
         problems: list[object] = []
         seconds = timed(lambda: problems.extend(client.check_index(TABLE)))
         yield row("check_index", note=f"{seconds:,.0f} s, {len(problems)} problems")
+        unseen = size // 1000
+        with connection.transaction():
+            connection.execute("SET LOCAL session_replication_role = replica")  # no trigger fires
+            connection.execute(f"DELETE FROM {TABLE} WHERE id < %s", [unseen])
+        seconds = timed(lambda: client.repair_index(TABLE))
+        left = len(client.check_index(TABLE))
+        yield row("repair_index", note=f"{seconds:,.0f} s, {left} problems left of {unseen:,}")
         client.drop_index(TABLE)
         connection.execute(f"DROP TABLE {TABLE}")
 
 
+def _hybrid(
+    connection: Connection,
+    exact: Connection,
+    queries: Sequence[Matrix],
+    questions: Sequence[str],
+    exact_queries: int,
+) -> Figures:
+    """Recall is against the same fusion with exact scores of all documents, for the first queries."""
+    statement = (
+        f"SELECT doc_id FROM colbert.hybrid_search('{TABLE}', %s, %s,"
+        " content => 'words', language => 'english', exact => %s)"
+    )
+    figures, recall = Figures(), []
+    for number, (query, question) in enumerate(zip(queries, questions, strict=True)):
+        values = (TokenArray(query), question)
+        connection.execute(statement, (*values, False))
+        started = time.perf_counter()
+        found = connection.execute(statement, (*values, False)).fetchall()
+        figures.seconds.append(time.perf_counter() - started)
+        if number < exact_queries:
+            best = exact.execute(statement, (*values, True)).fetchall()
+            recall.append(len({*found} & {*best}) / len(best))
+    figures.recall = mean(recall)
+    return figures
+
+
 def _loaded(
-    connection: Connection, client: Client, documents: Iterator[Matrix], queries: list[Matrix]
+    connection: Connection,
+    client: Client,
+    documents: Iterator[Matrix],
+    words: Iterator[str],
+    queries: list[Matrix],
 ) -> tuple[Matrix, int, float]:
     """The scores of all documents with all queries, how many tokens, and the seconds of COPY."""
     connection.execute(f"DROP TABLE IF EXISTS {TABLE} CASCADE")
     connection.execute(
         f"CREATE TABLE {TABLE}"
-        " (id integer PRIMARY KEY, per_mille integer, embeddings halfvec(128)[])"
+        " (id integer PRIMARY KEY, per_mille integer, lexemes text, embeddings halfvec(128)[],"
+        " words tsvector GENERATED ALWAYS AS (lexemes::tsvector) STORED)"
     )
     connection.execute(f"ALTER TABLE {TABLE} ALTER embeddings SET STORAGE EXTERNAL")
     connection.execute(f"CREATE INDEX ON {TABLE} (per_mille)")
@@ -145,13 +193,13 @@ def _loaded(
     while some := list(islice(documents, CHUNK)):
         keys = range(loaded, loaded + len(some))
         per_mille = _per_mille(keys.stop)[keys.start :].tolist()
-        copy = partial(
-            client.add, TABLE, keys=keys, columns={"per_mille": per_mille}, embeddings=some
-        )
+        columns = {"per_mille": per_mille, "lexemes": list(islice(words, len(some)))}
+        copy = partial(client.add, TABLE, keys=keys, columns=columns, embeddings=some)
         seconds += timed(copy)
         scores.append(brute_force(some, queries))
         loaded += len(some)
         tokens += sum(map(len, some))
+    connection.execute(f"CREATE INDEX ON {TABLE} USING gin (words)")
     connection.execute(f"VACUUM ANALYZE {TABLE}")
     return np.concatenate(scores), tokens, seconds
 

@@ -47,7 +47,7 @@ class DocumentOperations(Core):
             contents: the texts, for ``content_column``; encoded unless ``embeddings`` are given.
             keys: one per document, where the table does not make them.
             columns: values of other columns, by name, of the Python types that psycopg has for
-                them.
+                them. It has none for some types, such as tsvector: let the table generate those.
             embeddings: a float array (tokens, dimensions) per document, or None for NULL.
             content_column: where the texts go.
             embeddings_column: where the vectors go. Default: the indexed column, else

@@ -1,8 +1,9 @@
--- Trained centroids get an ivfflat index, which finds the nearest faster than hnsw does, and is built faster. Its lists
--- are short, because pgvector sorts all that it reads of them. Few centroids, of which there may be none yet, get an hnsw
--- index, which grows with them. Measured on SciFact, from an empty table: documents go in at .6 to .7 of the speed of a
--- trained index, where comparing grown centroids one by one took a thirtieth. With pgvector's own m and ef_construction,
--- twice those here, it takes twice as long.
+-- Trained centroids get an ivfflat index, which finds the nearest more surely than hnsw does in the same time: of 123,000,
+-- three lists had it for .86 of the tokens, hnsw with 8 neighbours for .75, with 16 for .82. Its lists are short, because
+-- pgvector sorts all that it reads of them. Few centroids, of which there may be none yet, get an hnsw index, which grows
+-- with them. Measured on SciFact, from an empty table: documents go in at .6 to .7 of the speed of a trained index, where
+-- comparing grown centroids one by one took a thirtieth. With pgvector's own m and ef_construction, twice those here, it
+-- takes twice as long.
 CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
