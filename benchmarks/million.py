@@ -153,7 +153,7 @@ def _hybrid(
     questions: Sequence[str],
     exact_queries: int,
 ) -> Figures:
-    """Recall is against the same fusion with exact scores of all documents, for the first queries."""
+    """Recall is against the same fusion with exact scores of all documents."""
     statement = (
         f"SELECT doc_id FROM colbert.hybrid_search('{TABLE}', %s, %s,"
         " content => 'words', language => 'english', exact => %s)"

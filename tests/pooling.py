@@ -47,7 +47,7 @@ def pgbouncer(database: str) -> Iterator[str]:
         settings.write_text(PGBOUNCER.format(directory=directory, login=login, **target))
         process = subprocess.Popen([program, "--quiet", settings], user=server_user())
         try:
-            # The socket's file is there as soon as it is bound, and refuses until it is listened on.
+            # The file of the socket is there as soon as it is bound. It refuses until it listens.
             path = str(directory / f".s.PGSQL.{target['port']}")
             wait_for(lambda: _listens(path), "PgBouncer")
             yield make_conninfo(conninfo, host=str(directory))
