@@ -12,7 +12,7 @@ loaded, indexed and then measured:
     check_index, and repair_index of .1 % that were deleted where no trigger saw it
     the memory of a backend, the size on disk
 
-Exact search, as 0.2.0 did it in one process, is beside every figure, for a few of the queries.
+Exact search, as 0.2.0 did it in one process, is beside default searches, for a few of the queries.
 """
 
 from __future__ import annotations
@@ -102,9 +102,8 @@ def _measured(
                         connection.execute(f"RESET colbert.{name}")
                     else:
                         connection.execute(f"SET colbert.{name} = {value}")
-                found = measured(
-                    Search(TABLE, k), queries, scores, connection, exact, exact_queries
-                )
+                answered = exact_queries if effort is None else 0
+                found = measured(Search(TABLE, k), queries, scores, connection, exact, answered)
                 named_ = "default" if effort is None else f"effort {effort}, margin {margin}"
                 yield row(f"search, {named_}", k, found)
         connection.execute("RESET colbert.effort")
