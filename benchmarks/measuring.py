@@ -6,6 +6,7 @@ ratios of later releases can be compared with those of earlier ones.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import mean, median
@@ -163,6 +164,54 @@ def measured(
             figures.exact_seconds.append(timed_exact(search, exact, query))
     figures.recall, figures.scored, figures.read = mean(recall), mean(scored), mean(read)
     return figures
+
+
+def measured_hybrid(
+    table: str,
+    queries: Sequence[Matrix],
+    questions: Sequence[str],
+    connection: Connection,
+    exact: Connection,
+    exact_queries: int,
+) -> Figures:
+    """The figures of a hybrid search with the words of a column ``words``, each warm.
+
+    Recall is against the same fusion with exact scores of all documents, for the first queries.
+
+    Args:
+        questions: the texts of the queries.
+        connection: the session that searches.
+        exact: the session that fuses exact scores.
+        exact_queries: how many queries it answers.
+    """
+    statement = (
+        f"SELECT doc_id FROM colbert.hybrid_search('{table}', %s, %s,"
+        " content => 'words', language => 'english', exact => %s)"
+    )
+    figures = Figures()
+    recall, read = [], []
+    for number, (query, question) in enumerate(zip(queries, questions, strict=True)):
+        values = (TokenArray(query), question)
+        with connection.transaction():  # warms, and counts
+            before = _rows_read(connection, table)
+            connection.execute(statement, (*values, False))
+            read.append(_rows_read(connection, table) - before)
+        started = time.perf_counter()
+        found = connection.execute(statement, (*values, False)).fetchall()
+        figures.seconds.append(time.perf_counter() - started)
+        if number < exact_queries:
+            best = exact.execute(statement, (*values, True)).fetchall()
+            recall.append(len({*found} & {*best}) / len(best))
+    figures.recall, figures.read = mean(recall), mean(read)
+    return figures
+
+
+def _rows_read(connection: Connection, table: str) -> int:
+    """Of the table's index, in this transaction so far."""
+    statement = "SELECT colbert._rows_read(colbert._find_index(%s::regclass))"
+    row = connection.execute(statement, (table,)).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def timed_search(

@@ -17,8 +17,7 @@ Exact search, as 0.2.0 did it in one process, is beside default searches, for a 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -30,10 +29,18 @@ from benchmarks.collections import named
 from benchmarks.growth import more_documents
 from benchmarks.harness import Connection, Server, arguments, circumstances, running, table, timed
 from benchmarks.hybrid_scaling import grown, lexemes
-from benchmarks.measuring import COLUMNS, Figures, Search, measured, share_found, yardstick
+from benchmarks.measuring import (
+    COLUMNS,
+    Figures,
+    Search,
+    measured,
+    measured_hybrid,
+    share_found,
+    yardstick,
+)
 from benchmarks.scifact import Collection, brute_force
 from colbert_pg.client import Client
-from colbert_pg.vectors import Matrix, TokenArray
+from colbert_pg.vectors import Matrix
 
 RESULT = Path(__file__).resolve().parent / "results" / "million.txt"
 TABLE = "benchmark_million"
@@ -114,7 +121,9 @@ def _measured(
             seen = per_mille < below
             found = measured(search, queries, scores[seen], connection, exact, exact_queries)
             yield row(f"filter, {below / 10:g} % are left", 10, found)
-        found = _hybrid(connection, exact, queries, packages.questions, exact_queries)
+        found = measured_hybrid(
+            TABLE, queries, packages.questions, connection, exact, exact_queries
+        )
         yield row("hybrid search", 10, found)
         yield row("memory", note=_memory(connection))
 
@@ -143,32 +152,6 @@ def _measured(
         yield row("repair_index", note=f"{seconds:,.0f} s, {left} problems left of {unseen:,}")
         client.drop_index(TABLE)
         connection.execute(f"DROP TABLE {TABLE}")
-
-
-def _hybrid(
-    connection: Connection,
-    exact: Connection,
-    queries: Sequence[Matrix],
-    questions: Sequence[str],
-    exact_queries: int,
-) -> Figures:
-    """Recall is against the same fusion with exact scores of all documents."""
-    statement = (
-        f"SELECT doc_id FROM colbert.hybrid_search('{TABLE}', %s, %s,"
-        " content => 'words', language => 'english', exact => %s)"
-    )
-    figures, recall = Figures(), []
-    for number, (query, question) in enumerate(zip(queries, questions, strict=True)):
-        values = (TokenArray(query), question)
-        connection.execute(statement, (*values, False))
-        started = time.perf_counter()
-        found = connection.execute(statement, (*values, False)).fetchall()
-        figures.seconds.append(time.perf_counter() - started)
-        if number < exact_queries:
-            best = exact.execute(statement, (*values, True)).fetchall()
-            recall.append(len({*found} & {*best}) / len(best))
-    figures.recall = mean(recall)
-    return figures
 
 
 def _loaded(

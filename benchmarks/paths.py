@@ -46,6 +46,7 @@ from benchmarks.measuring import (
     Figures,
     Search,
     measured,
+    measured_hybrid,
     share_found,
     timed_exact,
     timed_search,
@@ -54,7 +55,7 @@ from benchmarks.measuring import (
 from benchmarks.scifact import DIMENSIONS, Collection, brute_force
 from colbert_pg.client import Client
 from colbert_pg.options import Method, Options
-from colbert_pg.vectors import HalfTokenArray, Matrix, TokenArray
+from colbert_pg.vectors import HalfTokenArray, Matrix
 
 RESULT = Path(__file__).resolve().parent / "results" / "paths.txt"
 HEADER = ["path", "case", "documents", "tokens", *COLUMNS, "note"]
@@ -496,39 +497,22 @@ def _row_level_security(bench: Bench, source: Source) -> Iterator[Row]:
 
 @path("hybrid", whole)
 def _hybrid(bench: Bench, source: Source) -> Iterator[Row]:
-    """Recall is against the same fusion with exact scores of all documents."""
     if not bench.whole.texts:
         raise MissingError(f"{bench.whole.name} has no texts")
-    figures, recall, read = Figures(), [], []
-    statement = (
-        f"SELECT doc_id FROM colbert.hybrid_search('{source.name}', %s, %s,"
-        " content => 'words', language => 'english', exact => %s)"
-    )
-    asked = zip(source.queries, bench.whole.questions, strict=True)
     with bench.server.connect() as connection, yardstick(bench.server) as exact:
-        for number, (query, question) in enumerate(asked):
-            values = (TokenArray(query), question)
-            with connection.transaction():  # warms, and counts
-                before = _rows_read(connection, source)
-                connection.execute(statement, (*values, False))
-                read.append(_rows_read(connection, source) - before)
-            started = time.perf_counter()
-            found = connection.execute(statement, (*values, False)).fetchall()
-            figures.seconds.append(time.perf_counter() - started)
-            if number < bench.exact_queries:
-                best = exact.execute(statement, (*values, True)).fetchall()
-                recall.append(len({*found} & {*best}) / len(best))
-                figures.exact_seconds.append(timed_exact(Search(source.name), exact, query))
-    figures.recall, figures.read = mean(recall), mean(read)
+        figures = measured_hybrid(
+            source.name,
+            source.queries,
+            bench.whole.questions,
+            connection,
+            exact,
+            bench.exact_queries,
+        )
+        figures.exact_seconds = [
+            timed_exact(Search(source.name), exact, query)
+            for query in source.queries[: bench.exact_queries]
+        ]
     yield Row("hybrid search", source, figures, "exact: late interaction alone")
-
-
-def _rows_read(connection: Connection, source: Source) -> int:
-    """Of the index, in this transaction so far."""
-    statement = "SELECT colbert._rows_read(colbert._find_index(%s::regclass))"
-    row = connection.execute(statement, (source.name,)).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 @path("clients", whole)
