@@ -12,9 +12,9 @@
 --              deviations better than expected. SET colbert.margin = 4 makes it surer.
 --
 -- The margin is larger for a short query, whose scores lie closer together, and smaller for a large k, of which one
--- missed document is a smaller share: 1.6 + 4 / sqrt(query tokens) at k = 10, and 0.7 less for ten times k. Among more
--- documents there are more that may surprise: it is 0.6 more for ten times as many, from five thousand on. Chosen on the
--- four collections of benchmarks/results/defaults.txt, and on fifty thousand documents made of one of them. It also grows
+-- missed document is a smaller share: 1.6 + 4 / sqrt(query tokens) at k = 10 and five thousand documents, and 0.7 less for
+-- ten times k. Among more documents there are more that may surprise: it is 0.6 more for ten times as many, from 50 * k on,
+-- fewer than which are all near the best k. Chosen on the four collections of benchmarks/results/defaults.txt, and on fifty thousand documents made of one of them. It also grows
 -- with the power .07 of colbert.effort: who reads more is surer what to expect, stops sooner, and with the same margin
 -- found no more (.988 at four times the reading, .994 at once; .993 so).
 --
@@ -49,7 +49,7 @@ BEGIN
                     * power(greatest(1, _effort.documents / _share / 50000), 0.23);
   _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
-  _margin := (1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(1, _effort.documents / _share / 5000)))
+  _margin := (1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(k / 100.0, _effort.documents / _share / 5000)))
              * power(_asked, 0.07);
   _effort.margin := colbert._factor(
     'margin', index.options,
