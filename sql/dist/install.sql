@@ -8002,12 +8002,16 @@ EXECUTE $part$
 --              so far (_score_candidates): the search stops when the next one would have to be margin standard
 --              deviations better than expected. SET colbert.margin = 4 makes it surer.
 --
--- The margin is larger for a short query, whose scores lie closer together, and smaller for a large k, of which one
--- missed document is a smaller share: 1.6 + 4 / sqrt(query tokens) at k = 10 and five thousand documents, and 0.7 less for
--- ten times k. Among more documents there are more that may surprise: it is 0.6 more for ten times as many, from 50 * k on,
--- fewer than which are all near the best k. Chosen on the four collections of benchmarks/results/defaults.txt, and on fifty thousand documents made of one of them. It also grows
--- with the power .07 of colbert.effort: who reads more is surer what to expect, stops sooner, and with the same margin
--- found no more (.988 at four times the reading, .994 at once; .993 so).
+-- The margin is larger for a short query, whose scores lie closer together, and the more documents there are for each
+-- that is wanted: more of them may surprise, and one that is missed is a larger share. It is 1.6 + 4 / sqrt(query tokens)
+-- where there are 500, 0.6 more for ten times as many, and at the least 0.6 less. Chosen on the four collections of
+-- benchmarks/results/defaults.txt, and on fifty thousand documents made of one of them. It also grows with the power .07
+-- of colbert.effort: who reads more is surer what to expect, stops sooner, and with the same margin found no more (.988 at
+-- four times the reading, .994 at once; .993 so).
+--
+-- 400 + 6 * k documents are scored at the most. For a query of fewer than eight tokens it is more, in proportion: a document
+-- costs less then, and the index knows less of it. With three tokens of each query of SciFact a search finds .990 of the
+-- best ten so, and .960 with 460 documents at the most.
 --
 -- Under row-level security a search counts as one of ten thousand documents: how many there are that the reader does not
 -- see must not change what it finds. The part of a tenant counts as it is.
@@ -8038,9 +8042,10 @@ BEGIN
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
   _effort.factor := _asked * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25)
                     * power(greatest(1, _effort.documents / _share / 50000), 0.23);
-  _effort.candidates := greatest(k, coalesce(_candidates, colbert._to_count(400 + 6 * k::bigint)));
+  _effort.candidates := greatest(
+    k, coalesce(_candidates, colbert._to_count((400 + 6 * k::bigint) * greatest(1, 8.0 / query_tokens))));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
-  _margin := (1.6 + 4 / sqrt(query_tokens) - 0.7 * log(k / 10.0) + 0.6 * log(greatest(k / 100.0, _effort.documents / _share / 5000)))
+  _margin := (1.6 + 4 / sqrt(query_tokens) + 0.6 * log(greatest(0.1, _effort.documents / _share / (500.0 * k))))
              * power(_asked, 0.07);
   _effort.margin := colbert._factor(
     'margin', index.options,
