@@ -4258,8 +4258,10 @@ COMMENT ON FUNCTION colbert._plaid_clear(colbert._index) IS 'Takes all documents
 --
 -- A document that a query token has not come to has tokens, too, somewhere farther away. It counts as if at
 -- 0.9 of the similarity of the last centroid that the token would read. Since every document gets that, it is taken
--- from the gains instead. Measured there with keywords, .97 of the best ten are among 220 candidates so, among 250 with 0.8, and
--- among 330 with 0.8 of the similarity of the last centroid that was read, which takes another look at all postings to know.
+-- from the gains instead. Measured there with keywords, .97 of the best ten are among 220 candidates so, among 250 with
+-- 0.8, and among 330 with 0.8 of the similarity of the last centroid that was read, which takes another look at all
+-- postings to know. The window that finds the last one is ordered, as centroids already are: with max() over an unordered one
+-- the planner no longer knows their order, reads the postings of all of them, and sorts those (36 ms where it is 12).
 --
 -- Why a share of postings and not a number of centroids: centroids differ in size, and collections in how many tokens a
 -- centroid has. Measured, the same number of postings finds more when it is shared evenly.
