@@ -3399,7 +3399,7 @@ COMMENT ON FUNCTION colbert._tokens_state(colbert._index) IS
 -- sql/functions/methods/plaid/_plaid_options.sql
 -- Options of plaid:
 --
---   centroids    how many (default 16 * sqrt(document tokens))
+--   centroids    how many (default: _plaid_wanted_centroids)
 --   nprobe       how many nearest centroids each query token probes, to the last posting (search/_effort.sql)
 CREATE OR REPLACE FUNCTION colbert._plaid_options()
 RETURNS jsonb
@@ -3439,8 +3439,7 @@ COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array 
 --
 -- A posting takes 40 bytes with its share of the index, whatever the type of the key. Postings as one array for each
 -- centroid would take 3.5 bytes a token instead of 25 and save a millisecond of a search (SciFact), but every writer of a
--- document would have to change the arrays of a hundred centroids that other writers are changing. Twice as many
--- centroids find one or two points more, for twice their size and 1.4 times the time to build.
+-- document would have to change the arrays of a hundred centroids that other writers are changing.
 --
 -- Where the index is kept apart by tenant, a tenant with enough documents (_plaid_few_documents) has a part of the index:
 -- centroids, postings and documents with its number, of its tokens alone. One index of pgvector's on the centroids of all
@@ -3512,6 +3511,36 @@ RETURN 1000;
 
 COMMENT ON FUNCTION colbert._plaid_few_centroids() IS
   'The number of centroids below which they count as few.';
+
+-- sql/functions/methods/plaid/_plaid_wanted_centroids.sql
+-- How many centroids so many tokens should have: 16 * sqrt(tokens), or one for 150 tokens where that is more, which it is
+-- from some six million on. A search of a large table has to read less then, for the same recall. Measured on a hundred
+-- thousand documents of six million tokens, recall@10 and recall@100:
+--
+--   tokens a centroid     32,000 and 57,000     63,000 and 112,000 postings read
+--   474                   .910     .873         .933     .916
+--   152                   .970     .916         .983     .945
+--   79                    1        .948         .993     .966
+--
+-- More of them find more in small tables, too: of SciFact .980 of the best ten and .967 of the best hundred with 28 *
+-- sqrt(tokens), .972 and .961 with 16. But its search is no faster, and building takes half as long again.
+CREATE OR REPLACE FUNCTION colbert._plaid_wanted_centroids(tokens float8)
+RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN greatest(16 * sqrt(tokens), tokens / 150);
+
+COMMENT ON FUNCTION colbert._plaid_wanted_centroids(float8) IS
+  'How many centroids a plaid index should have for so many tokens.';
+
+-- The derivative by the number of tokens. That of 16 * sqrt(tokens) is 8 / sqrt(tokens), which is 128 / centroids; from
+-- 38,400 of them on, the other term is the larger one.
+CREATE OR REPLACE FUNCTION colbert._plaid_centroid_chance(centroids integer)
+RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SECURITY INVOKER
+RETURN CASE WHEN centroids < 38400 THEN 128.0 / greatest(1, centroids) ELSE 1.0 / 150 END;
+
+COMMENT ON FUNCTION colbert._plaid_centroid_chance(integer) IS
+  'How likely a new token is to become a centroid, where there are so many; above 1 it is certain.';
 
 -- sql/functions/methods/plaid/_plaid_few_documents.sql
 -- A tenant with fewer documents than these has no part of the index. To score all of them takes as long as a search.
@@ -3627,10 +3656,19 @@ COMMENT ON FUNCTION colbert._plaid_near_sql(colbert._index, integer) IS
 
 -- sql/functions/methods/plaid/_plaid_nearest.sql
 -- The nearest centroid of each token, in the order of the tokens. centroids is SQL for those that are looked at
--- (_plaid_near_sql). Three lists of pgvector's index, or of a part, hold the nearest for nine tokens in ten, and one almost
--- as near for the tenth. Measured on SciFact: reading twice as many centroids takes a third longer and finds no more
--- documents (recall@10 .969 against .971). Of 8,000 centroids, three lists had the nearest for .84 of the tokens, hnsw with
--- 8 neighbours for .89 in 1.3 times the time, with 20 for .96 in 2.5 times.
+-- (_plaid_near_sql). Two lists of pgvector's index, or of a part, hold the nearest for four tokens in five, and one almost
+-- as near for the fifth. Measured with 75,000 centroids:
+--
+--   lists       time of a token     nearest of all     similarity to the one found
+--   1           36 us               .69                .794
+--   2           54 us               .81                .808
+--   3           72 us               .86                .814
+--   5           109 us              .91                .819
+--   all                             1                  .825
+--
+-- A search finds as much with two as with three (recall@100 .947 and .948 in the same time), and less with one (.929). Of
+-- 8,000 centroids, three lists had the nearest for .84 of the tokens, hnsw with 8 neighbours for .89 in 1.3 times the
+-- time, with 20 for .96 in 2.5 times.
 CREATE OR REPLACE FUNCTION colbert._plaid_nearest(centroids text, tokens anyarray)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3640,7 +3678,7 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 SET max_parallel_workers_per_gather = 0
-SET ivfflat.probes = 3
+SET ivfflat.probes = 2
 SET hnsw.ef_search = 10
 AS $_plaid_nearest$
 DECLARE
@@ -3670,7 +3708,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_centroid_ids$
 BEGIN
   RETURN ARRAY(SELECT DISTINCT n.id
-                 FROM unnest(colbert._plaid_nearest(colbert._plaid_near_sql(index, 3), embeddings)) AS n (id)
+                 FROM unnest(colbert._plaid_nearest(colbert._plaid_near_sql(index, 2), embeddings)) AS n (id)
                 ORDER BY n.id);
 END
 $_plaid_centroid_ids$;
@@ -3692,7 +3730,7 @@ DECLARE
   _centroids regclass := colbert._derived_table(index, 'centroids');
   _sample_per_centroid constant integer := 4;
   _tokens float8 := colbert._plaid_estimated_tokens(index);
-  _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, 16 * sqrt(_tokens)));
+  _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, colbert._plaid_wanted_centroids(_tokens)));
 BEGIN
   PERFORM colbert._report_progress(index, 'drawing tokens for centroids');
   EXECUTE format(
@@ -4202,10 +4240,10 @@ $_plaid_put$;
 COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
   'Files a new document under the centroids of its tokens.';
 
--- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
--- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
--- n).) The number of centroids is taken from their ids, which are given out one after the other: nothing has to be
--- counted. The part of a tenant does not grow. It is built anew when it has twice as many documents.
+-- Lets the centroids grow with the tokens, from an empty table on. A token becomes a centroid with the probability that
+-- keeps their number at what is wanted (_plaid_centroid_chance). The number of centroids is taken from their ids, which
+-- are given out one after the other: nothing has to be counted. The part of a tenant does not grow. It is built anew when
+-- it has twice as many documents.
 CREATE OR REPLACE FUNCTION colbert._plaid_grow(index colbert._index, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -4226,7 +4264,7 @@ BEGIN
     'INSERT INTO %1$s (centroid, trained) '
     'SELECT DISTINCT d.token, false '
     '  FROM unnest($1) AS u (token) CROSS JOIN LATERAL (SELECT colbert._direction(u.token)::%2$s AS token) AS d '
-    ' WHERE random() * $2 < 128 '
+    ' WHERE random() < colbert._plaid_centroid_chance($2) '
     '   AND (SELECT c.centroid OPERATOR(%3$I.=) d.token FROM %1$s AS c '
     '         ORDER BY c.centroid OPERATOR(%3$I.<#>) d.token LIMIT 1) IS NOT TRUE',
     _centroids, colbert._plaid_type(index), colbert._vector_schema())
@@ -4556,8 +4594,8 @@ COMMENT ON FUNCTION colbert._plaid_count(colbert._index) IS
 
 -- sql/functions/methods/plaid/_plaid_state.sql
 -- Training is due anew when as many centroids have come in since the last one as it made, which is when there are four
--- times as many tokens. It is never due for fewer than a few thousand centroids. Without it, an index is due to be built
--- anew when three quarters of the ordinals have been given out.
+-- times as many tokens, or twice as many of a large table (_plaid_wanted_centroids). It is never due for fewer than a few
+-- thousand centroids. Without it, an index is due to be built anew when three quarters of the ordinals have been given out.
 CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -7675,7 +7713,8 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- Of k documents that are wanted of all shards, one that holds a share of them at random holds about k * share of the
 -- best. It stops once the next candidate is unlikely to be among as many and two standard deviations more. What plaid reads
 -- grows with the power .65 of the documents and .25 of k, so that a shard with a factor of share ^ .35 and (k / its k) ^ .25
--- reads the share of what one table of all would (_share_of_shards). The margin is that of its own documents.
+-- reads the share of what one table of all would (_share_of_shards). It looks for more than its part of the best, so
+-- that it may be less sure of each: the margin is that of so many fewer documents.
 --
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
@@ -7701,7 +7740,7 @@ BEGIN
   _effort.candidates := greatest(
     k, coalesce(_candidates, colbert._to_count((400 + 6 * k::bigint) * greatest(1, 8.0 / query_tokens))));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
-  _margin := (1.6 + 4 / sqrt(query_tokens) + 0.6 * log(greatest(0.1, _effort.documents / (500.0 * k))))
+  _margin := (1.6 + 4 / sqrt(query_tokens) + 0.6 * log(greatest(0.1, _effort.documents * _share / (500.0 * k))))
              * power(_asked, 0.07);
   _effort.margin := colbert._factor(
     'margin', index.options,

@@ -81,6 +81,30 @@ def test_training_gives_sixteen_times_the_root_of_the_tokens(many: psycopg.Conne
     assert norms == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "centroids"), [(0, 0), (10_000, 1_600), (5_760_000, 38_400), (60_000_000, 400_000)]
+)
+def test_a_large_table_wants_a_centroid_for_150_tokens(
+    connection: psycopg.Connection, tokens: int, centroids: int
+) -> None:
+    wanted = "SELECT colbert._plaid_wanted_centroids(%s)"
+    assert run(connection, wanted, tokens) == [(centroids,)]
+
+
+@pytest.mark.parametrize("tokens", [10_000, 1_000_000, 5_000_000, 6_000_000, 60_000_000])
+def test_centroids_grow_by_as_many_as_are_wanted(
+    connection: psycopg.Connection, tokens: int
+) -> None:
+    more = tokens // 100
+    [[chance, wanted]] = run(
+        connection,
+        "SELECT colbert._plaid_centroid_chance(colbert._plaid_wanted_centroids(%s)),"
+        "       colbert._plaid_wanted_centroids(%s) - colbert._plaid_wanted_centroids(%s)",
+        *(tokens, tokens + more, tokens),
+    )
+    assert chance * more == pytest.approx(wanted, rel=0.1)
+
+
 def test_an_index_that_grew_from_an_empty_table_finds_what_a_trained_one_finds(
     connection: psycopg.Connection, rng: np.random.Generator
 ) -> None:

@@ -439,9 +439,9 @@ class TestEffort:
             one = [self.counts(cluster.asked, "one", query, k) for query in queries]
             read = sum(read for _, read in one)
             # Without, sqrt(3) times as much. Each reads centroids and looks candidates up.
-            assert done[1 / 3][1] < 1.45 * read < done[1][1]
+            assert done[1 / 3][1] < 1.4 * read < done[1][1]
             assert done[1 / 3][1] < 0.8 * done[1][1]
-            assert done[1 / 3][0] < 1.3 * done[1][0]  # who reads less ranks less well
+            assert done[1 / 3][0] <= done[1][0]
         told = ", filter => 'current_setting(''colbert.share'', true) = ''0.333333'''"
         assert len(search(cluster.asked, queries[0], told)) == 10
         assert search(cluster.asked, queries[0], f"{told}, exact => true") == []

@@ -28,7 +28,8 @@
 -- Of k documents that are wanted of all shards, one that holds a share of them at random holds about k * share of the
 -- best. It stops once the next candidate is unlikely to be among as many and two standard deviations more. What plaid reads
 -- grows with the power .65 of the documents and .25 of k, so that a shard with a factor of share ^ .35 and (k / its k) ^ .25
--- reads the share of what one table of all would (_share_of_shards). The margin is that of its own documents.
+-- reads the share of what one table of all would (_share_of_shards). It looks for more than its part of the best, so
+-- that it may be less sure of each: the margin is that of so many fewer documents.
 --
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
@@ -54,7 +55,7 @@ BEGIN
   _effort.candidates := greatest(
     k, coalesce(_candidates, colbert._to_count((400 + 6 * k::bigint) * greatest(1, 8.0 / query_tokens))));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
-  _margin := (1.6 + 4 / sqrt(query_tokens) + 0.6 * log(greatest(0.1, _effort.documents / (500.0 * k))))
+  _margin := (1.6 + 4 / sqrt(query_tokens) + 0.6 * log(greatest(0.1, _effort.documents * _share / (500.0 * k))))
              * power(_asked, 0.07);
   _effort.margin := colbert._factor(
     'margin', index.options,

@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $_plaid_centroid_ids$
 BEGIN
   RETURN ARRAY(SELECT DISTINCT n.id
-                 FROM unnest(colbert._plaid_nearest(colbert._plaid_near_sql(index, 3), embeddings)) AS n (id)
+                 FROM unnest(colbert._plaid_nearest(colbert._plaid_near_sql(index, 2), embeddings)) AS n (id)
                 ORDER BY n.id);
 END
 $_plaid_centroid_ids$;

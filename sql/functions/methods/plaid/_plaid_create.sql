@@ -9,8 +9,7 @@
 --
 -- A posting takes 40 bytes with its share of the index, whatever the type of the key. Postings as one array for each
 -- centroid would take 3.5 bytes a token instead of 25 and save a millisecond of a search (SciFact), but every writer of a
--- document would have to change the arrays of a hundred centroids that other writers are changing. Twice as many
--- centroids find one or two points more, for twice their size and 1.4 times the time to build.
+-- document would have to change the arrays of a hundred centroids that other writers are changing.
 --
 -- Where the index is kept apart by tenant, a tenant with enough documents (_plaid_few_documents) has a part of the index:
 -- centroids, postings and documents with its number, of its tokens alone. One index of pgvector's on the centroids of all

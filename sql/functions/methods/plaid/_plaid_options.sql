@@ -1,6 +1,6 @@
 -- Options of plaid:
 --
---   centroids    how many (default 16 * sqrt(document tokens))
+--   centroids    how many (default: _plaid_wanted_centroids)
 --   nprobe       how many nearest centroids each query token probes, to the last posting (search/_effort.sql)
 CREATE OR REPLACE FUNCTION colbert._plaid_options()
 RETURNS jsonb

@@ -34,10 +34,10 @@ $_plaid_put$;
 COMMENT ON FUNCTION colbert._plaid_put(colbert._index, text, anyarray) IS
   'Files a new document under the centroids of its tokens.';
 
--- Lets the centroids grow with the tokens, from an empty table on. Their number follows 16 * sqrt(tokens) when a token
--- becomes a centroid with probability 128 / centroids. (The derivative: d(16 sqrt n) / dn = 8 / sqrt n = 128 / (16 sqrt
--- n).) The number of centroids is taken from their ids, which are given out one after the other: nothing has to be
--- counted. The part of a tenant does not grow. It is built anew when it has twice as many documents.
+-- Lets the centroids grow with the tokens, from an empty table on. A token becomes a centroid with the probability that
+-- keeps their number at what is wanted (_plaid_centroid_chance). The number of centroids is taken from their ids, which
+-- are given out one after the other: nothing has to be counted. The part of a tenant does not grow. It is built anew when
+-- it has twice as many documents.
 CREATE OR REPLACE FUNCTION colbert._plaid_grow(index colbert._index, embeddings anyarray)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
@@ -58,7 +58,7 @@ BEGIN
     'INSERT INTO %1$s (centroid, trained) '
     'SELECT DISTINCT d.token, false '
     '  FROM unnest($1) AS u (token) CROSS JOIN LATERAL (SELECT colbert._direction(u.token)::%2$s AS token) AS d '
-    ' WHERE random() * $2 < 128 '
+    ' WHERE random() < colbert._plaid_centroid_chance($2) '
     '   AND (SELECT c.centroid OPERATOR(%3$I.=) d.token FROM %1$s AS c '
     '         ORDER BY c.centroid OPERATOR(%3$I.<#>) d.token LIMIT 1) IS NOT TRUE',
     _centroids, colbert._plaid_type(index), colbert._vector_schema())

@@ -11,7 +11,7 @@ DECLARE
   _centroids regclass := colbert._derived_table(index, 'centroids');
   _sample_per_centroid constant integer := 4;
   _tokens float8 := colbert._plaid_estimated_tokens(index);
-  _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, 16 * sqrt(_tokens)));
+  _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, colbert._plaid_wanted_centroids(_tokens)));
 BEGIN
   PERFORM colbert._report_progress(index, 'drawing tokens for centroids');
   EXECUTE format(
