@@ -40,6 +40,7 @@ from benchmarks.measuring import (
 )
 from benchmarks.scifact import Collection, brute_force
 from colbert_pg.client import Client
+from colbert_pg.options import Options
 from colbert_pg.vectors import Matrix
 
 RESULT = Path(__file__).resolve().parent / "results" / "million.txt"
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[50_000, 1_000_000])
     parser.add_argument("--queries", type=int, default=40)
     parser.add_argument("--exact-queries", type=int, default=3)
+    parser.add_argument("--centroids", type=int, help="how many; default: as many as plaid wants")
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
 
@@ -64,7 +66,9 @@ def main() -> None:
     with running(options.url) as server:
         for size in options.sizes:
             documents = islice(chain(real, more_documents(real)), size)
-            for row in _measured(server, documents, packages, size, options.exact_queries):
+            for row in _measured(
+                server, documents, packages, size, options.exact_queries, options.centroids
+            ):
                 print("  ".join(row), flush=True)
                 rows.append(row)
                 with server.connect() as connection:
@@ -79,8 +83,10 @@ def _measured(
     packages: Collection,
     size: int,
     exact_queries: int,
+    centroids: int | None,
 ) -> Iterator[list[str]]:
     queries = packages.queries
+    wanted: Options = {} if centroids is None else {"centroids": centroids}
 
     def row(
         what: str, k: int | None = None, figures: Figures | None = None, note: str = ""
@@ -93,7 +99,7 @@ def _measured(
         words = grown([lexemes(connection, text) for text in packages.texts], size)
         scores, tokens, seconds = _loaded(connection, client, documents, words, queries)
         yield row("load", note=f"{tokens:,} tokens, COPY {tokens / seconds:,.0f} tokens/s")
-        seconds = timed(lambda: client.create_index(TABLE, method="plaid"))
+        seconds = timed(lambda: client.create_index(TABLE, method="plaid", options=wanted))
         yield row("build", note=f"{tokens / seconds:,.0f} tokens/s, {seconds:,.0f} s")
         ((heap, index),) = connection.execute(
             "SELECT pg_size_pretty(pg_total_relation_size(source)), index_size FROM colbert.indexes"
