@@ -3609,15 +3609,27 @@ COMMENT ON FUNCTION colbert._plaid_few(colbert._index, vector[], colbert._effort
 -- with them. Measured on SciFact, from an empty table: documents go in at .6 to .7 of the speed of a trained index, where
 -- comparing grown centroids one by one took a thirtieth. With pgvector's own m and ef_construction, twice those here, it
 -- takes twice as long.
+--
+-- pgvector refuses to learn lists in less memory than it needs: for each of 50 tokens a list the vector and a distance to
+-- every list, and the distances between lists. That is more than maintenance_work_mem's default of 64 MB from four million
+-- tokens on, and 800 MB for sixty million. So as much is allowed, whatever the setting is.
 CREATE OR REPLACE FUNCTION colbert._plaid_index_centroids(centroids regclass, expected integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
+SET maintenance_work_mem = '64MB'
 AS $_plaid_index_centroids$
+DECLARE
+  _lists bigint := 3 * sqrt(expected);
+  _sample bigint := greatest(10000, 50 * _lists);
+  _vector bigint;
 BEGIN
   IF expected >= colbert._plaid_few_centroids() THEN
+    EXECUTE format('SELECT pg_column_size(c.centroid) FROM %s AS c LIMIT 1', centroids) INTO _vector;
+    PERFORM set_config('maintenance_work_mem', greatest(65536, 1.1 * (
+              _sample * (_vector + 16 + 4 * _lists) + _lists * (4 * _vector + 4 * _lists)) / 1024)::bigint || 'kB', true);
     EXECUTE format('CREATE INDEX ON %s USING ivfflat (centroid %I.halfvec_ip_ops) WITH (lists = %s)',
-                   centroids, colbert._vector_schema(), (3 * sqrt(expected))::integer);
+                   centroids, colbert._vector_schema(), _lists);
   ELSE
     EXECUTE format('CREATE INDEX ON %s USING hnsw (centroid %I.halfvec_ip_ops) WITH (m = 8, ef_construction = 32)', centroids, colbert._vector_schema());
   END IF;
@@ -3767,14 +3779,17 @@ $_plaid_train$;
 COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
   'Adds trained centroids for the documents of the source, and builds pgvector''s index on them, or their lists.';
 
--- SQL for the means of the vectors of one temporary table, by the vector of another one that is nearest.
+-- SQL for the means of the vectors of one temporary table, by the vector of another one that is nearest. They are taken a
+-- thousand at a time, since an array of all of a large table would be larger than the gigabyte that a value may have.
 CREATE OR REPLACE FUNCTION colbert._plaid_means_sql(index colbert._index, vectors text, nearest text)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format(
   'SELECT %1$I.l2_normalize(%1$I.avg(n.token))::%2$s AS centroid '
   '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest(%3$L, a.tokens)) AS centroid_id '
-  '          FROM (SELECT array_agg(s.centroid) AS tokens FROM pg_temp.%4$I AS s) AS a) AS n '
+  '          FROM (SELECT array_agg(s.centroid) AS tokens '
+  '                  FROM (SELECT v.centroid, row_number() OVER () / 1000 AS thousand FROM pg_temp.%4$I AS v) AS s '
+  '                 GROUP BY s.thousand) AS a) AS n '
   ' GROUP BY n.centroid_id '
   'HAVING %1$I.l2_norm(%1$I.avg(n.token)) > 0',
   colbert._vector_schema(), colbert._plaid_type(index), format('pg_temp.%I AS c', nearest), vectors);

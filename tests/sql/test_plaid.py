@@ -81,6 +81,29 @@ def test_training_gives_sixteen_times_the_root_of_the_tokens(many: psycopg.Conne
     assert norms == pytest.approx(1, abs=1e-3)
 
 
+def test_training_takes_the_memory_that_it_needs(many: psycopg.Connection) -> None:
+    run(many, "SET LOCAL maintenance_work_mem = '1MB'")
+    run(many, "SELECT colbert.reindex('documents')")
+    assert count(many, CENTROIDS, "trained") > 1000
+    assert run(many, "SHOW maintenance_work_mem") == [("1MB",)]
+
+
+def test_training_puts_no_more_than_a_thousand_vectors_in_an_array(
+    many: psycopg.Connection,
+) -> None:
+    run(many, "ALTER FUNCTION colbert._plaid_nearest(text, anyarray) RENAME TO _plaid_nearest_one")
+    run(
+        many,
+        "CREATE FUNCTION colbert._plaid_nearest(centroids text, tokens anyarray)"
+        " RETURNS integer[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS 'BEGIN"
+        "  IF cardinality(tokens) > 1000 THEN RAISE EXCEPTION ''%'', cardinality(tokens); END IF;"
+        "  RETURN colbert._plaid_nearest_one(centroids, tokens);"
+        " END'",
+    )
+    run(many, "SELECT colbert.reindex('documents')")
+    assert count(many, CENTROIDS, "trained") > 1000
+
+
 @pytest.mark.parametrize(
     ("tokens", "centroids"), [(0, 0), (10_000, 1_600), (5_760_000, 38_400), (60_000_000, 400_000)]
 )

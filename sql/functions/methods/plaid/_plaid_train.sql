@@ -48,14 +48,17 @@ $_plaid_train$;
 COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
   'Adds trained centroids for the documents of the source, and builds pgvector''s index on them, or their lists.';
 
--- SQL for the means of the vectors of one temporary table, by the vector of another one that is nearest.
+-- SQL for the means of the vectors of one temporary table, by the vector of another one that is nearest. They are taken a
+-- thousand at a time, since an array of all of a large table would be larger than the gigabyte that a value may have.
 CREATE OR REPLACE FUNCTION colbert._plaid_means_sql(index colbert._index, vectors text, nearest text)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format(
   'SELECT %1$I.l2_normalize(%1$I.avg(n.token))::%2$s AS centroid '
   '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest(%3$L, a.tokens)) AS centroid_id '
-  '          FROM (SELECT array_agg(s.centroid) AS tokens FROM pg_temp.%4$I AS s) AS a) AS n '
+  '          FROM (SELECT array_agg(s.centroid) AS tokens '
+  '                  FROM (SELECT v.centroid, row_number() OVER () / 1000 AS thousand FROM pg_temp.%4$I AS v) AS s '
+  '                 GROUP BY s.thousand) AS a) AS n '
   ' GROUP BY n.centroid_id '
   'HAVING %1$I.l2_norm(%1$I.avg(n.token)) > 0',
   colbert._vector_schema(), colbert._plaid_type(index), format('pg_temp.%I AS c', nearest), vectors);
