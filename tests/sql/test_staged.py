@@ -368,7 +368,7 @@ def test_what_cannot_be_a_first_stage_is_refused(
 
 def test_recall_is_measured_and_tuned_as_of_any_index(staged: psycopg.Connection) -> None:
     [(recall,)] = run(
-        staged, "SELECT recall FROM colbert.measure_recall('documents', sample => 10)"
+        staged, "SELECT recall FROM colbert.measure_recall('documents', sample => 100)"
     )
     assert recall > 0.8
     chosen = run(
