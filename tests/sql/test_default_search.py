@@ -167,7 +167,7 @@ def test_knobs_at_their_defaults_change_nothing(
 ) -> None:
     for query in collection.queries[:5]:
         default = search(loaded, method, query, k)
-        for_each = max(0.1, len(collection.documents) / (500 * k))
+        for_each = max(0.1, max(5000, len(collection.documents)) / (500 * k))
         margin = 1.6 + 4 / math.sqrt(len(query)) + 0.6 * math.log10(for_each)
         run(
             loaded,
