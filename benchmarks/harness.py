@@ -116,13 +116,19 @@ def timed(run: Callable[[], object]) -> float:
 
 
 def circumstances(connection: Connection) -> str:
-    """Versions and cores, for the first line of every result."""
+    """Versions, cores and PostgreSQL's memory, for the first line of every result."""
     row = connection.execute(
-        "SELECT current_setting('server_version'), extversion, colbert.version()"
+        "SELECT current_setting('server_version'), extversion, colbert.version(),"
+        "       current_setting('shared_buffers'),"
+        "       coalesce(current_setting('huge_pages_status', true), 'unknown')"
         "  FROM pg_extension WHERE extname = 'vector'"
     ).fetchone()
     assert row is not None
-    return f"PostgreSQL {row[0]}, pgvector {row[1]}, colbert_pg {row[2]}, {os.cpu_count()} cores"
+    server, vector, version, buffers, pages = row
+    return (
+        f"PostgreSQL {server}, pgvector {vector}, colbert_pg {version}, {os.cpu_count()} cores,"
+        f" {buffers} of shared buffers, huge pages {pages}"
+    )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

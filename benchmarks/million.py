@@ -17,6 +17,7 @@ Exact search, as 0.2.0 did it in one process, is beside default searches, for a 
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
@@ -57,6 +58,12 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=40)
     parser.add_argument("--exact-queries", type=int, default=3)
     parser.add_argument("--centroids", type=int, help="how many; default: as many as plaid wants")
+    parser.add_argument(
+        "--loaded",
+        type=Path,
+        help="an .npz file with the scores and the number of tokens: where it is not there yet, it"
+        " is written; where it is, the table of the first size is taken as loaded before",
+    )
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
 
@@ -66,9 +73,7 @@ def main() -> None:
     with running(options.url) as server:
         for size in options.sizes:
             documents = islice(chain(real, more_documents(real)), size)
-            for row in _measured(
-                server, documents, packages, size, options.exact_queries, options.centroids
-            ):
+            for row in _measured(server, documents, packages, size, options):
                 print("  ".join(row), flush=True)
                 rows.append(row)
                 with server.connect() as connection:
@@ -82,11 +87,12 @@ def _measured(
     documents: Iterator[Matrix],
     packages: Collection,
     size: int,
-    exact_queries: int,
-    centroids: int | None,
+    options: Namespace,
 ) -> Iterator[list[str]]:
     queries = packages.queries
-    wanted: Options = {} if centroids is None else {"centroids": centroids}
+    exact_queries = options.exact_queries
+    wanted: Options = {} if options.centroids is None else {"centroids": options.centroids}
+    before: Path | None = options.loaded if size == options.sizes[0] else None
 
     def row(
         what: str, k: int | None = None, figures: Figures | None = None, note: str = ""
@@ -96,9 +102,16 @@ def _measured(
 
     with server.connect() as connection, yardstick(server) as exact:
         client = Client(connection)
-        words = grown([lexemes(connection, text) for text in packages.texts], size)
-        scores, tokens, seconds = _loaded(connection, client, documents, words, queries)
-        yield row("load", note=f"{tokens:,} tokens, COPY {tokens / seconds:,.0f} tokens/s")
+        if before and before.exists():
+            saved = np.load(before)
+            scores, tokens = saved["scores"], int(saved["tokens"])
+            yield row("load", note=f"{tokens:,} tokens, loaded before")
+        else:
+            words = grown([lexemes(connection, text) for text in packages.texts], size)
+            scores, tokens, seconds = _loaded(connection, client, documents, words, queries)
+            yield row("load", note=f"{tokens:,} tokens, COPY {tokens / seconds:,.0f} tokens/s")
+            if before:
+                np.savez(before, scores=scores, tokens=tokens)
         seconds = timed(lambda: client.create_index(TABLE, method="plaid", options=wanted))
         yield row("build", note=f"{tokens / seconds:,.0f} tokens/s, {seconds:,.0f} s")
         ((heap, index),) = connection.execute(
