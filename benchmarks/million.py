@@ -61,8 +61,9 @@ def main() -> None:
     parser.add_argument(
         "--loaded",
         type=Path,
-        help="an .npz file with the scores and the number of tokens: where it is not there yet, it"
-        " is written; where it is, the table of the first size is taken as loaded before",
+        help="an .npz file of the scores and the number of tokens, written after loading. Where it"
+        " is there, the table of the first size is taken as loaded, by a run that was ended before"
+        " (with --url)",
     )
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
