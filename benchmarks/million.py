@@ -61,9 +61,9 @@ def main() -> None:
     parser.add_argument(
         "--loaded",
         type=Path,
-        help="an .npz file of the scores and the number of tokens, written after loading. Where it"
-        " is there, the table of the first size is taken as loaded, by a run that was ended before"
-        " (with --url)",
+        help="an .npz file of the scores and of what loading and building took, written after each."
+        " Where it is there, the table of the first size is taken as it says, from a run that was"
+        " ended before (with --url)",
     )
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
@@ -103,17 +103,21 @@ def _measured(
 
     with server.connect() as connection, yardstick(server) as exact:
         client = Client(connection)
-        if before and before.exists():
-            saved = np.load(before)
-            scores, tokens = saved["scores"], int(saved["tokens"])
-            yield row("load", note=f"{tokens:,} tokens, loaded before")
-        else:
+        saved = dict(np.load(before)) if before and before.exists() else {}
+        if "copied" not in saved:
             words = grown([lexemes(connection, text) for text in packages.texts], size)
-            scores, tokens, seconds = _loaded(connection, client, documents, words, queries)
-            yield row("load", note=f"{tokens:,} tokens, COPY {tokens / seconds:,.0f} tokens/s")
+            loaded = _loaded(connection, client, documents, words, queries)
+            saved = dict(zip(("scores", "tokens", "copied"), loaded, strict=True))
             if before:
-                np.savez(before, scores=scores, tokens=tokens)
-        seconds = timed(lambda: client.create_index(TABLE, method="plaid", options=wanted))
+                np.savez(before, **saved)
+        scores, tokens, seconds = saved["scores"], int(saved["tokens"]), float(saved["copied"])
+        yield row("load", note=f"{tokens:,} tokens, COPY {tokens / seconds:,.0f} tokens/s")
+        if "built" not in saved:
+            build = partial(client.create_index, TABLE, method="plaid", options=wanted)
+            saved["built"] = np.array(timed(build))
+            if before:
+                np.savez(before, **saved)
+        seconds = float(saved["built"])
         yield row("build", note=f"{tokens / seconds:,.0f} tokens/s, {seconds:,.0f} s")
         ((heap, index),) = connection.execute(
             "SELECT pg_size_pretty(pg_total_relation_size(source)), index_size FROM colbert.indexes"
