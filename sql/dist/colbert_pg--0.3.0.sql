@@ -3593,7 +3593,7 @@ DECLARE
   _query_tokens integer := cardinality(query);
   _size record := colbert._plaid_size(index);
   _tokens float8 := 1.3 * _size.postings / _size.documents;
-  _read float8 := _query_tokens * coalesce((colbert._plaid_reading(index, effort)).postings, 0);
+  _read float8 := _query_tokens * coalesce((colbert._plaid_reading(index, _query_tokens, effort)).postings, 0);
 BEGIN
   RETURN 100 + (5000 + 0.5 * _read) / (26 + 0.021 * _query_tokens * _tokens);
 END
@@ -4335,11 +4335,17 @@ COMMENT ON FUNCTION colbert._plaid_clear(colbert._index) IS 'Takes all documents
 -- queries, .95 of the best hundred are among a twentieth fewer candidates so than with the maximum.
 --
 -- A document that a query token has not come to has tokens, too, somewhere farther away. It counts as if at
--- 0.9 of the similarity of the last centroid that the token would read. Since every document gets that, it is taken
+-- 0.9 of the similarity of the last centroid that the token might read. Since every document gets that, it is taken
 -- from the gains instead. Measured there with keywords, .97 of the best ten are among 220 candidates so, among 250 with
 -- 0.8, and among 330 with 0.8 of the similarity of the last centroid that was read, which takes another look at all
 -- postings to know. The window that finds the last one is ordered, as centroids already are: with max() over an unordered one
 -- the planner no longer knows their order, reads the postings of all of them, and sorts those (36 ms where it is 12).
+--
+-- Reading ends before that last centroid, since those near a query's token are large. A full stop has dozens of centroids as
+-- near as each other, and then none for long. Where the list ends among those behind, documents that were left out for want of
+-- postings would count as if they had no full stop. So they count as if at 0.75 of the similarity of a centroid at three fifths of
+-- the list, about where reading ends, if that is more. Measured on source code, k = 100 and twice the effort, .984 of the
+-- best hundred are found so, and .960 otherwise; where lists end among their like, as many as before (results/reference.txt).
 --
 -- Why a share of postings and not a number of centroids: centroids differ in size, and collections in how many tokens a
 -- centroid has. Measured, the same number of postings finds more when it is shared evenly.
@@ -4368,7 +4374,7 @@ SET hnsw.ef_search = 40
 SET hnsw.iterative_scan = relaxed_order
 AS $_plaid_candidates$
 DECLARE
-  _reading record := colbert._plaid_reading(index, effort);
+  _reading record := colbert._plaid_reading(index, cardinality(query), effort);
   _ordinals integer[] := colbert._plaid_ordinals(index, scope, sqrt(effort.candidates * effort.documents)::bigint);
   _statement text := format(
     $candidates$
@@ -4383,13 +4389,14 @@ DECLARE
                FROM (SELECT p.ordinal, c.evidence
                        FROM (SELECT c.id, c.distance,
                                     pg_catalog.exp(20::pg_catalog.float8 * (
-                                      0.9::pg_catalog.float8 * pg_catalog.last_value(c.distance) OVER by_distance
+                                      LEAST(0.9::pg_catalog.float8 * pg_catalog.last_value(c.distance) OVER by_distance,
+                                            0.75::pg_catalog.float8 * pg_catalog.nth_value(c.distance, $7) OVER by_distance)
                                       - c.distance)) AS evidence
                                FROM (SELECT c.id, c.centroid OPERATOR(%2$I.<#>) q.token AS distance
                                        FROM %3$s
                                       ORDER BY c.centroid OPERATOR(%2$I.<#>) q.token
                                       LIMIT $3) AS c
-                             WINDOW by_distance AS (ORDER BY c.distance ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)) AS c
+                             WINDOW by_distance AS (ORDER BY c.distance ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) AS c
                        JOIN %4$s AS p ON p.centroid_id = c.id %8$s
                       ORDER BY c.distance
                       LIMIT $4) AS r
@@ -4417,7 +4424,8 @@ BEGIN
           set_config('ivfflat.probes', _reading.lists::text, true),
           set_config('hnsw.ef_search', least(1000, greatest(40, _reading.centroids))::text, true),
           set_config('search_path', scope.search_path, true);
-  RETURN QUERY EXECUTE _statement USING query, scope.params, _reading.centroids, _reading.postings, effort.candidates, _ordinals;
+  RETURN QUERY EXECUTE _statement USING query, scope.params, _reading.centroids, _reading.postings, effort.candidates, _ordinals,
+                                        ceil(0.6 * _reading.centroids)::integer;
 END
 $_plaid_candidates$;
 
@@ -4425,14 +4433,20 @@ COMMENT ON FUNCTION colbert._plaid_candidates(colbert._index, vector[], colbert.
   'The keys of the documents filed under the centroids nearest to the query''s tokens, as text, best first, with their gains.';
 
 -- How much each query token reads: how many postings, of at most how many centroids, in how many lists of pgvector's
--- index. Postings: 5 * sqrt(documents * sqrt(k)), and from five thousand documents on a little more, with the power of
--- .65 instead of .5 of their number. Measured on fifty thousand: recall@10 .972, where the square root alone found .967
--- with the same margin, and in the same time but for a tenth. A list holds sqrt(centroids) / 3 centroids (_plaid_index_centroids).
+-- index. Postings: 5 * sqrt(documents * sqrt(k)), and from five thousand documents to fifty thousand a little more, with the
+-- power of .65 instead of .5 of their number. Measured on fifty thousand: recall@10 .972, where the square root alone found .967
+-- with the same margin, and in the same time but for a tenth. Beyond, more candidates find more in the same time (_effort).
+--
+-- The fewer tokens a query has, the more each reads, so that what a search reads grows with the square root of their
+-- number: where there are twenty, as above.
+--
+-- A list holds sqrt(centroids) / 3 centroids (_plaid_index_centroids).
 -- So many are read that they hold sixteen times as many centroids as are wanted: the nearest ones are in more lists than would
 -- hold them. Of fifty thousand documents of 60 tokens, lists that hold as many found .965 of the best ten and .924 of the
 -- best hundred, these .973 and .947, in a tenth more time; and with twice the reading more instead of hardly more.
 CREATE OR REPLACE FUNCTION colbert._plaid_reading(
-  index colbert._index, effort colbert._effort, OUT postings bigint, OUT centroids integer, OUT lists integer)
+  index colbert._index, query_tokens integer, effort colbert._effort,
+  OUT postings bigint, OUT centroids integer, OUT lists integer)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_plaid_reading$
@@ -4441,16 +4455,19 @@ DECLARE
   _size record := colbert._plaid_size(index);
 BEGIN
   postings := CASE WHEN _nprobe IS NULL THEN ceil(effort.factor * 5 * sqrt(effort.documents * sqrt(effort.k))
-                                              * power(greatest(1, effort.documents / 5000), 0.15)) END;
+                                              * power(least(10, greatest(1, effort.documents / 5000)), 0.15)
+                                              * sqrt(20.0 / query_tokens)) END;
   -- Where all are as large as their mean, these hold the postings. Those near a query's token are mostly larger.
   centroids := coalesce(_nprobe, colbert._to_count(8 + postings * _size.centroids / _size.postings));
   lists := least(32768, greatest(4, ceil(48 * centroids / sqrt(_size.centroids))));
 END
 $_plaid_reading$;
 
-COMMENT ON FUNCTION colbert._plaid_reading(colbert._index, colbert._effort) IS
+COMMENT ON FUNCTION colbert._plaid_reading(colbert._index, integer, colbert._effort) IS
   'How many postings each query token reads, of at most how many centroids, in how many lists.';
 
+-- A filter is run on the source's rows one by one. To find that it leaves more than so many takes as long as to list them,
+-- 110 to 180 ms of a million documents. So where that is long, a share of the documents tells it first.
 CREATE OR REPLACE FUNCTION colbert._plaid_ordinals(index colbert._index, scope colbert._scope, at_most bigint)
 RETURNS integer[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
@@ -4462,7 +4479,7 @@ DECLARE
   _documents regclass := colbert._derived_table(index, 'documents');
   _ordinals integer[];
 BEGIN
-  IF scope.restricted THEN
+  IF scope.restricted AND (index.part > 0 OR at_most < 1000 OR colbert._plaid_in_scope(index, scope) <= at_most) THEN
     PERFORM set_config('enable_seqscan', (index.part IS NULL)::text, true),
             set_config('search_path', scope.search_path, true);
     EXECUTE pg_catalog.format(
@@ -4478,6 +4495,39 @@ $_plaid_ordinals$;
 
 COMMENT ON FUNCTION colbert._plaid_ordinals(colbert._index, colbert._scope, bigint) IS
   'The ordinals of the documents of a restricted scope; NULL where they are more than so many, or the scope is not restricted.';
+
+-- Two hundred documents are looked up in the scope. Their ordinals are spread evenly, but by the golden ratio, so that they do not keep
+-- step with what a filter counts by. An ordinal may be that of a version of a document that is gone: the next one stands for it.
+CREATE OR REPLACE FUNCTION colbert._plaid_in_scope(index colbert._index, scope colbert._scope)
+RETURNS float8
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET enable_seqscan = off
+AS $_plaid_in_scope$
+DECLARE
+  _statement text := format('SELECT pg_catalog.count(*) FROM %s AS s',
+                            colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast));
+  _keys text[];
+  _in_scope bigint;
+BEGIN
+  EXECUTE format('SELECT array_agg(DISTINCT d.doc_id::text)'
+                 '  FROM (SELECT max(d.ordinal)::bigint AS last FROM %1$s AS d) AS m'
+                 ' CROSS JOIN generate_series(1, 200::bigint) AS i (i)'
+                 ' CROSS JOIN LATERAL (SELECT d.doc_id FROM %1$s AS d'
+                 '                      WHERE d.ordinal >= (i.i * 618033989 %% 1000000000 * m.last / 1000000000)::integer'
+                 '                      ORDER BY d.ordinal LIMIT 1) AS d',
+                 colbert._derived_table(index, 'documents'))
+     INTO _keys;
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE _statement INTO _in_scope USING NULL::pg_catalog.text, scope.params, _keys;
+  RETURN (colbert._plaid_size(index)).documents OPERATOR(pg_catalog.*) _in_scope
+         OPERATOR(pg_catalog./) pg_catalog.cardinality(_keys);
+END
+$_plaid_in_scope$;
+
+COMMENT ON FUNCTION colbert._plaid_in_scope(colbert._index, colbert._scope) IS
+  'About how many documents of an index are in a scope.';
 
 -- sql/functions/methods/plaid/_plaid_problems.sql
 -- How a plaid index differs from its source: documents that are not filed, filed documents that are gone, arrays that
@@ -7701,10 +7751,8 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- How much a search does. It follows from what the search sees, by one rule with two parts:
 --
 --   reading    The more documents there are, and the more are wanted, the more of the index each query token reads: 5 *
---              sqrt(documents * sqrt(k)) postings, and some more of large collections (plaid: _plaid_reading), or
---              sqrt(documents * k) / 2 nearest tokens, but at least 100 (hnsw, ivfflat). Of more than fifty thousand
---              documents it is more: twice as much of a million, where plaid found .978 of the best ten with it and .930
---              without, in half the time.
+--              sqrt(documents * sqrt(k)) postings, and some more of large collections and for short queries (plaid:
+--              _plaid_reading), or sqrt(documents * k) / 2 nearest tokens, but at least 100 (hnsw, ivfflat).
 --              SET colbert.effort = 2 doubles that.
 --   scoring    Candidates are scored in the order in which the index ranks them, until the next one is unlikely to be
 --              among the best k. How unlikely follows from this search itself, from its candidates' gains and scores
@@ -7712,7 +7760,7 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 --              deviations better than expected. SET colbert.margin = 4 makes it surer.
 --
 -- The margin is larger for a short query, whose scores lie closer together, and the more documents there are for each
--- that is wanted: more of them may surprise, and one that is missed is a larger share. It is 1.6 + 4 / sqrt(query tokens)
+-- that is wanted: more of them may surprise, and one that is missed is a larger share. It is 1.6 + 4.5 / sqrt(query tokens)
 -- where there are 500, 0.6 more for ten times as many, and at the least 0.6 less. Chosen on the four collections of
 -- benchmarks/results/defaults.txt, and on fifty thousand documents made of one of them. Fewer than five thousand
 -- documents count as so many: of 500, a search for 10 found .93 where they did not, and finds .97 so. The margin also grows
@@ -7722,6 +7770,12 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- 400 + 6 * k documents are scored at the most. For a query of fewer than eight tokens it is more, in proportion: a document
 -- costs less then, and the index knows less of it. With three tokens of each query of SciFact a search finds .990 of the
 -- best ten so, and .960 with 460 documents at the most.
+--
+-- From fifty thousand documents on, the margin is 0.5 more for ten times as many, and the most that are scored grow with the cube
+-- root: there, more candidates cost less than as much more reading would. Where each token reads 16,000 postings of a million
+-- documents, 460 candidates hold .935 of the best ten, 973 hold .965 and 2,057 .975 (300 tokens to a centroid); with two thirds of
+-- that .900, .933 and .955. Not under a filter, which leaves fewer documents: there each candidate is looked up in the source first,
+-- and of 1,248 of them a search through a tenth of a million took 1,059 ms.
 --
 -- Under row-level security a search counts as one of ten thousand documents: how many there are that the reader does not
 -- see must not change what it finds. The part of a tenant counts as it is.
@@ -7735,7 +7789,7 @@ COMMENT ON FUNCTION colbert._in_scope_sql(colbert._scope, text) IS
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
 CREATE OR REPLACE FUNCTION colbert._effort(
-  index colbert._index, query_tokens integer, k integer, candidates integer)
+  index colbert._index, scope colbert._scope, query_tokens integer, k integer, candidates integer)
 RETURNS colbert._effort
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
@@ -7745,19 +7799,21 @@ DECLARE
   _candidates integer := colbert._knob('candidates', candidates, index.options, NULL);
   _share float8 := least(1, colbert._factor('share', '{}', 1));
   _asked float8 := colbert._factor('effort', index.options, 1);
+  _large float8;
   _margin float8;
 BEGIN
   _effort.k := colbert._k_of_share(k, _share);
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
-  _effort.factor := _asked * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25)
-                    * power(greatest(1, _effort.documents / _share / 50000), 0.23);
+  _large := CASE WHEN scope.restricted THEN 1 ELSE greatest(1, _effort.documents / 50000) END;
+  _effort.factor := _asked * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25);
   _effort.candidates := greatest(
-    k, coalesce(_candidates, colbert._to_count((400 + 6 * k::bigint) * greatest(1, 8.0 / query_tokens))));
+    k, coalesce(_candidates, colbert._to_count((400 + 6 * k::bigint) * greatest(1, 8.0 / query_tokens) * cbrt(_large))));
   _effort.patience := colbert._knob('patience', NULL, index.options, NULL);
-  _margin := (1.6 + 4 / sqrt(query_tokens)
-              + 0.6 * log(greatest(0.1, _share * greatest(5000, _effort.documents) / (500.0 * k))))
+  _margin := (1.6 + 4.5 / sqrt(query_tokens)
+              + 0.6 * log(greatest(0.1, _share * greatest(5000, _effort.documents) / (500.0 * k)))
+              + 0.5 * log(_large))
              * power(_asked, 0.07);
   _effort.margin := colbert._factor(
     'margin', index.options,
@@ -7766,7 +7822,7 @@ BEGIN
 END
 $_effort$;
 
-COMMENT ON FUNCTION colbert._effort(colbert._index, integer, integer, integer) IS
+COMMENT ON FUNCTION colbert._effort(colbert._index, colbert._scope, integer, integer, integer) IS
   'How much a search for k documents does, from what it is asked for, the session and the index''s options.';
 
 CREATE OR REPLACE FUNCTION colbert._k_of_share(k integer, share float8)
@@ -8142,7 +8198,7 @@ DECLARE
   _statement text;
 BEGIN
   IF exact IS NOT TRUE THEN
-    _effort := colbert._effort(index, cardinality(query), k, candidates);
+    _effort := colbert._effort(index, _scope, cardinality(query), k, candidates);
     _found := colbert._candidates(index, query, _scope, _effort);
     IF cardinality(_found.keys) >= k THEN
       SELECT array_agg(s.doc_id), array_agg(s.score)
@@ -12855,7 +12911,7 @@ BEGIN
   END IF;
 
   IF exact IS NOT TRUE AND NOT colbert._method_is_exact(index.method) THEN
-    _effort := colbert._effort(index, cardinality(query), k, candidates);
+    _effort := colbert._effort(index, _scope, cardinality(query), k, candidates);
     _read := colbert._rows_read(_reads);
     _started := clock_timestamp();
     _found := colbert._candidates(index, query, _scope, _effort);

@@ -83,7 +83,7 @@ DECLARE
   _statement text;
 BEGIN
   IF exact IS NOT TRUE THEN
-    _effort := colbert._effort(index, cardinality(query), k, candidates);
+    _effort := colbert._effort(index, _scope, cardinality(query), k, candidates);
     _found := colbert._candidates(index, query, _scope, _effort);
     IF cardinality(_found.keys) >= k THEN
       SELECT array_agg(s.doc_id), array_agg(s.score)

@@ -95,7 +95,7 @@ BEGIN
   END IF;
 
   IF exact IS NOT TRUE AND NOT colbert._method_is_exact(index.method) THEN
-    _effort := colbert._effort(index, cardinality(query), k, candidates);
+    _effort := colbert._effort(index, _scope, cardinality(query), k, candidates);
     _read := colbert._rows_read(_reads);
     _started := clock_timestamp();
     _found := colbert._candidates(index, query, _scope, _effort);

@@ -10,7 +10,7 @@ DECLARE
   _query_tokens integer := cardinality(query);
   _size record := colbert._plaid_size(index);
   _tokens float8 := 1.3 * _size.postings / _size.documents;
-  _read float8 := _query_tokens * coalesce((colbert._plaid_reading(index, effort)).postings, 0);
+  _read float8 := _query_tokens * coalesce((colbert._plaid_reading(index, _query_tokens, effort)).postings, 0);
 BEGIN
   RETURN 100 + (5000 + 0.5 * _read) / (26 + 0.021 * _query_tokens * _tokens);
 END
