@@ -4690,14 +4690,10 @@ CREATE OR REPLACE FUNCTION colbert._plaid_in_scope(index colbert._index, scope c
 RETURNS float8
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET jit = off
 SET enable_seqscan = off
 AS $_plaid_in_scope$
 DECLARE
-  _statement text := format('SELECT pg_catalog.count(*) FROM %s AS s',
-                            colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast));
   _keys text[];
-  _in_scope bigint;
 BEGIN
   EXECUTE format('SELECT array_agg(DISTINCT d.doc_id::text)'
                  '  FROM (SELECT max(d.ordinal)::bigint AS last FROM %1$s AS d) AS m'
@@ -4707,10 +4703,7 @@ BEGIN
                  '                      ORDER BY d.ordinal LIMIT 1) AS d',
                  colbert._derived_table(index, 'documents'))
      INTO _keys;
-  PERFORM set_config('search_path', scope.search_path, true);
-  EXECUTE _statement INTO _in_scope USING NULL::pg_catalog.text, scope.params, _keys;
-  RETURN (colbert._plaid_size(index)).documents OPERATOR(pg_catalog.*) _in_scope
-         OPERATOR(pg_catalog./) pg_catalog.cardinality(_keys);
+  RETURN (colbert._plaid_size(index)).documents * colbert._count_visible(index, scope, _keys) / cardinality(_keys);
 END
 $_plaid_in_scope$;
 
@@ -8131,8 +8124,9 @@ EXECUTE $part$
 -- Of k documents that are wanted of all shards, one that holds a share of them at random holds about k * share of the
 -- best. It stops once the next candidate is unlikely to be among as many and two standard deviations more. What plaid reads
 -- grows with the power .65 of the documents and .25 of k, so that a shard with a factor of share ^ .35 and (k / its k) ^ .25
--- reads the share of what one table of all would (_share_of_shards). It looks for more than its part of the best, so
--- that it may be less sure of each: the margin is that of so many fewer documents.
+-- reads the share of what one table of all would (_share_of_shards); of more than fifty thousand documents, where reading grows
+-- with the power .5, it reads more. It looks for more than its part of the best, so that it may be less sure of each: the margin is
+-- that of so many fewer documents.
 --
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
@@ -8271,18 +8265,18 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_count_visible$
 DECLARE
+  _statement text := format('SELECT pg_catalog.count(*) FROM %s AS d',
+                            colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast));
   _visible bigint;
 BEGIN
-  EXECUTE format('SELECT count(*) FROM %s AS d',
-                 colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast))
-     INTO _visible
-    USING NULL::text, scope.params, keys;
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE _statement INTO _visible USING NULL::pg_catalog.text, scope.params, keys;
   RETURN _visible;
 END
 $_count_visible$;
 
 COMMENT ON FUNCTION colbert._count_visible(colbert._index, colbert._scope, text[]) IS
-  'How many documents of a list are in a scope without a filter.';
+  'How many documents of a list are in a scope.';
 
 -- The query of which candidates are found: where its tokens weigh other than 1, that whose heaviest token weighs 1, so
 -- that no number is too large for halfvec. Gains are compared with each other alone.

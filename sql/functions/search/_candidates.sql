@@ -61,18 +61,18 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
 AS $_count_visible$
 DECLARE
+  _statement text := format('SELECT pg_catalog.count(*) FROM %s AS d',
+                            colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast));
   _visible bigint;
 BEGIN
-  EXECUTE format('SELECT count(*) FROM %s AS d',
-                 colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast))
-     INTO _visible
-    USING NULL::text, scope.params, keys;
+  PERFORM set_config('search_path', scope.search_path, true);
+  EXECUTE _statement INTO _visible USING NULL::pg_catalog.text, scope.params, keys;
   RETURN _visible;
 END
 $_count_visible$;
 
 COMMENT ON FUNCTION colbert._count_visible(colbert._index, colbert._scope, text[]) IS
-  'How many documents of a list are in a scope without a filter.';
+  'How many documents of a list are in a scope.';
 
 -- The query of which candidates are found: where its tokens weigh other than 1, that whose heaviest token weighs 1, so
 -- that no number is too large for halfvec. Gains are compared with each other alone.

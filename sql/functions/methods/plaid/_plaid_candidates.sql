@@ -175,14 +175,10 @@ CREATE OR REPLACE FUNCTION colbert._plaid_in_scope(index colbert._index, scope c
 RETURNS float8
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET jit = off
 SET enable_seqscan = off
 AS $_plaid_in_scope$
 DECLARE
-  _statement text := format('SELECT pg_catalog.count(*) FROM %s AS s',
-                            colbert._documents_of_keys_sql(scope.documents, (colbert._source_types(index)).key_cast));
   _keys text[];
-  _in_scope bigint;
 BEGIN
   EXECUTE format('SELECT array_agg(DISTINCT d.doc_id::text)'
                  '  FROM (SELECT max(d.ordinal)::bigint AS last FROM %1$s AS d) AS m'
@@ -192,10 +188,7 @@ BEGIN
                  '                      ORDER BY d.ordinal LIMIT 1) AS d',
                  colbert._derived_table(index, 'documents'))
      INTO _keys;
-  PERFORM set_config('search_path', scope.search_path, true);
-  EXECUTE _statement INTO _in_scope USING NULL::pg_catalog.text, scope.params, _keys;
-  RETURN (colbert._plaid_size(index)).documents OPERATOR(pg_catalog.*) _in_scope
-         OPERATOR(pg_catalog./) pg_catalog.cardinality(_keys);
+  RETURN (colbert._plaid_size(index)).documents * colbert._count_visible(index, scope, _keys) / cardinality(_keys);
 END
 $_plaid_in_scope$;
 
