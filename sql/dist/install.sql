@@ -8148,7 +8148,7 @@ BEGIN
   _effort.documents := CASE WHEN index.part > 0 THEN (colbert._plaid_size(index)).documents
                             WHEN row_security_active(index.source) THEN 10000
                             ELSE greatest(1, colbert._estimated_rows(index.source)) END;
-  _large := CASE WHEN scope.restricted THEN 1 ELSE greatest(1, _effort.documents / 50000) END;
+  _large := CASE WHEN scope.filtered THEN 1 ELSE greatest(1, _effort.documents / 50000) END;
   _effort.factor := _asked * power(_share, 0.35) * power(k::float8 / _effort.k, 0.25);
   _effort.candidates := greatest(
     k, coalesce(_candidates, colbert._to_count((400 + 6 * k::bigint) * greatest(1, 8.0 / query_tokens) * cbrt(_large))));

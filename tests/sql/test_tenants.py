@@ -794,6 +794,31 @@ def test_a_reader_who_sees_a_few_documents_of_a_tenant_finds_the_best_of_them(
             assert keys(search(session, query)) == keys(ranking(query, seen, 10))
 
 
+def test_a_large_tenant_gets_as_many_candidates_from_a_policy_as_without(
+    own_connection: psycopg.Connection,
+    database: str,
+    new_role: Callable[[], str],
+    large: tuple[dict[int, Matrix], list[Matrix]],
+) -> None:
+    documents, queries = large
+    make(own_connection, {1: documents})
+    create(own_connection)
+    [(tenants,)] = run(own_connection, "SELECT tables[1]::text FROM colbert._index")
+    run(own_connection, f"UPDATE {tenants} SET documents = 500000")
+    role = new_role()
+    run(
+        own_connection,
+        "ALTER TABLE documents ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON documents USING (tenant_id = 1);"
+        f"GRANT SELECT ON documents TO {role}",
+    )
+    own_connection.commit()
+    with psycopg.connect(as_role(database, role)) as session:
+        for connection in (own_connection, session):
+            _, detail = explained(connection, queries[0])["scores"]
+            assert detail.startswith("of at most 992")  # 460, times the cube root of ten
+
+
 def test_under_row_level_security_plaid_without_the_option_does_what_exact_search_does(
     own_connection: psycopg.Connection, reader: psycopg.Connection
 ) -> None:
