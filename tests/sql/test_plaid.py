@@ -105,16 +105,26 @@ def test_training_puts_no_more_than_a_thousand_vectors_in_an_array(
 
 
 @pytest.mark.parametrize(
-    ("tokens", "centroids"), [(0, 0), (10_000, 1_600), (5_760_000, 38_400), (60_000_000, 400_000)]
+    ("tokens", "centroids"),
+    [
+        (0, 0),
+        (10_000, 1_600),
+        (5_760_000, 38_400),
+        (15_000_000, 100_000),
+        (15_210_000, 101_400),
+        (64_000_000, 208_000),
+    ],
 )
-def test_a_large_table_wants_a_centroid_for_150_tokens(
+def test_a_large_table_wants_a_centroid_for_150_tokens_and_then_fewer(
     connection: psycopg.Connection, tokens: int, centroids: int
 ) -> None:
     wanted = "SELECT colbert._plaid_wanted_centroids(%s)"
     assert run(connection, wanted, tokens) == [(centroids,)]
 
 
-@pytest.mark.parametrize("tokens", [10_000, 1_000_000, 5_000_000, 6_000_000, 60_000_000])
+@pytest.mark.parametrize(
+    "tokens", [10_000, 1_000_000, 5_000_000, 6_000_000, 14_000_000, 60_000_000]
+)
 def test_centroids_grow_by_as_many_as_are_wanted(
     connection: psycopg.Connection, tokens: int
 ) -> None:

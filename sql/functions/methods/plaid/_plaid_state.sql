@@ -1,5 +1,5 @@
 -- Training is due anew when as many centroids have come in since the last one as it made, which is when there are four
--- times as many tokens, or twice as many of a large table (_plaid_wanted_centroids). It is never due for fewer than a few
+-- times as many tokens, or twice as many where a centroid stands for 150 (_plaid_wanted_centroids). It is never due for fewer than a few
 -- thousand centroids. Without it, an index is due to be built anew when three quarters of the ordinals have been given out.
 CREATE OR REPLACE FUNCTION colbert._plaid_state(index colbert._index, OUT state text, OUT advice text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
