@@ -11,7 +11,7 @@ BEGIN
                         * CASE WHEN c.relpages > 0 THEN c.reltuples / c.relpages ELSE 10 END), 0)
       FROM pg_class AS c
      WHERE c.relkind IN ('r', 'm')
-       AND (c.oid = relation OR c.oid IN (SELECT t.relid FROM pg_partition_tree(relation) AS t)));
+       AND c.oid = ANY (relation::oid || ARRAY(SELECT t.relid::oid FROM pg_partition_tree(relation) AS t)));
 END
 $_estimated_rows$;
 
