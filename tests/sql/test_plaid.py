@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.servers import as_role
 from tests.sql.documents import (
@@ -196,6 +197,52 @@ def test_documents_are_ranked_by_probed_centroids_and_scored_until_patience_runs
         )
         scored.append(run(many, statement, texts(query))[0][0])
     assert 10 < scored[0] < scored[1] < scored[2] <= 500
+
+
+def test_documents_are_found_whose_full_stop_was_not_read(
+    connection: psycopg.Connection, rng: np.random.Generator
+) -> None:
+    """Full stops have 75 centroids, as near to the query as each other, and others are far.
+
+    A search reads the postings of some forty of a hundred centroids: those of the full stops of
+    some documents. That must not hide those of the twenty that say the word whose is another.
+    """
+    full_stop, *words = unit(rng, 61, 64)
+    full_stops = _near(rng, np.tile(full_stop, (75, 1)), 0.5)
+    centroids = np.concatenate([full_stops, _near(rng, np.repeat(words, 26, axis=0), 0.5)])
+    documents: dict[int, Matrix] = {}
+    for key in range(1, 1001):
+        spoken = rng.choice(np.arange(1, 60), size=9, replace=False)
+        if key % 50 == 0:
+            spoken[0] = 0
+        said = _near(rng, np.array(words)[spoken], 0.5)
+        documents[key] = np.stack([full_stops[key % 75], *said])
+    query = np.stack([*_near(rng, np.tile(full_stop, (4, 1)), 0.2), words[0]])
+    create_table(connection, embeddings="vector(64)[]")
+    options = Jsonb({"centroids": len(centroids)})  # no token becomes another
+    create_index(connection, "documents", ", method => 'plaid', options => %s", options)
+    run(
+        connection,
+        f"INSERT INTO {CENTROIDS} (centroid, trained)"
+        " SELECT u.centroid::halfvec, true FROM unnest(%s::text[]) AS u (centroid)",
+        texts(centroids),
+    )
+    insert(connection, documents)
+    run(connection, "ANALYZE")
+    [(scored,)] = run(
+        connection,
+        "SELECT documents FROM colbert.explain_search('documents', %s::text[]::vector[])"
+        " WHERE stage = 'scores'",
+        texts(query),
+    )
+    assert scored < 80
+    assert all(key % 50 == 0 for key in keys(search(connection, query)))
+
+
+def _near(rng: np.random.Generator, vectors: Matrix, distance: float) -> Matrix:
+    """Unit vectors that lie in random directions from others."""
+    moved = vectors + distance * unit(rng, *vectors.shape)
+    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True))
 
 
 def test_an_update_moves_a_document_and_a_delete_leaves_nothing(many: psycopg.Connection) -> None:
