@@ -117,7 +117,7 @@ def demo(
     data: DataOption = None,
     documents: Annotated[
         int, typer.Option(min=10, max=5000, help="How many documentation strings to load.")
-    ] = 1500,
+    ] = 2000,
 ) -> None:
     """Search the documentation of Python's standard library, as a first look."""
     from colbert_pg.cli._demo import run as show

@@ -30,11 +30,12 @@ QUESTIONS = {
 }
 MORE = "turn a string into a date"
 MODULES = """
-argparse asyncio base64 bisect calendar collections concurrent configparser contextlib copy csv
-dataclasses datetime enum fnmatch fractions functools getpass glob gzip hashlib heapq html
-itertools json math os pathlib pickle pprint queue random re sched secrets shelve shlex shutil
-sqlite3 statistics string struct subprocess sys tarfile tempfile textwrap threading time timeit
-urllib uuid warnings webbrowser zipfile zlib
+argparse asyncio base64 bisect builtins calendar collections concurrent configparser contextlib
+copy csv dataclasses datetime decimal email enum fnmatch fractions functools getpass glob gzip
+hashlib heapq html http inspect io itertools json logging math os pathlib pickle pprint queue
+random re sched secrets shelve shlex shutil sqlite3 statistics string struct subprocess sys
+tarfile tempfile textwrap threading time timeit typing urllib uuid warnings webbrowser zipfile
+zlib
 """
 _RUNS = 5  # of each search that is timed
 
