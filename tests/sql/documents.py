@@ -28,6 +28,13 @@ def unit(rng: np.random.Generator, tokens: int, dimensions: int) -> Matrix:
     return unit_rows.astype(np.float32)
 
 
+def near(rng: np.random.Generator, vectors: Matrix, distance: float) -> Matrix:
+    """Unit vectors that lie in random directions from others."""
+    moved = vectors + distance * unit(rng, *vectors.shape)
+    unit_rows: Matrix = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    return unit_rows.astype(np.float32)
+
+
 def unit_documents(
     rng: np.random.Generator, count: int, tokens: int = 4, dimensions: int = 3
 ) -> dict[int, Matrix]:
@@ -40,14 +47,10 @@ def clustered_documents(
 ) -> tuple[dict[int, Matrix], list[Matrix]]:
     """Documents of twelve tokens around 120 shared centres, and ten queries near some of them."""
     centres = unit(rng, 120, dimensions)
-
-    def near(rows: Matrix) -> Matrix:
-        noisy = rows + 0.6 * unit(rng, len(rows), dimensions)
-        normal: Matrix = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
-        return normal.astype(np.float32)
-
-    documents = {key: near(centres[rng.integers(120, size=12)]) for key in range(1, count + 1)}
-    return documents, [near(documents[key][:8]) for key in range(1, 11)]
+    documents = {
+        key: near(rng, centres[rng.integers(120, size=12)], 0.6) for key in range(1, count + 1)
+    }
+    return documents, [near(rng, documents[key][:8], 0.6) for key in range(1, 11)]
 
 
 def texts(matrix: Matrix) -> list[str]:

@@ -19,6 +19,7 @@ from tests.sql.documents import (
     create_table,
     insert,
     keys,
+    near,
     problems,
     refusal,
     run,
@@ -208,16 +209,16 @@ def test_documents_are_found_whose_full_stop_was_not_read(
     some documents. That must not hide those of the twenty that say the word whose is another.
     """
     full_stop, *words = unit(rng, 61, 64)
-    full_stops = _near(rng, np.tile(full_stop, (75, 1)), 0.5)
-    centroids = np.concatenate([full_stops, _near(rng, np.repeat(words, 26, axis=0), 0.5)])
+    full_stops = near(rng, np.tile(full_stop, (75, 1)), 0.5)
+    centroids = np.concatenate([full_stops, near(rng, np.repeat(words, 26, axis=0), 0.5)])
     documents: dict[int, Matrix] = {}
     for key in range(1, 1001):
         spoken = rng.choice(np.arange(1, 60), size=9, replace=False)
         if key % 50 == 0:
             spoken[0] = 0
-        said = _near(rng, np.array(words)[spoken], 0.5)
+        said = near(rng, np.array(words)[spoken], 0.5)
         documents[key] = np.stack([full_stops[key % 75], *said])
-    query = np.stack([*_near(rng, np.tile(full_stop, (4, 1)), 0.2), words[0]])
+    query = np.stack([*near(rng, np.tile(full_stop, (4, 1)), 0.2), words[0]])
     create_table(connection, embeddings="vector(64)[]")
     options = Jsonb({"centroids": len(centroids)})  # no token becomes another
     create_index(connection, "documents", ", method => 'plaid', options => %s", options)
@@ -237,12 +238,6 @@ def test_documents_are_found_whose_full_stop_was_not_read(
     )
     assert scored < 80
     assert all(key % 50 == 0 for key in keys(search(connection, query)))
-
-
-def _near(rng: np.random.Generator, vectors: Matrix, distance: float) -> Matrix:
-    """Unit vectors that lie in random directions from others."""
-    moved = vectors + distance * unit(rng, *vectors.shape)
-    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True))
 
 
 def test_an_update_moves_a_document_and_a_delete_leaves_nothing(many: psycopg.Connection) -> None:
