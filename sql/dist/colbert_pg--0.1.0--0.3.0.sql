@@ -3404,13 +3404,14 @@ COMMENT ON FUNCTION colbert._plaid_digest(anyarray) IS 'The SHA-256 of an array 
 
 -- sql/functions/methods/plaid/_plaid_create.sql
 -- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et al.,
--- PLAID (2022), https://arxiv.org/abs/2205.09707. It has three tables.
+-- PLAID (2022), https://arxiv.org/abs/2205.09707. It has four tables.
 --
 --   centroids    points that stand for the tokens near them. Trained ones are means. The others are tokens that came in
 --                since (_plaid_grow).
 --   postings     under which centroids a document has tokens, each once
 --   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given out once;
 --                the centroids of its postings; and a digest of its array, by which problems are found
+--   nodes        the tree of the centroids, while the index is built (_plaid_build_tree)
 --
 -- A posting takes 40 bytes with its share of the index, whatever the type of the key. Postings as one array for each
 -- centroid would take 3.5 bytes a token instead of 25 and save a millisecond of a search (SciFact), but every writer of a
@@ -3476,11 +3477,32 @@ BEGIN
            (colbert._source_types(index)).key_type, _part,
            CASE WHEN _tenant IS NOT NULL THEN 'part, doc_id' ELSE 'doc_id' END),
     CASE WHEN _tenant IS NOT NULL THEN 'parts' ELSE 'documents' END);
+  PERFORM colbert._plaid_create_nodes(index);
 END
 $_plaid_create$;
 
 COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
-  'Makes the tables of a plaid index, empty: centroids, postings, documents; and tenants and lists where it is kept apart.';
+  'Makes the tables of a plaid index, empty: centroids, postings, documents, nodes; and tenants and lists where it is kept apart.';
+
+-- Points are not compressed: they would gain nothing.
+CREATE OR REPLACE FUNCTION colbert._plaid_create_nodes(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_create_nodes$
+DECLARE
+  _table regclass;
+BEGIN
+  _table := colbert._create_derived(
+    index, 'nodes',
+    format('part integer NOT NULL, level smallint NOT NULL, id integer NOT NULL, '
+           'ids integer[] NOT NULL, points %s[] NOT NULL, PRIMARY KEY (part, level, id)', colbert._plaid_type(index)));
+  EXECUTE format('ALTER TABLE %s ALTER points SET STORAGE EXTERNAL', _table);
+END
+$_plaid_create_nodes$;
+
+COMMENT ON FUNCTION colbert._plaid_create_nodes(colbert._index) IS
+  'Makes the table of the tree of centroids, empty.';
 
 -- sql/functions/methods/plaid/_plaid_few_centroids.sql
 -- Fewer centroids than these have an index that grows with them; more are worth training lists for.
@@ -3502,8 +3524,8 @@ COMMENT ON FUNCTION colbert._plaid_few_centroids() IS
 --   152                   .970     .916         .983     .945
 --   79                    1        .948         .993     .966
 --
--- To file a token takes the longer, the more centroids there are: a million documents of sixty million tokens took two hours with one for
--- 150, and 57 minutes with 26 * sqrt(tokens), which find .993 and .989 of the best (benchmarks/results/million.txt).
+-- To file a token takes the longer, the more centroids there are: a million documents of sixty million tokens take 25 minutes with one for
+-- 150, and 18 with 26 * sqrt(tokens), which find as much in the same time (benchmarks/results/centroids.txt).
 --
 -- More of them find more in small tables, too: of SciFact .980 of the best ten and .967 of the best hundred with 28 *
 -- sqrt(tokens), .972 and .961 with 16. But its search is no faster, and building takes half as long again.
@@ -3653,8 +3675,8 @@ COMMENT ON FUNCTION colbert._plaid_near_sql(colbert._index, integer) IS
   'SQL for the centroids among which those nearest to a token are, of an index or of a part of it.';
 
 -- sql/functions/methods/plaid/_plaid_nearest.sql
--- The nearest centroid of each token, in the order of the tokens. centroids is SQL for those that are looked at
--- (_plaid_near_sql). Two lists of pgvector's index, or of a part, hold the nearest for four tokens in five, and one almost
+-- The nearest centroid of each token of a document, in the order of the tokens; a build finds those of many documents in
+-- another way (_plaid_descend_sql). centroids is SQL for those that are looked at (_plaid_near_sql). Two lists of pgvector's index, or of a part, hold the nearest for four tokens in five, and one almost
 -- as near for the fifth. Measured with 75,000 centroids:
 --
 --   lists       time of a token     nearest of all     similarity to the one found
@@ -3714,6 +3736,263 @@ $_plaid_centroid_ids$;
 COMMENT ON FUNCTION colbert._plaid_centroid_ids(colbert._index, anyarray) IS
   'The ids of the centroids under which a document is filed, each once.';
 
+-- sql/functions/methods/plaid/_plaid_descend_sql.sql
+-- SQL for the nearest centroid of many tokens: columns id and token, as tokens has them, and centroid_id. The tree
+-- (_plaid_build_tree) is walked from its root, with all tokens at once, and so many levels down; less than all of them give
+-- nodes in place of centroids.
+--
+-- What takes a hundred nanoseconds as two rows that a join brings together takes twenty as two columns of one row. So the
+-- points of a node become columns, p1, p2 and so on, NULL where it has fewer than others. They are compared with the token
+-- in d1, d2 and so on, LEAST says how far the nearest is, and CASE which one it is. (OFFSET 0 has each computed once, and
+-- trim_array has an array read once, and not for each of its elements.)
+CREATE OR REPLACE FUNCTION colbert._plaid_descend_sql(index colbert._index, tokens text, levels integer DEFAULT 3)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_descend_sql$
+DECLARE
+  _nodes regclass := colbert._registered_table(index, 'nodes');
+  _reached text := format('SELECT t.id, t.token, 0 AS node FROM (%s) AS t', tokens);
+  _width integer;
+BEGIN
+  FOR _level IN 0 .. levels - 1 LOOP
+    EXECUTE format('SELECT coalesce(max(cardinality(n.ids)), 1) FROM %s AS n WHERE n.part = $1 AND n.level = $2', _nodes)
+       INTO _width
+      USING coalesce(index.part, 0), _level;
+    SELECT format(
+             'SELECT l.id, l.token, l.ids[CASE l.least %4$s END] AS node '
+             '  FROM (SELECT d.*, LEAST(%3$s) AS least '
+             '          FROM (SELECT t.id, t.token, n.ids, %2$s '
+             '                  FROM (%5$s) AS t '
+             '                  JOIN (SELECT r.id, r.ids, %1$s '
+             '                          FROM (SELECT n.id, n.ids, trim_array(n.points, 0) AS points '
+             '                                  FROM %6$s AS n WHERE n.part = %7$s AND n.level = %8$s ORDER BY n.id OFFSET 0) AS r '
+             '                         ORDER BY r.id OFFSET 0) AS n ON n.id = t.node OFFSET 0) AS d OFFSET 0) AS l OFFSET 0',
+             string_agg(format('r.points[%1$s] AS p%1$s', i), ', '),
+             string_agg(format('n.p%1$s OPERATOR(%2$I.<#>) t.token AS d%1$s', i, colbert._vector_schema()), ', '),
+             string_agg(format('d%s', i), ', '),
+             string_agg(format('WHEN l.d%1$s THEN %1$s', i), ' '),
+             _reached, _nodes, coalesce(index.part, 0), _level)
+      INTO _reached
+      FROM generate_series(1, _width) AS i;
+  END LOOP;
+  RETURN format('SELECT r.id, r.token, r.node AS centroid_id FROM (%s) AS r', _reached);
+END
+$_plaid_descend_sql$;
+
+COMMENT ON FUNCTION colbert._plaid_descend_sql(colbert._index, text, integer) IS
+  'SQL for the nearest centroid of many tokens at once, by the tree of the centroids.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_failed(state text, message text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_failed$
+BEGIN
+  RAISE EXCEPTION '%', message
+    USING ERRCODE = state,
+          HINT = 'This happened while centroids were trained, or documents filed under them.';
+END
+$_plaid_failed$;
+
+COMMENT ON FUNCTION colbert._plaid_failed(text, text) IS
+  'Raises an error again, without the statement that it was in.';
+
+-- Runs such a statement. The tokens are sorted by the node that they have come to, and merged with the nodes: so the points
+-- of a node stay in the processor's cache until all its tokens are compared. (The planner knows neither how wide nodes are
+-- nor how many tokens come to each.) The settings are for this statement alone: under them, PostgreSQL would find the plans
+-- that it keeps for queries of other functions too dear, and make them anew in each search of the session.
+--
+-- An error tells what it says, and not where: that would be the statement, hundreds of kilobytes of it.
+CREATE OR REPLACE FUNCTION colbert._plaid_run(statement text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off
+SET enable_hashjoin = off
+SET jit = off
+AS $_plaid_run$
+BEGIN
+  EXECUTE statement;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+  PERFORM colbert._plaid_failed(SQLSTATE, SQLERRM);
+END
+$_plaid_run$;
+
+COMMENT ON FUNCTION colbert._plaid_run(text) IS
+  'Runs a statement that walks the tree of centroids.';
+
+-- sql/functions/methods/plaid/_plaid_build_tree.sql
+-- The tree by which a build finds the nearest of many centroids (_plaid_descend_sql), as in Nistér and Stewénius,
+-- Scalable Recognition with a Vocabulary Tree (2006). Its root has a cube root of the centroids as nodes below it, each of
+-- these has so many again, and each of those so many centroids. Nodes are drawn at random from the points below them, and
+-- moved once to the mean of those that are nearest. A node or a centroid is below the eight nodes above that are nearest to
+-- it (Liu et al., An Investigation of Practical Approximate Nearest Neighbor Algorithms, 2004): so it is found from the
+-- other side of a border, too.
+--
+--   centroids   nodes above     nearest of all     similarity to the one found     points compared
+--   17,800      8 and 8         .89                .807 (of .818)                  490
+--               5 and 4         .81                .794                            300
+--   200,000     8 and 8         .82                .840 (of .854)                  1,220
+--               6 and 5         .77                .833                            850
+--               5 and 4         .73                .828                            710
+--
+-- pgvector's two lists have .80 of the 200,000, and .835. With five and four, searches of a million documents found .975 of
+-- the best ten where they had found .989. Nodes that are not moved have two thirds of the nearest, with five and four.
+--
+-- points is SQL for the ids and points of the centroids.
+CREATE OR REPLACE FUNCTION colbert._plaid_build_tree(index colbert._index, points text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $_plaid_build_tree$
+DECLARE
+  _fan_out float8;
+  _twigs integer;
+  _operator text := format('OPERATOR(%I.<#>)', colbert._vector_schema());
+BEGIN
+  PERFORM colbert._plaid_fell_tree(index);
+  EXECUTE format('SELECT cbrt(count(*)) FROM (%s) AS p', points) INTO _fan_out;
+  _twigs := ceil(_fan_out * _fan_out);
+  EXECUTE format('CREATE TEMPORARY TABLE colbert_twigs AS SELECT row_number() OVER ()::integer AS id, d.point '
+                 '  FROM (SELECT p.point FROM (%s) AS p ORDER BY random() LIMIT $1) AS d', points)
+    USING _twigs;
+  EXECUTE 'CREATE TEMPORARY TABLE colbert_boughs AS SELECT row_number() OVER ()::integer AS id, d.point '
+          '  FROM (SELECT t.point FROM pg_temp.colbert_twigs AS t ORDER BY random() LIMIT $1) AS d'
+    USING ceil(_fan_out);
+  PERFORM colbert._plaid_move_nodes(
+    index, 'colbert_boughs',
+    format('SELECT t.point AS token, '
+           '       (SELECT b.id FROM pg_temp.colbert_boughs AS b ORDER BY b.point %s t.point LIMIT 1) AS centroid_id '
+           '  FROM pg_temp.colbert_twigs AS t', _operator));
+  PERFORM colbert._plaid_branch(index);
+  PERFORM colbert._plaid_move_nodes(
+    index, 'colbert_twigs',
+    colbert._plaid_descend_sql(index, format('SELECT p.id, p.point AS token FROM (%s) AS p', points), 2));
+  PERFORM colbert._plaid_branch(index);
+
+  -- A twig below which there is no centroid would be the end of a token's way.
+  PERFORM colbert._plaid_add_nodes(
+    index, 2, _twigs,
+    format('SELECT p.id, p.token AS point, t.id AS node, t.distance '
+           '  FROM (%1$s) AS p '
+           '  JOIN %2$s AS n ON n.part = %3$s AND n.level = 1 AND n.id = p.centroid_id '
+           ' CROSS JOIN LATERAL (SELECT u.id, u.point %4$s p.token AS distance '
+           '                       FROM unnest(n.ids, n.points) AS u (id, point) ORDER BY distance LIMIT 8) AS t',
+           colbert._plaid_descend_sql(index, format('SELECT p.id, p.point AS token FROM (%s) AS p', points), 1),
+           colbert._derived_table(index, 'nodes'), coalesce(index.part, 0), _operator));
+  EXECUTE format('DELETE FROM pg_temp.colbert_twigs AS t '
+                 ' WHERE NOT EXISTS (SELECT FROM %s AS n WHERE n.part = $1 AND n.level = 2 AND n.id = t.id)',
+                 colbert._derived_table(index, 'nodes'))
+    USING coalesce(index.part, 0);
+  PERFORM colbert._plaid_branch(index);
+  DROP TABLE pg_temp.colbert_twigs, pg_temp.colbert_boughs;
+END
+$_plaid_build_tree$;
+
+COMMENT ON FUNCTION colbert._plaid_build_tree(colbert._index, text) IS
+  'Puts centroids in a tree, by which a build finds the nearest.';
+
+-- The root, and the nodes below it, from the temporary tables of boughs and twigs. A bough without twigs is not below the
+-- root.
+CREATE OR REPLACE FUNCTION colbert._plaid_branch(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_branch$
+DECLARE
+  _nodes regclass := colbert._derived_table(index, 'nodes');
+  _boughs integer;
+BEGIN
+  EXECUTE format('DELETE FROM %s AS n WHERE n.part = $1 AND n.level < 2', _nodes) USING coalesce(index.part, 0);
+  SELECT count(*) INTO _boughs FROM pg_temp.colbert_boughs;
+  PERFORM colbert._plaid_add_nodes(
+    index, 1, _boughs,
+    format('SELECT t.id, t.point, b.id AS node, b.distance '
+           '  FROM pg_temp.colbert_twigs AS t '
+           ' CROSS JOIN LATERAL (SELECT b.id, b.point OPERATOR(%I.<#>) t.point AS distance '
+           '                       FROM pg_temp.colbert_boughs AS b ORDER BY distance LIMIT 8) AS b',
+           colbert._vector_schema()));
+  PERFORM colbert._plaid_add_nodes(
+    index, 0, 1,
+    format('SELECT b.id, b.point, 0 AS node, 0 AS distance FROM pg_temp.colbert_boughs AS b '
+           '  JOIN %s AS n ON n.part = %s AND n.level = 1 AND n.id = b.id', _nodes, coalesce(index.part, 0)));
+END
+$_plaid_branch$;
+
+COMMENT ON FUNCTION colbert._plaid_branch(colbert._index) IS
+  'Makes the upper nodes of the tree of centroids anew.';
+
+-- below is SQL for points, with their ids, and the nodes above them, with their distances. A node gets the nearest ones, at most
+-- twice as many as one of so many nodes has on average: the points of the largest would be columns of the others, too. A row
+-- of a statement has at most 1,664 columns.
+CREATE OR REPLACE FUNCTION colbert._plaid_add_nodes(index colbert._index, level integer, nodes integer, below text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_add_nodes$
+BEGIN
+  PERFORM colbert._plaid_run(format(
+    'INSERT INTO %s (part, level, id, ids, points) '
+    'SELECT %s, %s, b.node, array_agg(b.id), array_agg(b.point) '
+    '  FROM (SELECT b.*, row_number() OVER (PARTITION BY b.node ORDER BY b.distance) AS rank, count(*) OVER () AS points '
+    '          FROM (%s) AS b) AS b '
+    ' WHERE b.rank <= least(1500, 1 + 2 * b.points / %s) GROUP BY b.node',
+    colbert._derived_table(index, 'nodes'), coalesce(index.part, 0), level, below, nodes));
+END
+$_plaid_add_nodes$;
+
+COMMENT ON FUNCTION colbert._plaid_add_nodes(colbert._index, integer, integer, text) IS
+  'Makes the nodes of a level of the tree of centroids.';
+
+-- Those that are nearest to no point stay where they are.
+CREATE OR REPLACE FUNCTION colbert._plaid_move_nodes(index colbert._index, nodes text, below text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_move_nodes$
+BEGIN
+  PERFORM colbert._plaid_run(format('UPDATE pg_temp.%I AS n SET point = m.centroid FROM (%s) AS m WHERE m.id = n.id',
+                                    nodes, colbert._plaid_means_sql(index, below)));
+END
+$_plaid_move_nodes$;
+
+COMMENT ON FUNCTION colbert._plaid_move_nodes(colbert._index, text, text) IS
+  'Moves nodes in a temporary table to the means of the points that are nearest to them.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_fell_tree(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_fell_tree$
+BEGIN
+  EXECUTE format('DELETE FROM %s AS n WHERE n.part = $1', colbert._derived_table(index, 'nodes')) USING coalesce(index.part, 0);
+END
+$_plaid_fell_tree$;
+
+COMMENT ON FUNCTION colbert._plaid_fell_tree(colbert._index) IS
+  'Takes the tree of the centroids of an index away, or that of a part.';
+
+-- When a build is done, the disk space of the trees goes, too, unless somebody is at work on the table, such as pg_dump.
+CREATE OR REPLACE FUNCTION colbert._plaid_clear_trees(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '200ms'
+AS $_plaid_clear_trees$
+DECLARE
+  _nodes regclass := colbert._derived_table(index, 'nodes');
+BEGIN
+  EXECUTE format('TRUNCATE %s', _nodes);
+EXCEPTION WHEN lock_not_available THEN
+  EXECUTE format('DELETE FROM %s', _nodes);
+END
+$_plaid_clear_trees$;
+
+COMMENT ON FUNCTION colbert._plaid_clear_trees(colbert._index) IS
+  'Takes the trees of centroids away, when a build is done.';
+
 -- sql/functions/methods/plaid/_plaid_train.sql
 -- The centroids: tokens drawn at random, each moved once to the mean of the tokens of a sample that are nearest to it
 -- (a round of spherical k-means). Measured on SciFact: one round finds .96 of the true top ten among 75 candidates,
@@ -3727,61 +4006,57 @@ AS $_plaid_train$
 DECLARE
   _centroids regclass := colbert._derived_table(index, 'centroids');
   _sample_per_centroid constant integer := 4;
-  _tokens float8 := colbert._plaid_estimated_tokens(index);
-  _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, colbert._plaid_wanted_centroids(_tokens)));
+  _tokens bigint := colbert._plaid_estimated_tokens(index);
+  _wanted integer := colbert._plaid_trained_centroids(index, _tokens);
 BEGIN
   PERFORM colbert._report_progress(index, 'drawing tokens for centroids');
   EXECUTE format(
     'CREATE TEMPORARY TABLE colbert_sample AS '
-    'SELECT row_number() OVER (ORDER BY random()) AS id, d.token AS centroid '
+    'SELECT row_number() OVER (ORDER BY random())::integer AS id, d.token '
     '  FROM (SELECT DISTINCT colbert._direction(u.token)::%s AS token '
     '          FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) AS u (token) '
     '         WHERE random() * $1 < $2 '
     '           AND (colbert._document_problem(s.%3$I, $3, $4)).problem IS NULL) AS d',
     colbert._plaid_type(index), colbert._source_sql(index), index.embeddings)
-    USING _tokens, _wanted * _sample_per_centroid, index.dimensions, colbert._normalized(index);
-  EXECUTE format('CREATE TEMPORARY TABLE colbert_drawn AS '
-                 'SELECT s.id::integer, s.centroid FROM pg_temp.colbert_sample AS s WHERE s.id <= $1')
-    USING _wanted;
+    USING _tokens::float8, (_wanted * _sample_per_centroid)::float8, index.dimensions, colbert._normalized(index);
 
-  PERFORM colbert._report_progress(index, 'training centroids');
-  IF _wanted >= 100 THEN  -- fewer are compared one by one as fast
-    PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
-  END IF;
+  PERFORM colbert._report_progress(index, 'training centroids'),
+          colbert._plaid_build_tree(
+            index, format('SELECT s.id, s.token AS point FROM pg_temp.colbert_sample AS s WHERE s.id <= %s', _wanted));
+  PERFORM colbert._plaid_run(
+    'CREATE TEMPORARY TABLE colbert_means AS '
+    || colbert._plaid_means_sql(
+         index, colbert._plaid_descend_sql(index, 'SELECT s.id, s.token FROM pg_temp.colbert_sample AS s')));
+  -- Tokens that cancel each other out have no mean. Where there are no others, they are centroids themselves.
+  INSERT INTO pg_temp.colbert_means
+    SELECT s.id, s.token FROM pg_temp.colbert_sample AS s
+     WHERE s.id <= _wanted AND NOT EXISTS (SELECT FROM pg_temp.colbert_means);
   IF index.part IS NULL THEN
-    EXECUTE format('INSERT INTO %s (centroid, trained) SELECT m.centroid, true FROM (%s) AS m',
-                   _centroids, colbert._plaid_means_sql(index, 'colbert_sample', 'colbert_drawn'));
+    EXECUTE format('INSERT INTO %s (centroid, trained) SELECT m.centroid, true FROM pg_temp.colbert_means AS m', _centroids);
     PERFORM colbert._plaid_index_centroids(_centroids, _wanted);
   ELSE
-    EXECUTE 'CREATE TEMPORARY TABLE colbert_means AS '
-            || colbert._plaid_means_sql(index, 'colbert_sample', 'colbert_drawn');
     PERFORM colbert._plaid_list_centroids(index);
-    DROP TABLE pg_temp.colbert_means;
   END IF;
-  DROP TABLE pg_temp.colbert_sample, pg_temp.colbert_drawn;
+  DROP TABLE pg_temp.colbert_sample, pg_temp.colbert_means;
+  PERFORM colbert._plaid_build_tree(index, format('SELECT c.id, c.centroid AS point FROM %s AS c%s',
+                                                  _centroids, ' WHERE c.part = ' || index.part));
 END
 $_plaid_train$;
 
 COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
-  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them, or their lists.';
+  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them, or their lists, and their tree.';
 
--- SQL for the means of the vectors of one temporary table, by the vector of another one that is nearest. They are taken a
--- thousand at a time, since an array of all of a large table would be larger than the gigabyte that a value may have.
-CREATE OR REPLACE FUNCTION colbert._plaid_means_sql(index colbert._index, vectors text, nearest text)
+-- SQL for the means of tokens, by their nearest centroids. filed is SQL for both.
+CREATE OR REPLACE FUNCTION colbert._plaid_means_sql(index colbert._index, filed text)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format(
-  'SELECT %1$I.l2_normalize(%1$I.avg(n.token))::%2$s AS centroid '
-  '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest(%3$L, a.tokens)) AS centroid_id '
-  '          FROM (SELECT array_agg(s.centroid) AS tokens '
-  '                  FROM (SELECT v.centroid, row_number() OVER () / 1000 AS thousand FROM pg_temp.%4$I AS v) AS s '
-  '                 GROUP BY s.thousand) AS a) AS n '
-  ' GROUP BY n.centroid_id '
-  'HAVING %1$I.l2_norm(%1$I.avg(n.token)) > 0',
-  colbert._vector_schema(), colbert._plaid_type(index), format('pg_temp.%I AS c', nearest), vectors);
+  'SELECT f.centroid_id AS id, %1$I.l2_normalize(%1$I.avg(f.token))::%2$s AS centroid '
+  '  FROM (%3$s) AS f GROUP BY f.centroid_id HAVING %1$I.l2_norm(%1$I.avg(f.token)) > 0',
+  colbert._vector_schema(), colbert._plaid_type(index), filed);
 
-COMMENT ON FUNCTION colbert._plaid_means_sql(colbert._index, text, text) IS
-  'SQL for the means of vectors, by the one of others that is nearest.';
+COMMENT ON FUNCTION colbert._plaid_means_sql(colbert._index, text) IS
+  'SQL for the means of tokens, by their nearest centroids.';
 
 -- The centroids of a part, from the temporary table of means, and their lists: 3 * sqrt(centroids) of these, as pgvector's
 -- index has for a whole index. Their centres are centroids drawn at random, each moved to the mean of those nearest to it.
@@ -3798,7 +4073,12 @@ BEGIN
       FROM (SELECT d.centroid FROM pg_temp.colbert_means AS d ORDER BY random()
              LIMIT (SELECT ceil(3 * sqrt(count(*))) FROM pg_temp.colbert_means)) AS m;
   EXECUTE format('INSERT INTO %s (part, centre) SELECT %s, m.centroid FROM (%s) AS m',
-                 _lists, index.part, colbert._plaid_means_sql(index, 'colbert_means', 'colbert_centres'));
+                 _lists, index.part,
+                 colbert._plaid_means_sql(index, format(
+                   'SELECT m.centroid AS token, '
+                   '       (SELECT c.id FROM pg_temp.colbert_centres AS c '
+                   '         ORDER BY c.centroid OPERATOR(%I.<#>) m.centroid LIMIT 1) AS centroid_id '
+                   '  FROM pg_temp.colbert_means AS m', colbert._vector_schema())));
   EXECUTE format('INSERT INTO %1$s (centroid, trained, part, list_id) '
                  'SELECT m.centroid, true, %2$s, '
                  '       (SELECT l.id FROM %3$s AS l WHERE l.part = %2$s ORDER BY l.centre OPERATOR(%4$I.<#>) m.centroid LIMIT 1)'
@@ -3835,6 +4115,14 @@ $_plaid_estimated_tokens$;
 
 COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_trained_centroids(index colbert._index, tokens bigint)
+RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN least(tokens, coalesce((index.options ->> 'centroids')::integer, colbert._plaid_wanted_centroids(tokens)));
+
+COMMENT ON FUNCTION colbert._plaid_trained_centroids(colbert._index, bigint) IS
+  'How many centroids are trained for so many tokens.';
 
 -- sql/functions/methods/plaid/_plaid_post.sql
 -- The postings of all documents, or of those of a part.
@@ -3884,6 +4172,7 @@ BEGIN
     EXECUTE format('ANALYZE %s', _tenants);
     RETURN;
   ELSIF step = steps THEN
+    PERFORM colbert._plaid_clear_trees(index);
     EXECUTE format('ANALYZE %s, %s, %s, %s, %s', _tenants, _documents, colbert._derived_table(index, 'postings'),
                    colbert._derived_table(index, 'lists'), colbert._derived_table(index, 'centroids'));
     RETURN;
@@ -3918,7 +4207,8 @@ BEGIN
                  'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest, $2 FROM colbert._plaid_filed($1, 1, 1) AS a',
                  _documents, (colbert._source_types(part)).key_type)
     USING part, part.part;
-  PERFORM colbert._plaid_post(part);
+  PERFORM colbert._plaid_post(part),
+          colbert._plaid_fell_tree(part);
   EXECUTE format('UPDATE %s AS t '
                  '   SET documents = d.documents, postings = d.postings, '
                  '       centroids = (SELECT count(*) FROM %s AS c JOIN %s AS l ON l.id = c.list_id WHERE l.part = $1) '
@@ -4068,7 +4358,8 @@ BEGIN
                    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type)
       USING index, step - 1, steps - 2;
   ELSE
-    PERFORM colbert._plaid_post(index);
+    PERFORM colbert._plaid_post(index),
+            colbert._plaid_clear_trees(index);
     EXECUTE format('ANALYZE %s, %s', colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
   END IF;
 END
@@ -4077,11 +4368,23 @@ $_plaid_build_step$;
 COMMENT ON FUNCTION colbert._plaid_build_step(colbert._index, integer, integer) IS
   'Trains centroids, files a batch of the source''s documents, or writes the postings.';
 
+-- Each batch reads the tree of centroids anew, which takes as long as filing one token for three or four centroids.
+CREATE OR REPLACE FUNCTION colbert._plaid_batches(index colbert._index)
+RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT least(100, 1 + e.tokens / (10 * greatest(1, colbert._plaid_trained_centroids(index, e.tokens))))
+    FROM (SELECT colbert._plaid_estimated_tokens(index)) AS e (tokens);
+END;
+
+COMMENT ON FUNCTION colbert._plaid_batches(colbert._index) IS
+  'The number of batches in which documents are filed.';
+
 CREATE OR REPLACE FUNCTION colbert._plaid_build_steps(index colbert._index)
 RETURNS integer
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 RETURN 2 + coalesce(colbert._plaid_large_tenants(index),
-                    CASE WHEN (colbert._plaid_former(index)).tables <> index.tables THEN 0 ELSE colbert._batches(index) END);
+                    CASE WHEN (colbert._plaid_former(index)).tables <> index.tables THEN 0 ELSE colbert._plaid_batches(index) END);
 
 COMMENT ON FUNCTION colbert._plaid_build_steps(colbert._index) IS
   'In how many steps a plaid index is built.';
@@ -4114,29 +4417,69 @@ $_plaid_keep$;
 COMMENT ON FUNCTION colbert._plaid_keep(colbert._index, colbert._index) IS
   'Takes centroids and documents over from the tables that an index had before.';
 
--- One batch of the source's documents as they are filed. Bad documents are left out.
+-- One batch of the source's documents as they are filed, by as many processes as a statement may have: each files a part
+-- of the batch by itself. (What the planner expects of each is too little, and would have it file all in one process.)
+-- They sort three times, and share the memory that other builds get. Bad documents are left out.
 CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
 RETURNS TABLE (doc_id text, tokens integer, centroid_ids integer[], digest bytea)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET min_parallel_table_scan_size = 0
 SET parallel_setup_cost = 0
+SET parallel_tuple_cost = 0
+SET work_mem = '4MB'
 AS $_plaid_filed$
+DECLARE
+  _processes integer := 1 + current_setting('max_parallel_workers_per_gather')::integer;
+  _memory bigint := pg_size_bytes(current_setting('maintenance_work_mem')) / 1024;
+  _statement text := format(
+    'WITH document AS MATERIALIZED ('
+    '  SELECT row_number() OVER () AS id, s.%1$I::text AS doc_id, s.%2$I AS embeddings '
+    '    FROM %3$s AS s '
+    '   WHERE %4$s '
+    '     AND pg_column_size(s.%2$I) > 24 '
+    '     AND (colbert._document_problem(s.%2$I, $4, $5)).problem IS NULL'
+    '), filed AS ('
+    '  SELECT n.id, array_agg(DISTINCT n.centroid_id) AS centroid_ids FROM (%5$s) AS n GROUP BY n.id) '
+    'SELECT d.doc_id, cardinality(d.embeddings), f.centroid_ids, colbert._plaid_digest(d.embeddings) '
+    '  FROM document AS d JOIN filed AS f ON f.id = d.id',
+    index.key, index.embeddings, colbert._source_sql(index), colbert._in_batch_sql(index),
+    colbert._plaid_descend_sql(
+      index, format('SELECT d.id, colbert._direction(u.token)::%I.halfvec AS token '
+                    '  FROM document AS d CROSS JOIN LATERAL unnest(d.embeddings) AS u (token)', colbert._vector_schema())));
 BEGIN
-  RETURN QUERY EXECUTE format(
-    'SELECT s.%1$I::text, cardinality(s.%2$I), colbert._plaid_centroid_ids($1, s.%2$I), '
-    '       colbert._plaid_digest(s.%2$I) '
-    '  FROM %3$s AS s '
-    ' WHERE %4$s '
-    '   AND pg_column_size(s.%2$I) > 24 '
-    '   AND (colbert._document_problem(s.%2$I, $4, $5)).problem IS NULL',
-    index.key, index.embeddings, colbert._source_sql(index), colbert._in_batch_sql(index))
-    USING index, batch, batches, index.dimensions, colbert._normalized(index);
+  PERFORM set_config('work_mem', greatest(4096, _memory / (3 * _processes)) || 'kB', true);
+  RETURN QUERY EXECUTE (
+    SELECT string_agg(format('SELECT * FROM colbert._plaid_filed_alone($1, $2, %s, %s, $3, $4)',
+                             (batch - 1) * _processes + i, batches * _processes), ' UNION ALL ')
+      FROM generate_series(1, _processes) AS i)
+    USING _statement, index, index.dimensions, colbert._normalized(index);
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+  PERFORM colbert._plaid_failed(SQLSTATE, SQLERRM);
 END
 $_plaid_filed$;
 
 COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
   'The documents of one of several batches of the source, with the centroids under which they are filed.';
+
+-- In a process of its own, and under the settings of _plaid_run.
+CREATE OR REPLACE FUNCTION colbert._plaid_filed_alone(
+  statement text, index colbert._index, batch integer, batches integer, dimensions integer, normalized boolean)
+RETURNS TABLE (doc_id text, tokens integer, centroid_ids integer[], digest bytea)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+COST 1000000
+SET search_path = pg_catalog, pg_temp
+SET max_parallel_workers_per_gather = 0
+SET enable_nestloop = off
+SET enable_hashjoin = off
+SET jit = off
+AS $_plaid_filed_alone$
+BEGIN
+  RETURN QUERY EXECUTE statement USING index, batch, batches, dimensions, normalized;
+END
+$_plaid_filed_alone$;
+
+COMMENT ON FUNCTION colbert._plaid_filed_alone(text, colbert._index, integer, integer, integer, boolean) IS
+  'The documents of a batch, as a statement of _plaid_filed files them.';
 
 -- sql/functions/methods/plaid/_plaid_rebuild.sql
 -- Trains anew, on what is there now, or writes anew what is filed. Old rows are deleted and new ones inserted, so that every
@@ -4157,6 +4500,10 @@ BEGIN
   IF NOT retrain THEN
     PERFORM colbert._plaid_refile(index);
     RETURN;
+  END IF;
+  IF colbert._registered_table(index, 'nodes') IS NULL THEN  -- 0.2.0 made none
+    PERFORM colbert._plaid_create_nodes(index);
+    SELECT i.* INTO index FROM colbert._index AS i WHERE i.id = index.id;
   END IF;
   FOREACH _name IN ARRAY array_remove(array_remove(colbert._table_names(index), 'attempts'), 'changes') LOOP
     EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));

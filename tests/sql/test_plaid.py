@@ -90,22 +90,6 @@ def test_training_takes_the_memory_that_it_needs(many: psycopg.Connection) -> No
     assert run(many, "SHOW maintenance_work_mem") == [("1MB",)]
 
 
-def test_training_puts_no_more_than_a_thousand_vectors_in_an_array(
-    many: psycopg.Connection,
-) -> None:
-    run(many, "ALTER FUNCTION colbert._plaid_nearest(text, anyarray) RENAME TO _plaid_nearest_one")
-    run(
-        many,
-        "CREATE FUNCTION colbert._plaid_nearest(centroids text, tokens anyarray)"
-        " RETURNS integer[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS 'BEGIN"
-        "  IF cardinality(tokens) > 1000 THEN RAISE EXCEPTION ''%'', cardinality(tokens); END IF;"
-        "  RETURN colbert._plaid_nearest_one(centroids, tokens);"
-        " END'",
-    )
-    run(many, "SELECT colbert.reindex('documents')")
-    assert count(many, CENTROIDS, "trained") > 1000
-
-
 @pytest.mark.parametrize(
     ("tokens", "centroids"),
     [

@@ -27,6 +27,7 @@ BEGIN
     EXECUTE format('ANALYZE %s', _tenants);
     RETURN;
   ELSIF step = steps THEN
+    PERFORM colbert._plaid_clear_trees(index);
     EXECUTE format('ANALYZE %s, %s, %s, %s, %s', _tenants, _documents, colbert._derived_table(index, 'postings'),
                    colbert._derived_table(index, 'lists'), colbert._derived_table(index, 'centroids'));
     RETURN;
@@ -61,7 +62,8 @@ BEGIN
                  'SELECT a.doc_id::%s, a.tokens, a.centroid_ids, a.digest, $2 FROM colbert._plaid_filed($1, 1, 1) AS a',
                  _documents, (colbert._source_types(part)).key_type)
     USING part, part.part;
-  PERFORM colbert._plaid_post(part);
+  PERFORM colbert._plaid_post(part),
+          colbert._plaid_fell_tree(part);
   EXECUTE format('UPDATE %s AS t '
                  '   SET documents = d.documents, postings = d.postings, '
                  '       centroids = (SELECT count(*) FROM %s AS c JOIN %s AS l ON l.id = c.list_id WHERE l.part = $1) '

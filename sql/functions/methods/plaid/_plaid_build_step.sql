@@ -23,7 +23,8 @@ BEGIN
                    colbert._derived_table(index, 'documents'), (colbert._source_types(index)).key_type)
       USING index, step - 1, steps - 2;
   ELSE
-    PERFORM colbert._plaid_post(index);
+    PERFORM colbert._plaid_post(index),
+            colbert._plaid_clear_trees(index);
     EXECUTE format('ANALYZE %s, %s', colbert._derived_table(index, 'postings'), colbert._derived_table(index, 'documents'));
   END IF;
 END
@@ -32,11 +33,23 @@ $_plaid_build_step$;
 COMMENT ON FUNCTION colbert._plaid_build_step(colbert._index, integer, integer) IS
   'Trains centroids, files a batch of the source''s documents, or writes the postings.';
 
+-- Each batch reads the tree of centroids anew, which takes as long as filing one token for three or four centroids.
+CREATE OR REPLACE FUNCTION colbert._plaid_batches(index colbert._index)
+RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+BEGIN ATOMIC
+  SELECT least(100, 1 + e.tokens / (10 * greatest(1, colbert._plaid_trained_centroids(index, e.tokens))))
+    FROM (SELECT colbert._plaid_estimated_tokens(index)) AS e (tokens);
+END;
+
+COMMENT ON FUNCTION colbert._plaid_batches(colbert._index) IS
+  'The number of batches in which documents are filed.';
+
 CREATE OR REPLACE FUNCTION colbert._plaid_build_steps(index colbert._index)
 RETURNS integer
 LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY INVOKER
 RETURN 2 + coalesce(colbert._plaid_large_tenants(index),
-                    CASE WHEN (colbert._plaid_former(index)).tables <> index.tables THEN 0 ELSE colbert._batches(index) END);
+                    CASE WHEN (colbert._plaid_former(index)).tables <> index.tables THEN 0 ELSE colbert._plaid_batches(index) END);
 
 COMMENT ON FUNCTION colbert._plaid_build_steps(colbert._index) IS
   'In how many steps a plaid index is built.';
@@ -69,26 +82,66 @@ $_plaid_keep$;
 COMMENT ON FUNCTION colbert._plaid_keep(colbert._index, colbert._index) IS
   'Takes centroids and documents over from the tables that an index had before.';
 
--- One batch of the source's documents as they are filed. Bad documents are left out.
+-- One batch of the source's documents as they are filed, by as many processes as a statement may have: each files a part
+-- of the batch by itself. (What the planner expects of each is too little, and would have it file all in one process.)
+-- They sort three times, and share the memory that other builds get. Bad documents are left out.
 CREATE OR REPLACE FUNCTION colbert._plaid_filed(index colbert._index, batch integer, batches integer)
 RETURNS TABLE (doc_id text, tokens integer, centroid_ids integer[], digest bytea)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp
-SET min_parallel_table_scan_size = 0
 SET parallel_setup_cost = 0
+SET parallel_tuple_cost = 0
+SET work_mem = '4MB'
 AS $_plaid_filed$
+DECLARE
+  _processes integer := 1 + current_setting('max_parallel_workers_per_gather')::integer;
+  _memory bigint := pg_size_bytes(current_setting('maintenance_work_mem')) / 1024;
+  _statement text := format(
+    'WITH document AS MATERIALIZED ('
+    '  SELECT row_number() OVER () AS id, s.%1$I::text AS doc_id, s.%2$I AS embeddings '
+    '    FROM %3$s AS s '
+    '   WHERE %4$s '
+    '     AND pg_column_size(s.%2$I) > 24 '
+    '     AND (colbert._document_problem(s.%2$I, $4, $5)).problem IS NULL'
+    '), filed AS ('
+    '  SELECT n.id, array_agg(DISTINCT n.centroid_id) AS centroid_ids FROM (%5$s) AS n GROUP BY n.id) '
+    'SELECT d.doc_id, cardinality(d.embeddings), f.centroid_ids, colbert._plaid_digest(d.embeddings) '
+    '  FROM document AS d JOIN filed AS f ON f.id = d.id',
+    index.key, index.embeddings, colbert._source_sql(index), colbert._in_batch_sql(index),
+    colbert._plaid_descend_sql(
+      index, format('SELECT d.id, colbert._direction(u.token)::%I.halfvec AS token '
+                    '  FROM document AS d CROSS JOIN LATERAL unnest(d.embeddings) AS u (token)', colbert._vector_schema())));
 BEGIN
-  RETURN QUERY EXECUTE format(
-    'SELECT s.%1$I::text, cardinality(s.%2$I), colbert._plaid_centroid_ids($1, s.%2$I), '
-    '       colbert._plaid_digest(s.%2$I) '
-    '  FROM %3$s AS s '
-    ' WHERE %4$s '
-    '   AND pg_column_size(s.%2$I) > 24 '
-    '   AND (colbert._document_problem(s.%2$I, $4, $5)).problem IS NULL',
-    index.key, index.embeddings, colbert._source_sql(index), colbert._in_batch_sql(index))
-    USING index, batch, batches, index.dimensions, colbert._normalized(index);
+  PERFORM set_config('work_mem', greatest(4096, _memory / (3 * _processes)) || 'kB', true);
+  RETURN QUERY EXECUTE (
+    SELECT string_agg(format('SELECT * FROM colbert._plaid_filed_alone($1, $2, %s, %s, $3, $4)',
+                             (batch - 1) * _processes + i, batches * _processes), ' UNION ALL ')
+      FROM generate_series(1, _processes) AS i)
+    USING _statement, index, index.dimensions, colbert._normalized(index);
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+  PERFORM colbert._plaid_failed(SQLSTATE, SQLERRM);
 END
 $_plaid_filed$;
 
 COMMENT ON FUNCTION colbert._plaid_filed(colbert._index, integer, integer) IS
   'The documents of one of several batches of the source, with the centroids under which they are filed.';
+
+-- In a process of its own, and under the settings of _plaid_run.
+CREATE OR REPLACE FUNCTION colbert._plaid_filed_alone(
+  statement text, index colbert._index, batch integer, batches integer, dimensions integer, normalized boolean)
+RETURNS TABLE (doc_id text, tokens integer, centroid_ids integer[], digest bytea)
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
+COST 1000000
+SET search_path = pg_catalog, pg_temp
+SET max_parallel_workers_per_gather = 0
+SET enable_nestloop = off
+SET enable_hashjoin = off
+SET jit = off
+AS $_plaid_filed_alone$
+BEGIN
+  RETURN QUERY EXECUTE statement USING index, batch, batches, dimensions, normalized;
+END
+$_plaid_filed_alone$;
+
+COMMENT ON FUNCTION colbert._plaid_filed_alone(text, colbert._index, integer, integer, integer, boolean) IS
+  'The documents of a batch, as a statement of _plaid_filed files them.';

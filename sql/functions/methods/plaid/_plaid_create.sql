@@ -1,11 +1,12 @@
 -- The method plaid keeps no token: every document token is filed under its nearest centroid. After Santhanam et al.,
--- PLAID (2022), https://arxiv.org/abs/2205.09707. It has three tables.
+-- PLAID (2022), https://arxiv.org/abs/2205.09707. It has four tables.
 --
 --   centroids    points that stand for the tokens near them. Trained ones are means. The others are tokens that came in
 --                since (_plaid_grow).
 --   postings     under which centroids a document has tokens, each once
 --   documents    what was filed: the document's ordinal, which stands for its key in the postings and is given out once;
 --                the centroids of its postings; and a digest of its array, by which problems are found
+--   nodes        the tree of the centroids, while the index is built (_plaid_build_tree)
 --
 -- A posting takes 40 bytes with its share of the index, whatever the type of the key. Postings as one array for each
 -- centroid would take 3.5 bytes a token instead of 25 and save a millisecond of a search (SciFact), but every writer of a
@@ -71,8 +72,29 @@ BEGIN
            (colbert._source_types(index)).key_type, _part,
            CASE WHEN _tenant IS NOT NULL THEN 'part, doc_id' ELSE 'doc_id' END),
     CASE WHEN _tenant IS NOT NULL THEN 'parts' ELSE 'documents' END);
+  PERFORM colbert._plaid_create_nodes(index);
 END
 $_plaid_create$;
 
 COMMENT ON FUNCTION colbert._plaid_create(colbert._index) IS
-  'Makes the tables of a plaid index, empty: centroids, postings, documents; and tenants and lists where it is kept apart.';
+  'Makes the tables of a plaid index, empty: centroids, postings, documents, nodes; and tenants and lists where it is kept apart.';
+
+-- Points are not compressed: they would gain nothing.
+CREATE OR REPLACE FUNCTION colbert._plaid_create_nodes(index colbert._index)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp
+AS $_plaid_create_nodes$
+DECLARE
+  _table regclass;
+BEGIN
+  _table := colbert._create_derived(
+    index, 'nodes',
+    format('part integer NOT NULL, level smallint NOT NULL, id integer NOT NULL, '
+           'ids integer[] NOT NULL, points %s[] NOT NULL, PRIMARY KEY (part, level, id)', colbert._plaid_type(index)));
+  EXECUTE format('ALTER TABLE %s ALTER points SET STORAGE EXTERNAL', _table);
+END
+$_plaid_create_nodes$;
+
+COMMENT ON FUNCTION colbert._plaid_create_nodes(colbert._index) IS
+  'Makes the table of the tree of centroids, empty.';

@@ -17,6 +17,10 @@ BEGIN
     PERFORM colbert._plaid_refile(index);
     RETURN;
   END IF;
+  IF colbert._registered_table(index, 'nodes') IS NULL THEN  -- 0.2.0 made none
+    PERFORM colbert._plaid_create_nodes(index);
+    SELECT i.* INTO index FROM colbert._index AS i WHERE i.id = index.id;
+  END IF;
   FOREACH _name IN ARRAY array_remove(array_remove(colbert._table_names(index), 'attempts'), 'changes') LOOP
     EXECUTE format('DELETE FROM %s', colbert._derived_table(index, _name));
   END LOOP;

@@ -10,61 +10,57 @@ AS $_plaid_train$
 DECLARE
   _centroids regclass := colbert._derived_table(index, 'centroids');
   _sample_per_centroid constant integer := 4;
-  _tokens float8 := colbert._plaid_estimated_tokens(index);
-  _wanted integer := least(_tokens, coalesce((index.options ->> 'centroids')::integer, colbert._plaid_wanted_centroids(_tokens)));
+  _tokens bigint := colbert._plaid_estimated_tokens(index);
+  _wanted integer := colbert._plaid_trained_centroids(index, _tokens);
 BEGIN
   PERFORM colbert._report_progress(index, 'drawing tokens for centroids');
   EXECUTE format(
     'CREATE TEMPORARY TABLE colbert_sample AS '
-    'SELECT row_number() OVER (ORDER BY random()) AS id, d.token AS centroid '
+    'SELECT row_number() OVER (ORDER BY random())::integer AS id, d.token '
     '  FROM (SELECT DISTINCT colbert._direction(u.token)::%s AS token '
     '          FROM %s AS s CROSS JOIN LATERAL unnest(s.%I) AS u (token) '
     '         WHERE random() * $1 < $2 '
     '           AND (colbert._document_problem(s.%3$I, $3, $4)).problem IS NULL) AS d',
     colbert._plaid_type(index), colbert._source_sql(index), index.embeddings)
-    USING _tokens, _wanted * _sample_per_centroid, index.dimensions, colbert._normalized(index);
-  EXECUTE format('CREATE TEMPORARY TABLE colbert_drawn AS '
-                 'SELECT s.id::integer, s.centroid FROM pg_temp.colbert_sample AS s WHERE s.id <= $1')
-    USING _wanted;
+    USING _tokens::float8, (_wanted * _sample_per_centroid)::float8, index.dimensions, colbert._normalized(index);
 
-  PERFORM colbert._report_progress(index, 'training centroids');
-  IF _wanted >= 100 THEN  -- fewer are compared one by one as fast
-    PERFORM colbert._plaid_index_centroids('pg_temp.colbert_drawn', _wanted);
-  END IF;
+  PERFORM colbert._report_progress(index, 'training centroids'),
+          colbert._plaid_build_tree(
+            index, format('SELECT s.id, s.token AS point FROM pg_temp.colbert_sample AS s WHERE s.id <= %s', _wanted));
+  PERFORM colbert._plaid_run(
+    'CREATE TEMPORARY TABLE colbert_means AS '
+    || colbert._plaid_means_sql(
+         index, colbert._plaid_descend_sql(index, 'SELECT s.id, s.token FROM pg_temp.colbert_sample AS s')));
+  -- Tokens that cancel each other out have no mean. Where there are no others, they are centroids themselves.
+  INSERT INTO pg_temp.colbert_means
+    SELECT s.id, s.token FROM pg_temp.colbert_sample AS s
+     WHERE s.id <= _wanted AND NOT EXISTS (SELECT FROM pg_temp.colbert_means);
   IF index.part IS NULL THEN
-    EXECUTE format('INSERT INTO %s (centroid, trained) SELECT m.centroid, true FROM (%s) AS m',
-                   _centroids, colbert._plaid_means_sql(index, 'colbert_sample', 'colbert_drawn'));
+    EXECUTE format('INSERT INTO %s (centroid, trained) SELECT m.centroid, true FROM pg_temp.colbert_means AS m', _centroids);
     PERFORM colbert._plaid_index_centroids(_centroids, _wanted);
   ELSE
-    EXECUTE 'CREATE TEMPORARY TABLE colbert_means AS '
-            || colbert._plaid_means_sql(index, 'colbert_sample', 'colbert_drawn');
     PERFORM colbert._plaid_list_centroids(index);
-    DROP TABLE pg_temp.colbert_means;
   END IF;
-  DROP TABLE pg_temp.colbert_sample, pg_temp.colbert_drawn;
+  DROP TABLE pg_temp.colbert_sample, pg_temp.colbert_means;
+  PERFORM colbert._plaid_build_tree(index, format('SELECT c.id, c.centroid AS point FROM %s AS c%s',
+                                                  _centroids, ' WHERE c.part = ' || index.part));
 END
 $_plaid_train$;
 
 COMMENT ON FUNCTION colbert._plaid_train(colbert._index) IS
-  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them, or their lists.';
+  'Adds trained centroids for the documents of the source, and builds pgvector''s index on them, or their lists, and their tree.';
 
--- SQL for the means of the vectors of one temporary table, by the vector of another one that is nearest. They are taken a
--- thousand at a time, since an array of all of a large table would be larger than the gigabyte that a value may have.
-CREATE OR REPLACE FUNCTION colbert._plaid_means_sql(index colbert._index, vectors text, nearest text)
+-- SQL for the means of tokens, by their nearest centroids. filed is SQL for both.
+CREATE OR REPLACE FUNCTION colbert._plaid_means_sql(index colbert._index, filed text)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
 RETURN format(
-  'SELECT %1$I.l2_normalize(%1$I.avg(n.token))::%2$s AS centroid '
-  '  FROM (SELECT unnest(a.tokens) AS token, unnest(colbert._plaid_nearest(%3$L, a.tokens)) AS centroid_id '
-  '          FROM (SELECT array_agg(s.centroid) AS tokens '
-  '                  FROM (SELECT v.centroid, row_number() OVER () / 1000 AS thousand FROM pg_temp.%4$I AS v) AS s '
-  '                 GROUP BY s.thousand) AS a) AS n '
-  ' GROUP BY n.centroid_id '
-  'HAVING %1$I.l2_norm(%1$I.avg(n.token)) > 0',
-  colbert._vector_schema(), colbert._plaid_type(index), format('pg_temp.%I AS c', nearest), vectors);
+  'SELECT f.centroid_id AS id, %1$I.l2_normalize(%1$I.avg(f.token))::%2$s AS centroid '
+  '  FROM (%3$s) AS f GROUP BY f.centroid_id HAVING %1$I.l2_norm(%1$I.avg(f.token)) > 0',
+  colbert._vector_schema(), colbert._plaid_type(index), filed);
 
-COMMENT ON FUNCTION colbert._plaid_means_sql(colbert._index, text, text) IS
-  'SQL for the means of vectors, by the one of others that is nearest.';
+COMMENT ON FUNCTION colbert._plaid_means_sql(colbert._index, text) IS
+  'SQL for the means of tokens, by their nearest centroids.';
 
 -- The centroids of a part, from the temporary table of means, and their lists: 3 * sqrt(centroids) of these, as pgvector's
 -- index has for a whole index. Their centres are centroids drawn at random, each moved to the mean of those nearest to it.
@@ -81,7 +77,12 @@ BEGIN
       FROM (SELECT d.centroid FROM pg_temp.colbert_means AS d ORDER BY random()
              LIMIT (SELECT ceil(3 * sqrt(count(*))) FROM pg_temp.colbert_means)) AS m;
   EXECUTE format('INSERT INTO %s (part, centre) SELECT %s, m.centroid FROM (%s) AS m',
-                 _lists, index.part, colbert._plaid_means_sql(index, 'colbert_means', 'colbert_centres'));
+                 _lists, index.part,
+                 colbert._plaid_means_sql(index, format(
+                   'SELECT m.centroid AS token, '
+                   '       (SELECT c.id FROM pg_temp.colbert_centres AS c '
+                   '         ORDER BY c.centroid OPERATOR(%I.<#>) m.centroid LIMIT 1) AS centroid_id '
+                   '  FROM pg_temp.colbert_means AS m', colbert._vector_schema())));
   EXECUTE format('INSERT INTO %1$s (centroid, trained, part, list_id) '
                  'SELECT m.centroid, true, %2$s, '
                  '       (SELECT l.id FROM %3$s AS l WHERE l.part = %2$s ORDER BY l.centre OPERATOR(%4$I.<#>) m.centroid LIMIT 1)'
@@ -118,3 +119,11 @@ $_plaid_estimated_tokens$;
 
 COMMENT ON FUNCTION colbert._plaid_estimated_tokens(colbert._index) IS
   'About how many tokens the documents of a source have.';
+
+CREATE OR REPLACE FUNCTION colbert._plaid_trained_centroids(index colbert._index, tokens bigint)
+RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER
+RETURN least(tokens, coalesce((index.options ->> 'centroids')::integer, colbert._plaid_wanted_centroids(tokens)));
+
+COMMENT ON FUNCTION colbert._plaid_trained_centroids(colbert._index, bigint) IS
+  'How many centroids are trained for so many tokens.';
