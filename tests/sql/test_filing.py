@@ -122,11 +122,11 @@ def test_no_node_has_many_more_points_than_others(filed: psycopg.Connection) -> 
     assert descend(filed, unit(np.random.default_rng(2), 3, 16))
 
 
-@pytest.mark.parametrize("count", [1, 2, 9])
-def test_a_tree_of_few_centroids_finds_the_nearest(filed: psycopg.Connection, count: int) -> None:
-    ids, points = (some[:count] for some in centroids(filed))
-    build_tree(filed, f"SELECT id, centroid AS point FROM {CENTROIDS} ORDER BY id LIMIT {count}")
-    assert descend(filed, points) == list(ids)
+@pytest.mark.parametrize("few", [1, 2, 9])
+def test_a_tree_of_few_centroids_finds_the_nearest(filed: psycopg.Connection, few: int) -> None:
+    ids, points = centroids(filed)
+    build_tree(filed, f"SELECT id, centroid AS point FROM {CENTROIDS} ORDER BY id LIMIT {few}")
+    assert descend(filed, points[:few]) == list(ids[:few])
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -143,7 +143,7 @@ def test_documents_are_filed_under_the_centroids_of_their_tokens(
         f" f.centroid_ids, f.tokens FROM documents AS s JOIN {FILED} AS f ON f.doc_id = s.id",
     )
     assert len(rows) == 600
-    found = 0
+    found = 0.0
     for embeddings, centroid_ids, tokens in rows:
         assert tokens == 12
         assert centroid_ids == sorted(set(centroid_ids))
