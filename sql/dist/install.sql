@@ -3704,7 +3704,7 @@ EXECUTE $part$
 --   79                    1        .948         .993     .966
 --
 -- To file a token takes the longer, the more centroids there are: a million documents of sixty million tokens take 25 minutes with one for
--- 150, and 18 with 26 * sqrt(tokens), which find as much in the same time (benchmarks/results/centroids.txt).
+-- 150, and 18 to 22 with 26 * sqrt(tokens), which find as much in the same time (benchmarks/results/centroids.txt).
 --
 -- More of them find more in small tables, too: of SciFact .980 of the best ten and .967 of the best hundred with 28 *
 -- sqrt(tokens), .972 and .961 with 16. But its search is no faster, and building takes half as long again.

@@ -69,9 +69,10 @@ def findings(
 def test_functions_have_no_findings(checking: psycopg.Connection) -> None:
     # What colbert._plaid_train makes and drops as it goes.
     checking.execute(
-        "CREATE TEMPORARY TABLE colbert_sample (id bigint, centroid halfvec);"
-        "CREATE TEMPORARY TABLE colbert_drawn (id integer, centroid halfvec);"
-        "CREATE TEMPORARY TABLE colbert_means (centroid halfvec);"
+        "CREATE TEMPORARY TABLE colbert_sample (id integer, token halfvec);"
+        "CREATE TEMPORARY TABLE colbert_twigs (id integer, point halfvec);"
+        "CREATE TEMPORARY TABLE colbert_boughs (id integer, point halfvec);"
+        "CREATE TEMPORARY TABLE colbert_means (id integer, centroid halfvec);"
         "CREATE TEMPORARY TABLE colbert_centres (id integer, centroid halfvec)"
     )
     checking.execute(CATALOGS)

@@ -264,7 +264,7 @@ def test_the_planted_types_do_what_they_are_there_for(planted: Planted) -> None:
         session.rollback()
 
 
-@pytest.mark.parametrize("name", ["colbert_sample", "colbert_drawn"])
+@pytest.mark.parametrize("name", ["colbert_sample", "colbert_twigs", "colbert_means"])
 @pytest.mark.parametrize("kind", ["TABLE", "VIEW"])
 def test_a_temporary_table_in_the_way_of_training_is_named_and_nothing_is_half_done(
     planted: Planted, name: str, kind: str
