@@ -3842,7 +3842,7 @@ EXECUTE $part$
 -- all of an index, which pgvector's index on them finds; or of a part, those of its nearest lists.
 --
 -- The registry says which tables these are. Whether they are still there is for the caller to find out, once: this is called
--- for each document that is filed, among settings under which a look at the catalog starts workers.
+-- for each document that is written.
 CREATE OR REPLACE FUNCTION colbert._plaid_near_sql(index colbert._index, lists integer)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER
@@ -3867,8 +3867,8 @@ $part$;
 EXECUTE $part$
 -- sql/functions/methods/plaid/_plaid_nearest.sql
 -- The nearest centroid of each token of a document, in the order of the tokens; a build finds those of many documents in
--- another way (_plaid_descend_sql). centroids is SQL for those that are looked at (_plaid_near_sql). Two lists of pgvector's index, or of a part, hold the nearest for four tokens in five, and one almost
--- as near for the fifth. Measured with 75,000 centroids:
+-- another way (_plaid_descend_sql). centroids is SQL for those that are looked at (_plaid_near_sql). Two lists of
+-- pgvector's index, or of a part, hold the nearest for four tokens in five, and one almost as near for the fifth. Measured with 75,000 centroids:
 --
 --   lists       time of a token     nearest of all     similarity to the one found
 --   1           36 us               .69                .794

@@ -1,9 +1,21 @@
 """Fixtures of the SQL tests; helpers without state are in documents.py."""
 
+from collections.abc import Callable, Iterator
+
+import numpy as np
 import psycopg
 import pytest
 
-from tests.sql.documents import AB, A, B, C, create_index, create_table, insert
+from tests.sql.documents import (
+    AB,
+    A,
+    B,
+    C,
+    clustered_documents,
+    create_index,
+    create_table,
+    insert,
+)
 
 
 @pytest.fixture
@@ -24,3 +36,28 @@ def _with_documents(connection: psycopg.Connection) -> psycopg.Connection:
     connection.execute("INSERT INTO documents VALUES (5, NULL)")
     create_index(connection)
     return connection
+
+
+@pytest.fixture(scope="module")
+def many_template(module_database_installed: str) -> str:
+    """Name of a database with 600 documents of twelve tokens, of 16 dimensions, by plaid."""
+    documents, _ = clustered_documents(np.random.default_rng(20), 600, 16)
+    with psycopg.connect(module_database_installed) as connection:
+        create_table(connection, embeddings="vector(16)[]")
+        insert(connection, documents)
+        create_index(connection, "documents", ", method => 'plaid'")
+        return connection.info.dbname
+
+
+@pytest.fixture
+def many_database(new_database: Callable[..., str], many_template: str) -> str:
+    """Connection string of a copy of it."""
+    return new_database(many_template)
+
+
+@pytest.fixture
+def many(many_database: str) -> Iterator[psycopg.Connection]:
+    """A connection to that copy."""
+    with psycopg.connect(many_database) as connection:
+        yield connection
+        connection.rollback()

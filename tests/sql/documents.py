@@ -93,6 +93,11 @@ def refusal(connection: psycopg.Connection, statement: str, *values: object) -> 
     raise AssertionError(f"not refused: {statement}")
 
 
+def count(connection: psycopg.Connection, table: str, condition: str = "true") -> int:
+    [[number]] = run(connection, f"SELECT count(*) FROM {table} WHERE {condition}")
+    return int(number)
+
+
 def primary(error: psycopg.Error) -> str:
     return error.diag.message_primary or ""
 

@@ -1,7 +1,5 @@
 """How a build of the method plaid files documents under centroids, many at a time."""
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import numpy.typing as npt
 import psycopg
@@ -10,7 +8,7 @@ import pytest
 from tests.sql.documents import (
     A,
     Matrix,
-    clustered_documents,
+    count,
     create_index,
     create_table,
     insert,
@@ -29,36 +27,6 @@ CENTROIDS, FILED, NODES = (
     f"public.documents_embeddings_{table}" for table in ("centroids", "documents", "nodes")
 )
 INDEX = "(SELECT i FROM colbert._index AS i WHERE i.source = 'documents'::regclass)"
-
-
-@pytest.fixture(scope="module")
-def filed_template(module_database_installed: str) -> str:
-    """Name of a database with 600 documents of twelve tokens, of 16 dimensions, by plaid."""
-    documents, _ = clustered_documents(np.random.default_rng(21), 600, 16)
-    with psycopg.connect(module_database_installed) as connection:
-        create_table(connection, embeddings="vector(16)[]")
-        insert(connection, documents)
-        create_index(connection, "documents", ", method => 'plaid'")
-        return connection.info.dbname
-
-
-@pytest.fixture
-def filed_database(new_database: Callable[..., str], filed_template: str) -> str:
-    """Connection string of a copy of it."""
-    return new_database(filed_template)
-
-
-@pytest.fixture
-def filed(filed_database: str) -> Iterator[psycopg.Connection]:
-    """A connection to that copy."""
-    with psycopg.connect(filed_database) as connection:
-        yield connection
-        connection.rollback()
-
-
-def count(connection: psycopg.Connection, table: str) -> int:
-    [[number]] = run(connection, f"SELECT count(*) FROM {table}")
-    return int(number)
 
 
 def centroids(connection: psycopg.Connection) -> tuple[npt.NDArray[np.int_], Matrix]:
@@ -86,12 +54,12 @@ def descend(connection: psycopg.Connection, tokens: Matrix) -> list[int]:
     return [row[1] for row in rows]
 
 
-def test_the_tree_finds_the_nearest_centroid_of_most_tokens(filed: psycopg.Connection) -> None:
-    ids, points = centroids(filed)
-    build_tree(filed, f"SELECT id, centroid AS point FROM {CENTROIDS}")
+def test_the_tree_finds_the_nearest_centroid_of_most_tokens(many: psycopg.Connection) -> None:
+    ids, points = centroids(many)
+    build_tree(many, f"SELECT id, centroid AS point FROM {CENTROIDS}")
     rng = np.random.default_rng(1)
     tokens = near(rng, points[rng.integers(len(points), size=500)], 0.4)
-    found = descend(filed, tokens)
+    found = descend(many, tokens)
     similarity = tokens @ points.T
     nearest = ids[similarity.argmax(axis=1)]
     assert np.mean(nearest == found) > 0.8
@@ -100,45 +68,45 @@ def test_the_tree_finds_the_nearest_centroid_of_most_tokens(filed: psycopg.Conne
     )
 
 
-def test_every_node_leads_to_a_centroid(filed: psycopg.Connection) -> None:
-    build_tree(filed, f"SELECT id, centroid AS point FROM {CENTROIDS}")
-    rows = run(filed, f"SELECT level, id, ids FROM {NODES}")
+def test_every_node_leads_to_a_centroid(many: psycopg.Connection) -> None:
+    build_tree(many, f"SELECT id, centroid AS point FROM {CENTROIDS}")
+    rows = run(many, f"SELECT level, id, ids FROM {NODES}")
     for level in range(2):
         nodes = {row[1] for row in rows if row[0] == level + 1}
         assert {below for row in rows if row[0] == level for below in row[2]} <= nodes
     reached = {below for row in rows if row[0] == 2 for below in row[2]}
-    assert len(reached) > 0.99 * count(filed, CENTROIDS)
+    assert len(reached) > 0.99 * count(many, CENTROIDS)
 
 
-def test_no_node_has_many_more_points_than_others(filed: psycopg.Connection) -> None:
+def test_no_node_has_many_more_points_than_others(many: psycopg.Connection) -> None:
     """All points are the same, and so are near every node."""
     build_tree(
-        filed,
+        many,
         "SELECT i AS id, array_fill(0.25, ARRAY[16])::public.halfvec AS point"
         " FROM generate_series(1, 8000) AS i",
     )
-    [[most]] = run(filed, f"SELECT max(cardinality(ids)) FROM {NODES}")
+    [[most]] = run(many, f"SELECT max(cardinality(ids)) FROM {NODES}")
     assert most <= 2 * 8 * 20 + 1
-    assert descend(filed, unit(np.random.default_rng(2), 3, 16))
+    assert descend(many, unit(np.random.default_rng(2), 3, 16))
 
 
 @pytest.mark.parametrize("few", [1, 2, 9])
-def test_a_tree_of_few_centroids_finds_the_nearest(filed: psycopg.Connection, few: int) -> None:
-    ids, points = centroids(filed)
-    build_tree(filed, f"SELECT id, centroid AS point FROM {CENTROIDS} ORDER BY id LIMIT {few}")
-    assert descend(filed, points[:few]) == list(ids[:few])
+def test_a_tree_of_few_centroids_finds_the_nearest(many: psycopg.Connection, few: int) -> None:
+    ids, points = centroids(many)
+    build_tree(many, f"SELECT id, centroid AS point FROM {CENTROIDS} ORDER BY id LIMIT {few}")
+    assert descend(many, points[:few]) == list(ids[:few])
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_documents_are_filed_under_the_centroids_of_their_tokens(
-    filed: psycopg.Connection, workers: int
+    many: psycopg.Connection, workers: int
 ) -> None:
-    run(filed, f"SET max_parallel_workers_per_gather = {workers}")
-    run(filed, "SELECT colbert.reindex('documents')")
-    assert problems(filed) == []
-    ids, points = centroids(filed)
+    run(many, f"SET max_parallel_workers_per_gather = {workers}")
+    run(many, "SELECT colbert.reindex('documents')")
+    assert problems(many) == []
+    ids, points = centroids(many)
     rows = run(
-        filed,
+        many,
         "SELECT ARRAY(SELECT u.t::real[] FROM unnest(s.embeddings) AS u (t)),"
         f" f.centroid_ids, f.tokens FROM documents AS s JOIN {FILED} AS f ON f.doc_id = s.id",
     )
@@ -152,22 +120,22 @@ def test_documents_are_filed_under_the_centroids_of_their_tokens(
     assert found / 600 > 0.8
 
 
-def test_nothing_is_left_of_the_tree_when_a_build_is_done(filed: psycopg.Connection) -> None:
+def test_nothing_is_left_of_the_tree_when_a_build_is_done(many: psycopg.Connection) -> None:
     for statement in ("SELECT", "SELECT colbert.reindex('documents')"):
-        run(filed, statement)
-        assert run(filed, f"SELECT pg_relation_size('{NODES}')") == [(0,)]
+        run(many, statement)
+        assert run(many, f"SELECT pg_relation_size('{NODES}')") == [(0,)]
 
 
 def test_who_reads_the_tree_does_not_hold_a_build_up(
-    filed: psycopg.Connection, filed_database: str
+    many: psycopg.Connection, many_database: str
 ) -> None:
     """pg_dump reads all tables, and for long."""
-    with psycopg.connect(filed_database) as reader:
+    with psycopg.connect(many_database) as reader:
         run(reader, f"SELECT FROM {NODES}")
-        run(filed, "SET LOCAL lock_timeout = '5s'")
-        run(filed, "SELECT colbert.reindex('documents')")
-        assert count(filed, NODES) == 0
-        assert problems(filed) == []
+        run(many, "SET LOCAL lock_timeout = '5s'")
+        run(many, "SELECT colbert.reindex('documents')")
+        assert count(many, NODES) == 0
+        assert problems(many) == []
 
 
 def test_documents_of_equal_tokens_are_built(connection: psycopg.Connection) -> None:
@@ -187,9 +155,9 @@ def test_documents_of_opposite_tokens_are_built(connection: psycopg.Connection) 
     assert keys(search(connection, -A)) == [2, 4, 1, 3]
 
 
-def test_an_error_does_not_show_the_statement(filed: psycopg.Connection) -> None:
-    run(filed, "SET LOCAL statement_timeout = 30")
-    error = refusal(filed, "SELECT colbert.reindex('documents')")
+def test_an_error_does_not_show_the_statement(many: psycopg.Connection) -> None:
+    run(many, "SET LOCAL statement_timeout = 30")
+    error = refusal(many, "SELECT colbert.reindex('documents')")
     assert error.sqlstate == "57014"
     assert primary(error) == "canceling statement due to statement timeout"
     assert len(error.diag.context or "") < 5000

@@ -1,7 +1,7 @@
 """The method plaid: what is its own; what all methods promise is tested elsewhere."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import psycopg
@@ -15,6 +15,7 @@ from tests.sql.documents import (
     B,
     Matrix,
     clustered_documents,
+    count,
     create_index,
     create_table,
     insert,
@@ -36,36 +37,6 @@ CENTROIDS, POSTINGS, FILED = (
 
 
 TOKENS = 600 * 12
-
-
-@pytest.fixture(scope="module")
-def many_template(module_database_installed: str) -> str:
-    """Name of a database with 600 documents of twelve tokens, of 16 dimensions, by plaid."""
-    documents, _ = clustered_documents(np.random.default_rng(20), 600, 16)
-    with psycopg.connect(module_database_installed) as connection:
-        create_table(connection, embeddings="vector(16)[]")
-        insert(connection, documents)
-        create_index(connection, "documents", ", method => 'plaid'")
-        return connection.info.dbname
-
-
-@pytest.fixture
-def many_database(new_database: Callable[..., str], many_template: str) -> str:
-    """Connection string of a copy of it."""
-    return new_database(many_template)
-
-
-@pytest.fixture
-def many(many_database: str) -> Iterator[psycopg.Connection]:
-    """A connection to that copy."""
-    with psycopg.connect(many_database) as connection:
-        yield connection
-        connection.rollback()
-
-
-def count(connection: psycopg.Connection, table: str, condition: str = "true") -> int:
-    [[number]] = run(connection, f"SELECT count(*) FROM {table} WHERE {condition}")
-    return int(number)
 
 
 def recall(connection: psycopg.Connection, queries: list[Matrix], more: str = "") -> float:

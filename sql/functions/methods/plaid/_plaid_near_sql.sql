@@ -2,7 +2,7 @@
 -- all of an index, which pgvector's index on them finds; or of a part, those of its nearest lists.
 --
 -- The registry says which tables these are. Whether they are still there is for the caller to find out, once: this is called
--- for each document that is filed, among settings under which a look at the catalog starts workers.
+-- for each document that is written.
 CREATE OR REPLACE FUNCTION colbert._plaid_near_sql(index colbert._index, lists integer)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER

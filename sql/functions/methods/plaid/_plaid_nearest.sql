@@ -1,6 +1,6 @@
 -- The nearest centroid of each token of a document, in the order of the tokens; a build finds those of many documents in
--- another way (_plaid_descend_sql). centroids is SQL for those that are looked at (_plaid_near_sql). Two lists of pgvector's index, or of a part, hold the nearest for four tokens in five, and one almost
--- as near for the fifth. Measured with 75,000 centroids:
+-- another way (_plaid_descend_sql). centroids is SQL for those that are looked at (_plaid_near_sql). Two lists of
+-- pgvector's index, or of a part, hold the nearest for four tokens in five, and one almost as near for the fifth. Measured with 75,000 centroids:
 --
 --   lists       time of a token     nearest of all     similarity to the one found
 --   1           36 us               .69                .794
