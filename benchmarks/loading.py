@@ -3,14 +3,16 @@
     python -m benchmarks.loading [--loaded 1000] [--rounds 3] [--copied 100] [--inserted 20]
 
 Each method has a table that holds some documents and has its index already, so that the triggers
-do what they do in production. In turns, every table takes documents by one COPY, then by INSERTs
-that commit one by one; vectors go in binary. "build" is the other way, which bulk loads should
-take: create_index on the documents that were loaded first. "no index" is the bare table.
+do what they do in production. In turns, every table takes documents by one COPY, by two of as many
+each at the same time ("2 COPYs"), then by INSERTs that commit one by one; vectors go in binary.
+"build" is the other way, which bulk loads should take: create_index on the documents that were
+loaded first. "no index" is the bare table.
 """
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -18,11 +20,11 @@ from typing import NamedTuple, cast
 
 import psycopg
 
-from benchmarks.harness import Connection, arguments, circumstances, database, table, timed
+from benchmarks.harness import Connection, arguments, circumstances, running, table, timed
 from benchmarks.scifact import DIMENSIONS, VECTORS, collection
 from colbert_pg.client import Client
 from colbert_pg.options import Method
-from colbert_pg.vectors import VECTOR_TYPES, HalfTokenArray, Matrix, VectorTypes, register
+from colbert_pg.vectors import HalfTokenArray, Matrix
 
 METHODS = ("no index", "exact", "hnsw", "ivfflat", "plaid")
 RESULT = Path(__file__).resolve().parent / "results" / "loading.txt"
@@ -50,14 +52,15 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULT)
     options = parser.parse_args()
 
-    a_round = options.copied + options.inserted
+    a_round = 3 * options.copied + options.inserted
     whole = collection(options.loaded + options.rounds * a_round, 1, options.cache)
     loaded, rest = whole.documents[: options.loaded], whole.documents[options.loaded :]
     lines = []
-    with database(options.url) as connection:
-        types = connection.execute(VECTOR_TYPES).fetchone()
-        assert types is not None
-        register(connection, VectorTypes(*types))
+    with (
+        running(options.url) as server,
+        server.connect() as connection,
+        server.connect() as another,
+    ):
         lines += [
             circumstances(connection),
             f"{whole.name}: {len(loaded)} documents of {sum(map(len, loaded)) / len(loaded):.0f} "
@@ -74,15 +77,19 @@ def main() -> None:
             except psycopg.errors.InvalidParameterValue as error:
                 missing[method] = f"missing: {error.diag.message_primary}"
         copied = {method: Rates([], []) for method in built}
+        at_once = {method: Rates([], []) for method in built}
         inserted = {method: Rates([], []) for method in built}
         for number in range(options.rounds):
             first = number * a_round
-            many, few = rest[first : first + options.copied], rest[first + options.copied :]
-            few = few[: options.inserted]
+            one, two = first + options.copied, first + 3 * options.copied
+            many, both, few = rest[first:one], rest[one:two], rest[two : first + a_round]
             for method in built:
                 key = options.loaded + first
                 copied[method].add(many, timed(partial(_copy, connection, method, key, many)))
                 key += len(many)
+                copy = partial(_copy_at_once, connection, another, method, key, both)
+                at_once[method].add(both, timed(copy))
+                key += len(both)
                 inserted[method].add(few, timed(partial(_insert, connection, method, key, few)))
             print(f"  round {number + 1} of {options.rounds}", flush=True)
     rows = []
@@ -93,11 +100,12 @@ def main() -> None:
             continue
         rates = [
             f"{median(values):,.0f}" if median(values) >= 10 else f"{median(values):.1f}"
-            for values in (*copied[method], *inserted[method])
+            for values in (*copied[method], at_once[method].tokens, *inserted[method])
         ]
         build = f"{tokens / built[method]:,.0f}" if built[method] else ""
         rows.append([method, *rates, build])
-    header = ["method", "COPY docs/s", "tokens/s", "INSERT docs/s", "tokens/s", "build tokens/s"]
+    header = ["method", "COPY docs/s", "tokens/s", "2 COPYs tokens/s"]
+    header += ["INSERT docs/s", "tokens/s", "build tokens/s"]
     text = "\n".join([*lines, "", table(header, rows)])
     print(f"\n{table(header, rows)}")
     options.output.write_text(text + "\n")
@@ -126,6 +134,20 @@ def _prepared(connection: Connection, method: str, documents: list[Matrix]) -> f
 def _copy(connection: Connection, method: str, first: int, documents: list[Matrix]) -> None:
     keys = range(first, first + len(documents))
     Client(connection).add(_name(method), keys=keys, embeddings=documents)
+
+
+def _copy_at_once(
+    connection: Connection, another: Connection, method: str, first: int, documents: list[Matrix]
+) -> None:
+    """Half of the documents by either connection."""
+    half = len(documents) // 2
+    with ThreadPoolExecutor(2) as pool:
+        copies = [
+            pool.submit(_copy, connection, method, first, documents[:half]),
+            pool.submit(_copy, another, method, first + half, documents[half:]),
+        ]
+        for copy in copies:
+            copy.result()
 
 
 def _insert(connection: Connection, method: str, first: int, documents: list[Matrix]) -> None:
