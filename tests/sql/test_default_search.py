@@ -280,6 +280,63 @@ def test_a_filter_that_leaves_many_is_not_run_on_all_of_them(
     assert listed is not None or after - before < 300
 
 
+def test_a_filter_that_leaves_a_few_more_than_was_told_is_not_run_in_vain(
+    loaded: psycopg.Connection,
+) -> None:
+    """Of the limits between 1,000 and 1,400, the first of which too little is told."""
+    [(told, leaves)] = run(
+        loaded,
+        "SELECT told, leaves"
+        "  FROM colbert._find_any_index('plaid', 'embeddings') AS i,"
+        "       generate_series(1050, 1400) AS leaves,"
+        "       colbert._scope(i, 'id <= ' || leaves, NULL, 'public') AS scope,"
+        "       colbert._plaid_in_scope(i, scope) AS told"
+        " WHERE told >= 1000 AND told < leaves - 1 ORDER BY leaves LIMIT 1",
+    )
+    [(ordinals,)] = run(
+        loaded,
+        "SELECT cardinality("
+        "         colbert._plaid_ordinals(i, colbert._scope(i, %s, NULL, 'public'), %s))"
+        "  FROM colbert._find_any_index('plaid', 'embeddings') AS i",
+        f"id <= {leaves}",
+        math.ceil(told),
+    )
+    loaded.rollback()
+    assert ordinals == leaves
+
+
+@pytest.mark.parametrize(
+    ("documents", "condition", "as_many_as"),
+    [
+        (5_000, None, 1.0),
+        (50_000, None, 10**0.65),
+        (1_000_000, None, 10**0.65 * 20**0.375),
+        (1_000_000, HALF, 10**0.65 * 20**0.375),
+    ],
+)
+def test_a_query_token_reads_more_of_a_large_collection(
+    loaded: psycopg.Connection, documents: int, condition: str | None, as_many_as: float
+) -> None:
+    """With the power .65 of the documents, and of more than fifty thousand with .375."""
+    run(
+        loaded,
+        "UPDATE pg_class SET reltuples = %s * relpages"
+        "       / (pg_relation_size(oid) / current_setting('block_size')::float8)"
+        " WHERE oid = 'plaid'::regclass",
+        documents,
+    )
+    [(postings,)] = run(
+        loaded,
+        "SELECT (colbert._plaid_reading("
+        "         i, 20, colbert._effort(i, colbert._scope(i, %s, NULL, 'public'), 20, 10, NULL)"
+        "       )).postings"
+        "  FROM colbert._find_any_index('plaid', 'embeddings') AS i",
+        condition,
+    )
+    loaded.rollback()
+    assert postings == pytest.approx(5 * math.sqrt(5000 * math.sqrt(10)) * as_many_as, abs=1)
+
+
 @pytest.mark.parametrize(("method", "least"), [("plaid", 1.5), ("hnsw", 1.0), ("ivfflat", 0.5)])
 def test_a_default_search_takes_no_longer_than_it_should(
     loaded: psycopg.Connection, collection: Lifelike, method: str, least: float

@@ -33,9 +33,8 @@
 -- Of k documents that are wanted of all shards, one that holds a share of them at random holds about k * share of the
 -- best. It stops once the next candidate is unlikely to be among as many and two standard deviations more. What plaid reads
 -- grows with the power .65 of the documents and .25 of k, so that a shard with a factor of share ^ .35 and (k / its k) ^ .25
--- reads the share of what one table of all would (_share_of_shards); of more than fifty thousand documents, where reading grows
--- with the power .5, it reads more. It looks for more than its part of the best, so that it may be less sure of each: the margin is
--- that of so many fewer documents.
+-- reads the share of what one table of all would (_share_of_shards); one of more than fifty thousand documents reads more. It
+-- looks for more than its part of the best, so that it may be less sure of each: the margin is that of so many fewer documents.
 --
 -- Whoever names a number of candidates has that many scored; whoever names a patience has a search that stops when so
 -- many candidates in a row have changed nothing. The margin does not count then, unless it is named, too.
