@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple, cast
@@ -141,13 +142,9 @@ def _copy_at_once(
 ) -> None:
     """Half of the documents by either connection."""
     half = len(documents) // 2
+    halves = (documents[:half], documents[half:])
     with ThreadPoolExecutor(2) as pool:
-        copies = [
-            pool.submit(_copy, connection, method, first, documents[:half]),
-            pool.submit(_copy, another, method, first + half, documents[half:]),
-        ]
-        for copy in copies:
-            copy.result()
+        list(pool.map(_copy, (connection, another), repeat(method), (first, first + half), halves))
 
 
 def _insert(connection: Connection, method: str, first: int, documents: list[Matrix]) -> None:

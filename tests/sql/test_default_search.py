@@ -283,7 +283,7 @@ def test_a_filter_that_leaves_many_is_not_run_on_all_of_them(
 def test_a_filter_that_leaves_a_few_more_than_was_told_is_not_run_in_vain(
     loaded: psycopg.Connection,
 ) -> None:
-    """Of the limits between 1,000 and 1,400, the first of which too little is told."""
+    """Of the filters that leave 1,050 to 1,400, the first of which too little is told."""
     [(told, leaves)] = run(
         loaded,
         "SELECT told, leaves"

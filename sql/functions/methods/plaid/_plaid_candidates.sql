@@ -160,13 +160,11 @@ SET enable_seqscan = on
 AS $_plaid_ordinals$
 DECLARE
   _documents regclass := colbert._derived_table(index, 'documents');
-  _long boolean := at_most >= 1000 AND (index.part > 0) IS NOT TRUE;
+  _told boolean := at_most >= 1000 AND (index.part > 0) IS NOT TRUE;
+  _limit bigint := CASE WHEN _told THEN 2 * at_most ELSE at_most END;
   _ordinals integer[];
 BEGIN
-  IF scope.restricted AND (NOT _long OR colbert._plaid_in_scope(index, scope) <= at_most) THEN
-    IF _long THEN
-      at_most := 2 * at_most;
-    END IF;
+  IF scope.restricted AND (NOT _told OR colbert._plaid_in_scope(index, scope) <= at_most) THEN
     PERFORM set_config('enable_seqscan', (index.part IS NULL)::text, true),
             set_config('search_path', scope.search_path, true);
     EXECUTE pg_catalog.format(
@@ -174,14 +172,14 @@ BEGIN
       '  JOIN %s AS d ON d.doc_id OPERATOR(pg_catalog.=) s.doc_id%s',
       scope.documents, _documents, ' AND d.part OPERATOR(pg_catalog.=) ' || index.part)
        INTO _ordinals
-      USING at_most + 1, scope.params;
+      USING _limit + 1, scope.params;
   END IF;
-  RETURN CASE WHEN pg_catalog.cardinality(_ordinals) <= at_most THEN _ordinals END;
+  RETURN CASE WHEN pg_catalog.cardinality(_ordinals) <= _limit THEN _ordinals END;
 END
 $_plaid_ordinals$;
 
 COMMENT ON FUNCTION colbert._plaid_ordinals(colbert._index, colbert._scope, bigint) IS
-  'The ordinals of the documents of a restricted scope; NULL where they are more than so many, or the scope is not restricted.';
+  'The ordinals of the documents of a restricted scope; NULL where they are about more than so many, or the scope is not restricted.';
 
 -- Two hundred documents are looked up in the scope. Their ordinals are spread evenly, but by the golden ratio, so that they do not keep
 -- step with what a filter counts by. An ordinal may be that of a version of a document that is gone: the next one stands for it.
